@@ -1,0 +1,144 @@
+"""Encoder: what every representation offers."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from repinv import image as _image
+
+#: An array of any array-API library; shapes and ranges stand in the docstrings.
+Array: TypeAlias = Any
+#: Maps a cotangent of the features ``(N, *F)`` to one of the images ``(N, C, H, W)``.
+Pullback: TypeAlias = Callable[[Array], Array]
+#: Smallest and largest height, smallest and largest width (inclusive).
+SizeRange: TypeAlias = tuple[tuple[int, int], tuple[int, int]]
+
+
+class Encoder(ABC):
+    """A differentiable image representation Φ.
+
+    A concrete encoder is a frozen dataclass with `vjp` and `feature_shape`; whatever else is
+    listed here has a default. Batches of images are ``(N, C, H, W)``, floating, in [0, 1];
+    features are ``(N, *F)``, F being the layout of the library that the encoder mirrors.
+
+    Attributes
+    ----------
+    channels : int or None
+        Number of image channels taken: 1, 3, or None for any.
+    value_range : tuple of float
+        Pixel values that 0 and 1 of a batch stand for. An encoder with another range than
+        (0, 1) scales inside, pullback included.
+    precision : numpy dtype
+        What integer pixels are converted to in `__call__`.
+    """
+
+    channels: int | None = None
+    value_range: tuple[float, float] = (0.0, 1.0)
+    precision: Any = np.float32
+
+    @abstractmethod
+    def vjp(self, x: Array, /) -> tuple[Array, Pullback]:
+        """Encode a batch, and return the map that pulls cotangents back.
+
+        Parameters
+        ----------
+        x : array, shape (N, C, H, W), floating
+            Images in [0, 1].
+
+        Returns
+        -------
+        features : array, shape (N, *F)
+        pullback : callable
+            v (N, *F) → (N, C, H, W), the product of v with the Jacobian at `x`.
+        """
+
+    @abstractmethod
+    def feature_shape(self, image_shape: tuple[int, ...], /) -> tuple[int, ...]:
+        """Shape F of the features of one image of shape (C, H, W).
+
+        Raises
+        ------
+        ValueError
+            If the image is too small; the message names the smallest size.
+        """
+
+    def image_shapes(self, feature_shape: tuple[int, ...], /) -> SizeRange | None:
+        """Image sizes whose features have this shape; None where features carry no size."""
+        return None
+
+    def encode(self, x: Array, /) -> Array:
+        """Features ``(N, *F)`` of a batch, without the intermediates of a pullback."""
+        return self.vjp(x)[0]
+
+    def asarray(self, a: Array, /) -> Array:
+        """Bring an array to the library and device that this encoder computes with."""
+        return np.asarray(a)
+
+    def softened(self, softness: float, /) -> Encoder | None:
+        """The same representation with its hard decisions blurred, or None if it has none.
+
+        Parameters
+        ----------
+        softness : float
+            In (0, 1]; 1 is the smoothest, and towards 0 the softened encoder tends to this one.
+        """
+        return None
+
+    def __call__(self, image: Array) -> np.ndarray:
+        """Features of one image, in the layout of the library that the encoder mirrors.
+
+        Parameters
+        ----------
+        image : array, shape (H, W) or (H, W, C), any real dtype
+            Pixel values are taken as they are, without rescaling.
+
+        Returns
+        -------
+        features : ndarray, shape F
+        """
+        pixels = _image.as_batch(image, precision=self.precision, channels=self.channels)
+        encoder = self
+        if self.value_range != (0.0, 1.0):
+            encoder = dataclasses.replace(self, value_range=(0.0, 1.0))  # type: ignore[type-var]
+        return np.asarray(encoder.encode(pixels)[0])
+
+
+@dataclasses.dataclass(frozen=True)
+class StraightThrough(Encoder):
+    """Features of one encoder, pullback of another: the straight-through estimator.
+
+    Parameters
+    ----------
+    forward : Encoder
+        Whose features are returned.
+    backward : Encoder
+        Whose pullback is used; a smooth stand-in for `forward`, with features of the same shape.
+    """
+
+    forward: Encoder
+    backward: Encoder
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "channels", self.forward.channels)
+        object.__setattr__(self, "precision", self.forward.precision)
+
+    def vjp(self, x: Array, /) -> tuple[Array, Pullback]:
+        """Features of `forward` and pullback of `backward`; see `Encoder.vjp`."""
+        return self.forward.encode(x), self.backward.vjp(x)[1]
+
+    def encode(self, x: Array, /) -> Array:
+        """Features of `forward`; see `Encoder.encode`."""
+        return self.forward.encode(x)
+
+    def feature_shape(self, image_shape: tuple[int, ...], /) -> tuple[int, ...]:
+        """Shape of the features of `forward`; see `Encoder.feature_shape`."""
+        return self.forward.feature_shape(image_shape)
+
+    def asarray(self, a: Array, /) -> Array:
+        """Bring an array to the library and device of `forward`; see `Encoder.asarray`."""
+        return self.forward.asarray(a)
