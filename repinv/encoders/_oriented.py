@@ -98,45 +98,62 @@ def _arctan_overload(t):  # type: ignore[no-untyped-def]
     return polynomial
 
 
-@numba.njit(cache=True, nogil=True)
-def _squared(gx, gy):  # type: ignore[no-untyped-def]
-    """Squared magnitude in float32, each step rounded: ties between channels hang on it."""
-    gx, gy = np.float32(gx), np.float32(gy)
-    return gx * gx + gy * gy
+@_jit
+def _difference_row(channel, y, scale, across, down):  # type: ignore[no-untyped-def]
+    """I(x+1) − I(x−1) along both axes for one row, zero where it would cross the border."""
+    height, width = channel.shape
+    here, above, below = channel[y], channel[max(y - 1, 0)], channel[min(y + 1, height - 1)]
+    across[0] = across[width - 1] = 0
+    for x in range(1, width - 1):
+        across[x] = scale * (here[x + 1] - here[x - 1])
+    if 0 < y < height - 1:
+        for x in range(width):
+            down[x] = scale * (below[x] - above[x])
+    else:
+        down[:] = 0
+
+
+@_jit
+def _square_row(across, down, squares):  # type: ignore[no-untyped-def]
+    """Squared magnitudes in float32, each step rounded: ties between channels hang on it.
+
+    Products go through memory, since the compiler would fuse them with the sum.
+    """
+    for x in range(across.size):
+        squares[0, x] = np.float32(across[x]) * np.float32(across[x])
+    for x in range(across.size):
+        squares[1, x] = np.float32(down[x]) * np.float32(down[x])
+    for x in range(across.size):
+        squares[0, x] = squares[0, x] + squares[1, x]
+
+
+@_jit
+def _strongest_row(image, y, scale, across, down, channel):  # type: ignore[no-untyped-def]
+    """`_difference_row` of the channel where it is largest, the first one on a tie."""
+    width = image.shape[2]
+    best, squares = np.empty((2, width), np.float32), np.empty((2, width), np.float32)
+    other_across, other_down = np.empty_like(across), np.empty_like(down)
+    _square_row(across, down, best)
+    channel[:] = 0
+    for c in range(1, image.shape[0]):
+        _difference_row(image[c], y, scale, other_across, other_down)
+        _square_row(other_across, other_down, squares)
+        for x in range(width):
+            if squares[0, x] > best[0, x]:
+                best[0, x], channel[x] = squares[0, x], c
+                across[x], down[x] = other_across[x], other_down[x]
 
 
 @_jit
 def _polar_row(image, y, binning, magnitude, scaled, across, down, position, channel):  # type: ignore[no-untyped-def]
-    """Gradient of one row in polar form; `scaled` is what `_add_votes` compares bins with.
-
-    The gradient is the plain difference I(x+1) − I(x−1), zero across the border. In colour it
-    is that of the channel with the largest squared magnitude, compared in float32, the first
-    one winning ties, as the C libraries do.
-    """
-    channels, height, width = image.shape
+    """Gradient of one row in polar form; `scaled` is what `_add_votes` compares bins with."""
     real = image.dtype.type
     one, half, zero = real(1), real(0.5), real(0)
+    width = image.shape[2]
     scale, count = real(binning.scale), real(binning.count)
-    above, below = max(y - 1, 0), min(y + 1, height - 1)
-    inner = 0 < y < height - 1
-    for x in range(1, width - 1):
-        across[x] = scale * (image[0, y, x + 1] - image[0, y, x - 1])
-    across[0] = across[width - 1] = zero
-    for x in range(width):
-        down[x] = scale * (image[0, below, x] - image[0, above, x]) if inner else zero
-    if channels > 1:
-        for x in range(width):
-            channel[x] = 0
-            best = _squared(across[x], down[x])
-            for c in range(1, channels):
-                gx = zero
-                if 0 < x < width - 1:
-                    gx = scale * (image[c, y, x + 1] - image[c, y, x - 1])
-                gy = scale * (image[c, below, x] - image[c, above, x]) if inner else zero
-                square = _squared(gx, gy)
-                if square > best:
-                    best, channel[x], across[x], down[x] = square, c, gx, gy
-
+    _difference_row(image[0], y, scale, across, down)
+    if image.shape[0] > 1:
+        _strongest_row(image, y, scale, across, down, channel)
     half_turn = real(binning.per_radian * math.pi)
     per_radian, shift = real(binning.per_radian), real(binning.shift)
     turn = half_turn + half_turn if binning.directed else half_turn
