@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from repinv.encoders._oriented import _jit
+from repinv.encoders._gradient import jit
 
 #: Layouts of `normalize_cells`.
 UOCTTI, DALAL_TRIGGS, DPM = 0, 1, 2
@@ -20,7 +20,7 @@ def cell_channels(layout: int, orientations: int) -> int:
     return (3 * orientations + 4, 4 * orientations, 3 * orientations + 5)[layout]
 
 
-@_jit
+@jit
 def block_factors(cells, epsilon, constant, factors):  # type: ignore[no-untyped-def]
     """1/√(energy + epsilon) of every 2x2 block; factors[y, x] has cell (y, x) at its lower right.
 
@@ -46,7 +46,7 @@ def block_factors(cells, epsilon, constant, factors):  # type: ignore[no-untyped
         factors[:] = real(constant)
 
 
-@_jit
+@jit
 def pull_block_factors(factor_cotangent, cells, factors, grad):  # type: ignore[no-untyped-def]
     """Pullback of `block_factors`, added to grad: dF = −½F³ dE, dE = 2(h + h′)(dh + dh′)."""
     height, width, bins = cells.shape
@@ -69,7 +69,7 @@ def pull_block_factors(factor_cotangent, cells, factors, grad):  # type: ignore[
                 grad[y, x, k + half] += v
 
 
-@_jit
+@jit
 def normalize_cells(cells, factors, layout, texture, truncation, features):  # type: ignore[no-untyped-def]
     """Clipped multiples of each cell by its four block factors.
 
@@ -119,7 +119,7 @@ def normalize_cells(cells, factors, layout, texture, truncation, features):  # t
                     features[3 * n + 4, y, x] = real(0)
 
 
-@_jit
+@jit
 def pull_normalize_cells(  # type: ignore[no-untyped-def]
     cotangent, cells, factors, layout, texture, truncation, grad, factor_cotangent
 ):

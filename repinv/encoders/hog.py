@@ -50,6 +50,20 @@ class HOG(Encoder):
         )
         return cls(flavour, value_range)
 
+    @classmethod
+    def dpm(
+        cls,
+        sbin: int = 8,
+        normalize: bool = True,
+        truncator: float = 0.2,
+        *,
+        value_range: tuple[float, float] = (0.0, 1.0),
+    ) -> HOG:
+        """The 32-channel features of voc-release's and ihog's ``features.cc``."""
+        factor = 0.0 if normalize else 0.15
+        flavour = CellHOG(sbin, 9, _blocks.DPM, 0.0, truncator, factor)
+        return cls(flavour, value_range)
+
     def softened(self, softness: float, /) -> HOG | None:
         """The same features with orientations shared by two bins; None if they already are."""
         if self.flavour.softness > 0:
