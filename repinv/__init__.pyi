@@ -10,6 +10,7 @@ from .parametrizations import Pixels as Pixels
 from .parametrizations import Spectral as Spectral
 from .priors import AlphaNorm as AlphaNorm
 from .priors import IntensityRange as IntensityRange
+from .priors import NaturalContrast as NaturalContrast
 from .priors import TotalVariation as TotalVariation
 from .result import Result as Result
 from .solvers import LBFGS as LBFGS

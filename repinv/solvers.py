@@ -110,7 +110,7 @@ def minimize(
         Iterations at most, counted from 0 also where a run is continued.
     tol : float
         Stop when, from one check to the next, no problem lowered its value by more than this share
-        of it. 0 stops when nothing moves any more.
+        of it. 0 never stops for that.
     check_every : int
         Iterations between two looks at the values, the clock and the callback.
     project : callable or None
@@ -157,7 +157,7 @@ def minimize(
             if time_limit is not None and time.perf_counter() - began > time_limit:
                 stop_reason = "time_limit"
                 break
-            if seen is not None and bool(np.all(seen - best <= tol * np.abs(seen))):
+            if tol > 0 and seen is not None and np.all(seen - best <= tol * np.abs(seen)):
                 stop_reason = "tolerance"
                 break
             seen = best
@@ -477,6 +477,8 @@ class Adam:
         Shares of the running means of the gradient and of its square that are kept.
     eps : float
         Added to the root of the mean square.
+    relative : bool
+        Take `step_size` in units of the root mean square of each problem's start.
     decay_over : int or None
         Iterations after which the step size reaches zero; None keeps it.
 
@@ -489,12 +491,17 @@ class Adam:
     step_size: float = 0.05
     betas: tuple[float, float] = (0.9, 0.99)
     eps: float = 1e-12
+    relative: bool = False
     decay_over: int | None = None
 
     def init(self, z: Array, /) -> State:
         """Running means zero."""
         xp = array_namespace(z)
+        rows = _rows(z)
+        scale = xp.sqrt(xp.vecdot(rows, rows) * (1 / rows.shape[1]))
+        usable = (scale > 0) & self.relative
         return {
+            "scale": xp.where(usable, scale, xp.ones_like(scale)),
             "best_z": z,
             "best_value": _never(z),
             "mean": xp.zeros_like(z),
@@ -518,5 +525,6 @@ class Adam:
         # Both means start at zero; dividing by 1 − betaᵗ takes that bias out.
         root = xp.sqrt(square) * (1 - keep_square**count) ** -0.5 + self.eps
         state = _with_best(z, value, state)
-        next_z = z - (float(step_size) / (1 - keep**count)) * (mean / root)
+        step = _column(state["scale"] * (float(step_size) / (1 - keep**count)), z)
+        next_z = z - step * (mean / root)
         return next_z, state | {"mean": mean, "square": square, "count": count}

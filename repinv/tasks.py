@@ -17,14 +17,15 @@ from repinv.encoder import Array, Encoder, StraightThrough
 from repinv.energy import Energy, Weighted
 from repinv.losses import SquaredError
 from repinv.parametrizations import Jitter, Parametrization, Spectral
-from repinv.priors import IntensityRange, TotalVariation
+from repinv.priors import IntensityRange, NaturalContrast, TotalVariation
 from repinv.result import Result
 from repinv.solvers import LBFGS, Adam, Minimum, Snapshot, UpdateRule, minimize, to_host
 
 #: Weights of the priors where none are given.
 PRIORS = (
-    Weighted("total_variation", 0.02, TotalVariation(beta=2.0, scale=0.05)),
-    Weighted("range", 0.01, IntensityRange()),
+    Weighted("total_variation", 1e-5, TotalVariation(beta=2.0, scale=0.05)),
+    Weighted("contrast", 1e-3, NaturalContrast()),
+    Weighted("range", 1e-2, IntensityRange()),
 )
 
 
@@ -52,12 +53,12 @@ class Stage:
     priors: float = 1.0
 
 
-#: For encoders without hard decisions.
-SMOOTH = (Stage(1.0, LBFGS()),)
+#: For encoders without hard decisions: the features first, out of all but gray; then with priors.
+SMOOTH = (Stage(0.375, LBFGS(), priors=0.0), Stage(0.625, LBFGS()))
 #: For encoders with hard decisions: their softened selves, ever harder, then the encoder itself.
 ANNEALED = (
     *(Stage(0.125, LBFGS(), softness) for softness in (1.0, 0.5, 0.25, 0.12, 0.06)),
-    Stage(0.375, Adam(step_size=0.1), 0.1, straight_through=True, priors=0.1),
+    Stage(0.375, Adam(step_size=0.1, relative=True), 0.1, straight_through=True, priors=0.1),
 )
 
 
@@ -87,7 +88,9 @@ class _Problem:
             if soft is not None:
                 encoder = StraightThrough(encoder, soft) if stage.straight_through else soft
         priors = tuple(
-            dataclasses.replace(term, weight=term.weight * stage.priors) for term in self.priors
+            dataclasses.replace(term, weight=term.weight * stage.priors)
+            for term in self.priors
+            if term.weight * stage.priors != 0
         )
         return Energy(encoder, SquaredError(target, weight), self.parametrization, priors)
 
@@ -149,7 +152,7 @@ def invert(
     seed : int
         Of the starts and the jitter; one seed gives one result.
     tol : float
-        Stop when no energy falls by more than this share between two checks.
+        Stop when no energy falls by more than this share between two checks; 0 never does.
     check_every : int
         Iterations between two checks of the energy, the clock and the callback.
     time_limit : float, optional
@@ -354,10 +357,7 @@ def _run(
             position = _next_stage(problem, position, found)
         bar.update(before + found.iteration - bar.n)
     seconds += time.perf_counter() - began
-    joined = {
-        name: np.concatenate([part[name] for part in traces if name in part])
-        for name in (traces[0] if traces else ())
-    }
+    joined = _joined(traces)
     images, features, error = _finished(problem.encoder, problem.parametrization, found, target, weight)
     return Result(
         images=images,
@@ -371,6 +371,15 @@ def _run(
         notes=notes,
         run=_packed(problem, position, target, weight, joined, seconds, notes),
     )
+
+
+def _joined(traces: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Traces one after the other; a term that a stage did without is zero there."""
+    names = dict.fromkeys(name for part in traces for name in part)
+    return {
+        name: np.concatenate([part.get(name, np.zeros_like(part["energy"])) for part in traces])
+        for name in names
+    }
 
 
 def _next_stage(problem: _Problem, position: dict[str, Any], found: Minimum) -> dict[str, Any]:
