@@ -1,3 +1,3 @@
-from repinv.encoder import Encoder as Encoder
-from repinv.encoder import StraightThrough as StraightThrough
-from repinv.encoders.hog import HOG as HOG
+from .encoder import Encoder as Encoder
+from .encoder import StraightThrough as StraightThrough
+from .encoders.hog import HOG as HOG
