@@ -1,0 +1,46 @@
+"""Which pixels of an axis vote for which cells, and with what weight: makers of `Axis`."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from repinv.encoders._oriented import Axis
+
+
+def _axis(strips: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]], dtype: Any) -> Axis:
+    """An `Axis` of strips, each its pixels (a pixel may repeat), lower and upper weights."""
+    start, stop, lower, upper = [], [], [], []
+    for pixels, low, high in strips:
+        first = int(pixels[0]) if pixels.size else 0
+        start.append(first)
+        lower.append(np.bincount(pixels - first, weights=low))
+        upper.append(np.bincount(pixels - first, weights=high))
+        stop.append(first + lower[-1].size)
+    sizes = [weights.size for weights in lower]
+    return Axis(
+        np.array(start, np.int64),
+        np.array(stop, np.int64),
+        np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64),
+        np.concatenate(lower).astype(dtype),
+        np.concatenate(upper).astype(dtype),
+    )
+
+
+@functools.lru_cache(maxsize=64)
+def bilinear_axis(size: int, cell: int, cells: int, end: int, dtype: Any) -> Axis:
+    """Pixels 1 … end−1, each shared linearly by the two nearest of the cells.
+
+    Strip s lies between the centres of cells s−1 and s, so `cells` + 1 strips come out, the
+    first of which is to be dropped. Pixels after `size` − 2 are that pixel once more.
+    """
+    pixels = np.arange(1, end)
+    position = (pixels + 0.5) / cell - 0.5
+    left = np.floor(position).astype(int)
+    share = position - left
+    clamped = np.minimum(pixels, size - 2)
+    strips = ((left == s - 1) for s in range(cells + 1))
+    return _axis(((clamped[p], 1 - share[p], share[p]) for p in strips), dtype)

@@ -1,0 +1,126 @@
+"""HOG with one vector a cell: VLFeat's two variants, and the voc-release features."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from repinv.encoders import _blocks
+from repinv.encoders._axes import bilinear_axis
+from repinv.encoders._oriented import Axis, Binning, oriented_cells, pull_oriented
+
+
+@dataclasses.dataclass(frozen=True)
+class CellHOG:
+    """Bilinear directed cells under four block factors each, one image at a time.
+
+    Parameters
+    ----------
+    cell_size, orientations : int
+        Width of a cell in pixels; undirected orientations.
+    layout : int
+        `_blocks.UOCTTI`, `_blocks.DALAL_TRIGGS` or `_blocks.DPM`.
+    softness : float
+        0 for the nearest of the directed bins, 1 for linear interpolation between two.
+    truncation : float
+        Where normalized entries are clipped.
+    factor : float
+        Takes the place of the block factors if positive.
+    """
+
+    cell_size: int
+    orientations: int
+    layout: int
+    softness: float
+    truncation: float = 0.2
+    factor: float = 0.0
+
+    @property
+    def ring(self) -> int:
+        """Cells left out along each border."""
+        return int(self.layout == _blocks.DPM)
+
+    def cells(self, size: int) -> int:
+        """Cells along an axis of `size` pixels, the ring included."""
+        return (size + self.cell_size // 2) // self.cell_size
+
+    def smallest(self) -> tuple[int, int]:
+        """Least height and width: one cell left, three pixels."""
+        least = (1 + 2 * self.ring) * self.cell_size - self.cell_size // 2
+        return (max(3, least),) * 2
+
+    def feature_shape(self, height: int, width: int) -> tuple[int, ...]:
+        """Shape of the features of an image that is large enough."""
+        grid = (self.cells(height) - 2 * self.ring, self.cells(width) - 2 * self.ring)
+        channels = _blocks.cell_channels(self.layout, self.orientations)
+        return (*grid, channels) if self.layout == _blocks.DPM else (channels, *grid)
+
+    def image_shapes(self, shape: tuple[int, ...]) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Heights and widths with features of this shape."""
+        grid = shape[:2] if self.layout == _blocks.DPM else shape[1:]
+        least = [(count + 2 * self.ring) * self.cell_size - self.cell_size // 2 for count in grid]
+        (a, b), c = least, self.cell_size
+        return (max(a, 3), a + c - 1), (max(b, 3), b + c - 1)
+
+    def plan(self, image: np.ndarray, scale: float) -> tuple[Binning, Axis, Axis]:
+        """What `oriented_cells` is to do with an image (C, H, W)."""
+        n = self.orientations
+        binning = Binning(2 * n, n / math.pi, 0.0, True, self.softness, scale)
+        axes = []
+        for size in image.shape[1:]:
+            count = self.cells(size)
+            end = count * self.cell_size - 1 if self.layout == _blocks.DPM else size - 1
+            axes.append(bilinear_axis(size, self.cell_size, count, end, image.dtype))
+        return binning, axes[0], axes[1]
+
+    def vjp(
+        self, image: np.ndarray, value_range: tuple[float, float], *, keep: bool
+    ) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
+        """Features of one image (C, H, W), and their pullback if it is to be kept."""
+        binning, rows, columns = self.plan(image, value_range[1] - value_range[0])
+        strips, polar = oriented_cells(image, binning, rows, columns, keep=keep)
+        cells = strips[1:, 1:]
+        height, width, _ = cells.shape
+        factors = np.empty((height + 1, width + 1), image.dtype)
+        _blocks.block_factors(cells, 1e-4, self.factor, factors)
+        channels = _blocks.cell_channels(self.layout, self.orientations)
+        texture = _blocks.TEXTURE[self.layout]
+        features = np.empty((channels, height, width), image.dtype)
+        _blocks.normalize_cells(cells, factors, self.layout, texture, self.truncation, features)
+
+        def pullback(cotangent: np.ndarray) -> np.ndarray:
+            from_features = self._uncrop(cotangent, features.shape)
+            grad = np.zeros_like(strips)
+            from_factors = np.zeros_like(factors)
+            _blocks.pull_normalize_cells(
+                from_features,
+                cells,
+                factors,
+                self.layout,
+                texture,
+                self.truncation,
+                grad[1:, 1:],
+                from_factors,
+            )
+            if self.factor == 0:
+                _blocks.pull_block_factors(from_factors, cells, factors, grad[1:, 1:])
+            return pull_oriented(grad, image.shape[0], binning, rows, columns, polar)
+
+        return self._crop(features), pullback
+
+    def _crop(self, features: np.ndarray) -> np.ndarray:
+        """(D, y, x) → the mirrored layout, the ring dropped."""
+        if self.layout != _blocks.DPM:
+            return features
+        return np.moveaxis(features[:, 1:-1, 1:-1], 0, -1)
+
+    def _uncrop(self, cotangent: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """Adjoint of `_crop`."""
+        if self.layout != _blocks.DPM:
+            return np.ascontiguousarray(cotangent)
+        grad = np.zeros(shape, cotangent.dtype)
+        grad[:, 1:-1, 1:-1] = np.moveaxis(cotangent, -1, 0)
+        return grad

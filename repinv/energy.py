@@ -1,0 +1,78 @@
+"""Energy = loss(encoder(parametrization(z))) + Σ weight · prior: what every task minimizes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from repinv.encoder import Array, Encoder
+from repinv.losses import Loss
+from repinv.parametrizations import Parametrization
+from repinv.priors import Prior
+
+
+@dataclass(frozen=True)
+class Weighted:
+    """A prior and how much it counts.
+
+    Parameters
+    ----------
+    name : str
+        What its values are called in a trace.
+    weight : float
+    prior : Prior
+    """
+
+    name: str
+    weight: float
+    prior: Prior
+
+
+@dataclass(frozen=True)
+class Energy:
+    """The energy of a batch of independent problems, as a function of the solver's variable z.
+
+    Parameters
+    ----------
+    encoder : Encoder
+    loss : Loss
+    parametrization : Parametrization
+    priors : tuple of Weighted
+
+    References
+    ----------
+    .. [1] Mahendran and Vedaldi, IJCV 120, 2016, eq. (2). :doi:`10.1007/s11263-016-0911-8`
+    """
+
+    encoder: Encoder
+    loss: Loss
+    parametrization: Parametrization
+    priors: tuple[Weighted, ...] = ()
+
+    def value_and_grad(self, z: Array, iteration: int = 0, /) -> tuple[Array, Array, dict[str, Array]]:
+        """Energies and their gradients.
+
+        Parameters
+        ----------
+        z : array, shape (N, ...)
+            Variables of the parametrization.
+        iteration : int
+            Number of the step, for parametrizations that change from step to step.
+
+        Returns
+        -------
+        value : array, shape (N,)
+        grad : array, the shape of `z`
+        terms : dict of str to array, shape (N,)
+            The loss ("data") and every prior times its weight, which add up to `value`.
+        """
+        x, pull_to_z = self.parametrization.vjp(z, iteration)
+        features, pull_to_x = self.encoder.vjp(x)
+        value, cotangent = self.loss.value_and_grad(features)
+        terms = {"data": value}
+        grad = pull_to_x(cotangent)
+        for term in self.priors:
+            prior_value, prior_grad = term.prior.value_and_grad(x)
+            terms[term.name] = term.weight * prior_value
+            value = value + terms[term.name]
+            grad = grad + term.weight * prior_grad
+        return value, pull_to_z(grad), terms

@@ -1,0 +1,115 @@
+"""Losses: how far features are from what is wanted, each problem of a batch on its own.
+
+A loss maps features ``(N, *F)`` to values ``(N,)`` and their gradients ``(N, *F)``, in units of
+its own scale, so that the weight of a prior means the same for every representation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from array_api_compat import array_namespace
+
+from repinv.encoder import Array
+
+
+class Loss(Protocol):
+    """What `Energy` asks of a loss."""
+
+    def value_and_grad(self, features: Array, /) -> tuple[Array, Array]:
+        """Values (N,), and their gradients (N, *F) with respect to the features."""
+        ...
+
+
+def _per_problem(values: Array, like: Array) -> Array:
+    """Values (N,) with axes of length one behind, so that they broadcast against `like`."""
+    return values.reshape((-1,) + (1,) * (like.ndim - 1))
+
+
+def _inner(a: Array, b: Array) -> Array:
+    """Inner product of each problem, (N,)."""
+    xp = array_namespace(a, b)
+    return xp.vecdot(xp.reshape(a, (a.shape[0], -1)), xp.reshape(b, (b.shape[0], -1)))
+
+
+@dataclass(frozen=True)
+class SquaredError:
+    """Relative squared distance to target features, ``‖w∘(Φ − Φ₀)‖² / ‖w∘Φ₀‖²``.
+
+    Parameters
+    ----------
+    target : array, shape (1, *F) or (N, *F)
+        Φ₀; one target for all problems, or one each.
+    weight : array, broadcastable to `target`, or None
+        Square of w above: 0 leaves a feature out, 1 counts it fully.
+
+    Notes
+    -----
+    A target of norm zero has no scale of its own; the distance is then absolute.
+
+    References
+    ----------
+    .. [1] Mahendran and Vedaldi, "Visualizing deep convolutional neural networks using natural
+       pre-images", IJCV 120, 2016, eq. (3) and (4). :doi:`10.1007/s11263-016-0911-8`
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> loss = SquaredError(np.array([[3.0, 4.0]]))
+    >>> value, grad = loss.value_and_grad(np.array([[3.0, 4.0], [3.0, 3.0]]))
+    >>> value
+    array([0.  , 0.04])
+    >>> grad
+    array([[ 0.  ,  0.  ],
+           [ 0.  , -0.08]])
+    """
+
+    target: Any
+    weight: Any = None
+
+    def value_and_grad(self, features: Array, /) -> tuple[Array, Array]:
+        """Values (N,), and their gradients (N, *F) with respect to the features."""
+        xp = array_namespace(features)
+        weighted_target = self.target if self.weight is None else self.weight * self.target
+        norm = _inner(self.target, weighted_target)
+        scale = 1 / xp.where(norm > 0, norm, xp.ones_like(norm))
+        difference = features - self.target
+        grad = difference * _per_problem(scale, features)
+        if self.weight is not None:
+            grad = grad * self.weight
+        return _inner(difference, grad), 2 * grad
+
+
+@dataclass(frozen=True)
+class InnerProduct:
+    """Negative inner product with a direction, ``−⟨Φ, d⟩ / scale``: large responses are low.
+
+    Parameters
+    ----------
+    direction : array, shape (1, *F) or (N, *F)
+        A one-hot array for one component; ``max(Φ₀, 0)`` for a caricature.
+    scale : float
+        The response that counts as 1.
+
+    References
+    ----------
+    .. [1] Mahendran and Vedaldi, IJCV 120, 2016, eq. (5). :doi:`10.1007/s11263-016-0911-8`
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> loss = InnerProduct(np.array([[0.0, 1.0]]), scale=2.0)
+    >>> value, grad = loss.value_and_grad(np.array([[5.0, 3.0]]))
+    >>> value, grad
+    (array([-1.5]), array([[-0. , -0.5]]))
+    """
+
+    direction: Any
+    scale: float = 1.0
+
+    def value_and_grad(self, features: Array, /) -> tuple[Array, Array]:
+        """Values (N,), and their gradients (N, *F) with respect to the features."""
+        xp = array_namespace(features)
+        grad = xp.broadcast_to(self.direction * (-1 / self.scale), features.shape)
+        return _inner(features, grad), grad
