@@ -1,0 +1,173 @@
+"""Encoder expressions, such as ``hog.skimage(orientations=8)``: parsed, never evaluated."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import inspect
+import warnings
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import repinv
+from repinv.encoder import Encoder
+
+#: Where the constructor of each flavour stands among the public names.
+FLAVOURS = {
+    "hog.skimage": ("HOG", "skimage"),
+    "hog.vlfeat": ("HOG", "vlfeat"),
+    "hog.opencv": ("HOG", "opencv"),
+    "hog.dpm": ("HOG", "dpm"),
+}
+_MAX_LENGTH = 1000
+_FORM = "a flavour with options that are plain values, such as 'hog.skimage(orientations=8)'"
+
+
+def constructor(flavour: str) -> Callable[..., Encoder]:
+    """What makes encoders of a flavour.
+
+    Raises
+    ------
+    ValueError
+        If there is no such flavour; the message offers the nearest ones.
+    """
+    if flavour not in FLAVOURS:
+        raise ValueError(
+            f"expected an encoder flavour; got {flavour!r}. {_nearest(flavour, FLAVOURS)} "
+            "'repinv encoders' lists them."
+        )
+    public, method = FLAVOURS[flavour]
+    make: Callable[..., Encoder] = getattr(getattr(repinv, public), method)
+    return make
+
+
+def options(flavour: str) -> dict[str, Any]:
+    """Names and defaults of a flavour's options, in order."""
+    parameters = inspect.signature(constructor(flavour)).parameters
+    return {name: parameter.default for name, parameter in parameters.items()}
+
+
+def parse(expression: str) -> Encoder:
+    """The encoder that an expression names.
+
+    Parameters
+    ----------
+    expression : str
+        A flavour, or a flavour called with literals: numbers, strings, tuples, lists, True,
+        False, None. Nothing in it is ever run.
+
+    Returns
+    -------
+    encoder : Encoder
+
+    Raises
+    ------
+    ValueError
+        If it is anything else, or names a flavour or an option that there is not.
+
+    Examples
+    --------
+    >>> encoder = parse("hog.vlfeat(cell_size=4)")
+    >>> encoder.feature_shape((1, 64, 64))
+    (31, 16, 16)
+    """
+    flavour, positional, named = _split(expression)
+    make = constructor(flavour)
+    signature = inspect.signature(make)
+    for name in named:
+        if name not in signature.parameters:
+            raise ValueError(
+                f"{flavour} has no option {name!r}. {_nearest(name, signature.parameters)}"
+            )
+    try:
+        given = signature.bind(*positional, **named).arguments
+    except TypeError as error:
+        raise ValueError(
+            f"{flavour} does not take these options: {error}. 'repinv encoders' lists its options."
+        ) from error
+    for name, value in given.items():
+        _check_kind(flavour, name, value, signature.parameters[name].default)
+    try:
+        return make(**given)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{flavour}: {error}") from error
+
+
+def _split(expression: str) -> tuple[str, list[Any], dict[str, Any]]:
+    """Flavour, positional values and named values of an expression."""
+    if len(expression) > _MAX_LENGTH:
+        raise ValueError(f"expected {_FORM}; got {len(expression)} characters.")
+    try:
+        with warnings.catch_warnings():
+            # Odd literals make the parser warn; what they mean is checked below.
+            warnings.simplefilter("ignore")
+            node = ast.parse(expression.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise ValueError(f"expected {_FORM}; {expression!r} does not parse.") from error
+    call = node if isinstance(node, ast.Call) else ast.Call(node, [], [])
+    flavour = _dotted(call.func)
+    if flavour is None:
+        raise ValueError(f"expected {_FORM}; {expression!r} is something else, and is not run.")
+    positional = [_literal(argument, expression) for argument in call.args]
+    named: dict[str, Any] = {}
+    for keyword in call.keywords:
+        if keyword.arg is None:
+            raise ValueError(f"expected {_FORM}; {expression!r} unpacks options. Write them out.")
+        named[keyword.arg] = _literal(keyword.value, expression)
+    return flavour, positional, named
+
+
+def _dotted(node: ast.expr) -> str | None:
+    """The name 'family' or 'family.flavour' that a node spells; None for anything else."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        return f"{node.value.id}.{node.attr}"
+    return None
+
+
+def _literal(node: ast.expr, expression: str) -> Any:
+    """The plain value of a node, lists as tuples."""
+    try:
+        value = ast.literal_eval(node)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError) as error:
+        written = ast.get_source_segment(expression.strip(), node)
+        raise ValueError(
+            f"expected {_FORM}; {written!r} is no plain value, and is not run. "
+            "Write numbers, strings, tuples, True, False or None."
+        ) from error
+    return _as_tuple(value)
+
+
+def _as_tuple(value: Any) -> Any:
+    """A value with its lists made tuples, as frozen encoders hold them."""
+    return tuple(map(_as_tuple, value)) if isinstance(value, list | tuple) else value
+
+
+def _check_kind(flavour: str, name: str, value: Any, default: Any) -> None:
+    """Raise ValueError unless a value is of the kind of the option's default."""
+    kinds = {bool: (bool,), int: (int,), float: (float, int), str: (str,), tuple: (tuple,)}
+    expected = kinds.get(type(default))
+    if expected is None:
+        return
+    same_length = (
+        not isinstance(default, tuple) or not default or len(value) == len(default)
+        if (isinstance(value, tuple))
+        else True
+    )
+    is_flag = isinstance(value, bool) and not isinstance(default, bool)
+    if not isinstance(value, expected) or is_flag or not same_length:
+        raise ValueError(
+            f"{flavour} expects {name} of the kind of {default!r}; got {value!r}. "
+            f"Write {name}={default!r}, or another such value."
+        )
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    """A sentence that offers the names most like this one, or all of them."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    near = near or [known_name for known_name in names if known_name.split(".")[0] == name]
+    if near:
+        return f"Did you mean {' or '.join(near)}?"
+    return f"There are {', '.join(names)}." if names else "It has none."
