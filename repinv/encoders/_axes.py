@@ -44,3 +44,31 @@ def bilinear_axis(size: int, cell: int, cells: int, end: int, dtype: Any) -> Axi
     clamped = np.minimum(pixels, size - 2)
     strips = ((left == s - 1) for s in range(cells + 1))
     return _axis(((clamped[p], 1 - share[p], share[p]) for p in strips), dtype)
+
+
+@functools.lru_cache(maxsize=64)
+def box_axis(cell: int, cells: int, dtype: Any) -> Axis:
+    """Cells side by side, the mean of their pixels; a strip a cell."""
+    weights = np.full(cell, 1 / cell)
+    strips = (np.arange(s * cell, (s + 1) * cell) for s in range(cells))
+    return _axis(((pixels, weights, 0 * weights) for pixels in strips), dtype)
+
+
+@functools.lru_cache(maxsize=64)
+def block_axis(starts: tuple[int, ...], block: int, cell: int, sigma: float, dtype: Any) -> Axis:
+    """OpenCV's blocks, each weighted by a Gaussian and shared linearly by its cells.
+
+    A block takes one strip more than it has cells, the first of which is to be dropped. The
+    Gaussian is centred on a pixel, not between the two middle ones.
+    """
+    inside = np.arange(block)
+    weight = np.exp(-((inside - 0.5 * block) ** 2) / (2 * sigma**2))
+    position = (inside + 0.5) / cell - 0.5
+    left = np.floor(position).astype(int)
+    share = position - left
+    strips = (
+        (start + inside[left == s], ((1 - share) * weight)[left == s], (share * weight)[left == s])
+        for start in starts
+        for s in range(-1, block // cell)
+    )
+    return _axis(strips, dtype)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
-from repinv.encoders._oriented import _jit
+from repinv.encoders._gradient import FLAT, jit
 
 #: Layouts of `normalize_cells`.
 UOCTTI, DALAL_TRIGGS, DPM = 0, 1, 2
@@ -21,7 +20,7 @@ def cell_channels(layout: int, orientations: int) -> int:
     return (3 * orientations + 4, 4 * orientations, 3 * orientations + 5)[layout]
 
 
-@_jit
+@jit
 def block_factors(cells, epsilon, constant, factors):  # type: ignore[no-untyped-def]
     """1/√(energy + epsilon) of every 2x2 block; factors[y, x] has cell (y, x) at its lower right.
 
@@ -47,7 +46,7 @@ def block_factors(cells, epsilon, constant, factors):  # type: ignore[no-untyped
         factors[:] = real(constant)
 
 
-@_jit
+@jit
 def pull_block_factors(factor_cotangent, cells, factors, grad):  # type: ignore[no-untyped-def]
     """Pullback of `block_factors`, added to grad: dF = −½F³ dE, dE = 2(h + h′)(dh + dh′)."""
     height, width, bins = cells.shape
@@ -70,7 +69,7 @@ def pull_block_factors(factor_cotangent, cells, factors, grad):  # type: ignore[
                 grad[y, x, k + half] += v
 
 
-@_jit
+@jit
 def normalize_cells(cells, factors, layout, texture, truncation, features):  # type: ignore[no-untyped-def]
     """Clipped multiples of each cell by its four block factors.
 
@@ -120,7 +119,7 @@ def normalize_cells(cells, factors, layout, texture, truncation, features):  # t
                     features[3 * n + 4, y, x] = real(0)
 
 
-@_jit
+@jit
 def pull_normalize_cells(  # type: ignore[no-untyped-def]
     cotangent, cells, factors, layout, texture, truncation, grad, factor_cotangent
 ):
@@ -179,3 +178,86 @@ def pull_normalize_cells(  # type: ignore[no-untyped-def]
             factor_cotangent[y, x + 1] += pulled[1]
             factor_cotangent[y + 1, x] += pulled[2]
             factor_cotangent[y + 1, x + 1] += pulled[3]
+
+
+#: Norms of `normalize_blocks`.
+L1, L1_SQRT, L2, L2_HYS, OPENCV = 0, 1, 2, 3, 4
+
+
+@jit
+def _sizes(block, norm, threshold):  # type: ignore[no-untyped-def]
+    """Divisors of a block before and after its clip (the latter 1 where there is no clip)."""
+    real = block.dtype.type
+    first, second = real(0), real(0)
+    for i in range(block.size):
+        first += abs(block[i]) if norm <= L1_SQRT else block[i] * block[i]
+    if norm <= L1_SQRT:
+        return first + real(1e-5), real(1)
+    if norm == OPENCV:
+        first = math.sqrt(first) + real(0.1 * block.size)
+    else:
+        first = math.sqrt(first + real(1e-10))
+    if norm == L2:
+        return first, real(1)
+    for i in range(block.size):
+        second += min(block[i] / first, threshold) ** 2
+    if norm == OPENCV:
+        return first, math.sqrt(second) + real(1e-3)
+    return first, math.sqrt(second + real(1e-10))
+
+
+@jit
+def normalize_blocks(blocks, norm, threshold, features):  # type: ignore[no-untyped-def]
+    """scikit-image's four block norms and OpenCV's; blocks and features are (B, entries)."""
+    threshold = blocks.dtype.type(threshold)
+    for b in range(blocks.shape[0]):
+        first, second = _sizes(blocks[b], norm, threshold)
+        for i in range(blocks.shape[1]):
+            v = blocks[b, i] / first
+            if norm == L1_SQRT:
+                v = math.sqrt(v)
+            elif norm >= L2_HYS:
+                v = min(v, threshold) / second
+            features[b, i] = v
+
+
+@jit
+def pull_normalize_blocks(cotangent, blocks, norm, threshold, grad):  # type: ignore[no-untyped-def]
+    """Pullback of `normalize_blocks`, v → v/s(v) twice over; written to grad.
+
+    Clipped entries pass nothing, nor do roots of values below `FLAT`, where the slope has no
+    bound. With f = v/s, ds = <v, dv>/r for a Euclidean norm r, <sign v, dv> for an absolute one.
+    """
+    real = blocks.dtype.type
+    zero, threshold = real(0), real(threshold)
+    entries = blocks.shape[1]
+    for b in range(blocks.shape[0]):
+        first, second = _sizes(blocks[b], norm, threshold)
+        block, g = blocks[b], grad[b]
+        for i in range(entries):
+            g[i] = cotangent[b, i]
+        if norm >= L2_HYS:
+            norm_second = second - real(1e-3) if norm == OPENCV else second
+            inner = zero
+            for i in range(entries):
+                inner += g[i] * min(block[i] / first, threshold)
+            inner = inner / (second * norm_second) if norm_second > 0 else zero
+            for i in range(entries):
+                v = block[i] / first
+                g[i] = (g[i] - inner * v) / second if v < threshold else zero
+        if norm == L1_SQRT:
+            for i in range(entries):
+                v = block[i] / first
+                g[i] = g[i] / (real(2) * math.sqrt(v)) if v > real(FLAT) else zero
+        inner = zero
+        for i in range(entries):
+            inner += g[i] * block[i]
+        if norm <= L1_SQRT:
+            for i in range(entries):
+                sign = real(1) if block[i] > zero else zero
+                g[i] = (g[i] - sign * inner / first) / first
+        else:
+            norm_first = first - real(0.1 * entries) if norm == OPENCV else first
+            inner = inner / (first * norm_first) if norm_first > 0 else zero
+            for i in range(entries):
+                g[i] = (g[i] - inner * block[i]) / first

@@ -10,7 +10,8 @@ import numpy as np
 
 from repinv.encoders import _blocks
 from repinv.encoders._axes import bilinear_axis
-from repinv.encoders._oriented import Axis, Binning, oriented_cells, pull_oriented
+from repinv.encoders._gradient import C_FLOAT, DPM, Binning
+from repinv.encoders._oriented import Axis, oriented_cells, pull_oriented
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +38,11 @@ class CellHOG:
     softness: float
     truncation: float = 0.2
     factor: float = 0.0
+
+    @property
+    def rule(self) -> int:
+        """Whose bins and ties are followed."""
+        return DPM if self.layout == _blocks.DPM else C_FLOAT
 
     @property
     def ring(self) -> int:
@@ -68,7 +74,7 @@ class CellHOG:
     def plan(self, image: np.ndarray, scale: float) -> tuple[Binning, Axis, Axis]:
         """What `oriented_cells` is to do with an image (C, H, W)."""
         n = self.orientations
-        binning = Binning(2 * n, n / math.pi, 0.0, True, self.softness, scale)
+        binning = Binning(2 * n, n / math.pi, 0.0, True, self.softness, scale, self.rule)
         axes = []
         for size in image.shape[1:]:
             count = self.cells(size)

@@ -1,4 +1,4 @@
-"""Image gradient → orientation votes → pooled cells, one pass; each pullback below its forward.
+"""Orientation votes → pooled cells in one pass over the image; the pullback right below.
 
 Every HOG pools votes with weights that are a product of a function of the row and one of the
 column, and a pixel counts in at most two neighbouring cells along each axis of a grid. `Axis`
@@ -7,35 +7,11 @@ holds such a function; what differs between the libraries is in it and in `Binni
 
 from __future__ import annotations
 
-import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numba
 import numpy as np
-from numba import types
-from numba.extending import overload
 
-#: Magnitudes below this have no direction, and gradient zero.
-FLAT = 1e-10
-
-# Chebyshev interpolation of arctan(√s)/√s on [0, 1]; largest error of the angle 6.3e-8 rad.
-_ARCTAN = (
-    0.9999998819964927,
-    -0.3333181265562583,
-    0.19966961829568286,
-    -0.14003290184552686,
-    0.09868865457940856,
-    -0.0588297531413815,
-    0.02378051859662378,
-    -0.004559791986139317,
-)
-
-_jit = numba.njit(
-    cache=True,
-    nogil=True,
-    error_model="numpy",
-    fastmath={"contract", "nsz", "arcp", "reassoc"},
-)
+from repinv.encoders._gradient import Binning, Polar, jit, polar_row, pull_gradient
 
 
 class Axis(NamedTuple):
@@ -53,122 +29,7 @@ class Axis(NamedTuple):
     upper: np.ndarray
 
 
-class Binning(NamedTuple):
-    """How an angle becomes votes for two orientation bins.
-
-    An angle θ lies at `per_radian`·θ − `shift` between the centres of bins 0 … `count` − 1,
-    which wrap around. With f the fraction between two centres, the upper one has the weight
-    clip(½ + (f − ½)/softness, 0, 1): 1 is linear interpolation, 0 the nearest bin (the lower
-    one on a tie).
-    """
-
-    count: int
-    per_radian: float
-    shift: float
-    directed: bool
-    softness: float
-    scale: float  # of pixel values
-
-
-class Polar(NamedTuple):
-    """The image gradient in polar form; all a pullback needs to know of the image."""
-
-    across: np.ndarray  # (H, W) unit vector, x
-    down: np.ndarray  # (H, W) unit vector, y
-    position: np.ndarray  # (H, W) between the bin centres
-    channel: np.ndarray  # (H, W) uint8, whose gradient it is
-
-
-def _arctan(t: Any) -> Any:
-    """Inverse tangent on [0, 1]."""
-    raise NotImplementedError
-
-
-@overload(_arctan, jit_options={"fastmath": True})
-def _arctan_overload(t):  # type: ignore[no-untyped-def]
-    """A polynomial in float32 (error below 3e-7 rad, rounding included), exact in float64."""
-    if t != types.float32:
-        return lambda t: math.atan(t)
-    c0, c1, c2, c3, c4, c5, c6, c7 = (np.float32(c) for c in _ARCTAN)
-
-    def polynomial(t):  # type: ignore[no-untyped-def]
-        s = t * t
-        return t * (c0 + s * (c1 + s * (c2 + s * (c3 + s * (c4 + s * (c5 + s * (c6 + s * c7)))))))
-
-    return polynomial
-
-
-@numba.njit(cache=True, nogil=True)
-def _squared(gx, gy):  # type: ignore[no-untyped-def]
-    """Squared magnitude in float32, each step rounded: ties between channels hang on it."""
-    gx, gy = np.float32(gx), np.float32(gy)
-    return gx * gx + gy * gy
-
-
-@_jit
-def _polar_row(image, y, binning, magnitude, scaled, across, down, position, channel):  # type: ignore[no-untyped-def]
-    """Gradient of one row in polar form; `scaled` is what `_add_votes` compares bins with.
-
-    The gradient is the plain difference I(x+1) − I(x−1), zero across the border. In colour it
-    is that of the channel with the largest squared magnitude, compared in float32, the first
-    one winning ties, as the C libraries do.
-    """
-    channels, height, width = image.shape
-    real = image.dtype.type
-    one, half, zero = real(1), real(0.5), real(0)
-    scale, count = real(binning.scale), real(binning.count)
-    above, below = max(y - 1, 0), min(y + 1, height - 1)
-    inner = 0 < y < height - 1
-    for x in range(1, width - 1):
-        across[x] = scale * (image[0, y, x + 1] - image[0, y, x - 1])
-    across[0] = across[width - 1] = zero
-    for x in range(width):
-        down[x] = scale * (image[0, below, x] - image[0, above, x]) if inner else zero
-    if channels > 1:
-        for x in range(width):
-            channel[x] = 0
-            best = _squared(across[x], down[x])
-            for c in range(1, channels):
-                gx = zero
-                if 0 < x < width - 1:
-                    gx = scale * (image[c, y, x + 1] - image[c, y, x - 1])
-                gy = scale * (image[c, below, x] - image[c, above, x]) if inner else zero
-                square = _squared(gx, gy)
-                if square > best:
-                    best, channel[x], across[x], down[x] = square, c, gx, gy
-
-    half_turn = real(binning.per_radian * math.pi)
-    per_radian, shift = real(binning.per_radian), real(binning.shift)
-    turn = half_turn + half_turn if binning.directed else half_turn
-    for x in range(width):
-        gx, gy = across[x], down[x]
-        a, b = abs(gx), abs(gy)
-        large, small = max(a, b), min(a, b)
-        size = math.sqrt(gx * gx + gy * gy)
-        flat = size < real(FLAT)
-        angle = per_radian * _arctan(small / (one if flat else large))
-        angle = real(0.5) * half_turn - angle if b > a else angle
-        angle = half_turn - angle if gx < zero else angle
-        angle = turn - angle if gy < zero else angle
-        angle -= shift
-        position[x] = angle + count if angle < zero else angle
-        inverse = zero if flat else one / size
-        magnitude[x] = size
-        across[x] = gx * inverse
-        down[x] = gy * inverse
-    if binning.softness > 0:
-        slope = real(1 / binning.softness)
-        for x in range(width):
-            scaled[x] = magnitude[x] * ((position[x] - half) * slope + half)
-    else:
-        for x in range(width):
-            nearest = math.ceil(position[x] - half)
-            nearest = nearest - count if nearest >= count else nearest
-            position[x] = nearest
-            scaled[x] = nearest
-
-
-@_jit
+@jit
 def _add_votes(sums, count, softness, magnitude, scaled, lower, upper):  # type: ignore[no-untyped-def]
     """Add four rows' votes to the sums of two rows of cells, cumulative over bins.
 
@@ -208,7 +69,7 @@ def _add_votes(sums, count, softness, magnitude, scaled, lower, upper):  # type:
                 high[x] += u0 * v0 + u1 * v1 + u2 * v2 + u3 * v3
 
 
-@_jit
+@jit
 def _pool_columns(sums, count, columns, cells):  # type: ignore[no-untyped-def]
     """One row of cells from the cumulative sums of its pixel columns."""
     zero = sums.dtype.type(0)
@@ -232,7 +93,7 @@ def _pool_columns(sums, count, columns, cells):  # type: ignore[no-untyped-def]
             cells[t, k] = max(zero, total[k - 1] - total[k])
 
 
-@_jit
+@jit
 def cells_of(image, binning, rows, columns, polar, cells):  # type: ignore[no-untyped-def]
     """Histograms of the cells of one image, strip by strip of cells.
 
@@ -262,7 +123,7 @@ def cells_of(image, binning, rows, columns, polar, cells):  # type: ignore[no-un
                     at = rows.offset[s] + y - rows.start[s]
                     lower[i], upper[i] = rows.lower[at], rows.upper[at]
                     row = y % kept
-                    _polar_row(
+                    polar_row(
                         image,
                         y,
                         binning,
@@ -282,7 +143,7 @@ def cells_of(image, binning, rows, columns, polar, cells):  # type: ignore[no-un
         sums[1] = real(0)
 
 
-@_jit
+@jit
 def pull_cells(cotangent, binning, rows, columns, polar, across, down):  # type: ignore[no-untyped-def]
     """Pullback of `cells_of` up to the image gradient (across, down), both added to.
 
@@ -329,42 +190,6 @@ def pull_cells(cotangent, binning, rows, columns, polar, across, down):  # type:
                     else:
                         across[y, x] += near * ux
                         down[y, x] += near * uy
-
-
-@_jit
-def pull_gradient(across, down, channel, scale, grad):  # type: ignore[no-untyped-def]
-    """Adjoint of the differences: scatter (across, down) to the pixels they came from.
-
-    <I(x+1) − I(x−1), p> = <I, p(x−1) − p(x+1)>, p zero where the difference is not taken.
-    """
-    channels, height, width = grad.shape
-    scale = grad.dtype.type(scale)
-    zero = grad.dtype.type(0)
-    if channels == 1:
-        for y in range(height):
-            row = grad[0, y]
-            row[:] = zero
-            for x in range(width - 2):
-                row[x] = -scale * across[y, x + 1]
-            for x in range(2, width):
-                row[x] += scale * across[y, x - 1]
-            if y > 1:
-                for x in range(width):
-                    row[x] += scale * down[y - 1, x]
-            if y < height - 2:
-                for x in range(width):
-                    row[x] -= scale * down[y + 1, x]
-        return
-    grad[:] = zero
-    for y in range(height):
-        for x in range(width):
-            c = channel[y, x]
-            if 0 < x < width - 1:
-                grad[c, y, x + 1] += scale * across[y, x]
-                grad[c, y, x - 1] -= scale * across[y, x]
-            if 0 < y < height - 1:
-                grad[c, y + 1, x] += scale * down[y, x]
-                grad[c, y - 1, x] -= scale * down[y, x]
 
 
 def oriented_cells(

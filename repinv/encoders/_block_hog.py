@@ -1,0 +1,272 @@
+"""HOG with one vector a block of cells: scikit-image's and OpenCV's."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from repinv.encoders import _blocks
+from repinv.encoders._axes import block_axis, box_axis
+from repinv.encoders._gradient import C_FLOAT, FLAT, SKIMAGE, Binning
+from repinv.encoders._oriented import oriented_cells, pull_oriented
+
+Pullback = Callable[[np.ndarray], np.ndarray]
+
+
+def _square_root(image: np.ndarray) -> tuple[np.ndarray, Pullback]:
+    """√ of pixels, negative ones taken as 0; the slope is 0 where it has no bound."""
+    root = np.sqrt(np.maximum(image, 0))
+    slope = np.divide(0.5, root, out=np.zeros_like(root), where=root > FLAT)
+    return root, lambda cotangent: cotangent * slope
+
+
+def _normalized(blocks: np.ndarray, norm: int, threshold: float) -> tuple[np.ndarray, Pullback]:
+    """Blocks (by, bx, entries) under a norm of `_blocks`."""
+    flat = np.ascontiguousarray(blocks).reshape(-1, blocks.shape[-1])
+    features = np.empty_like(flat)
+    _blocks.normalize_blocks(flat, norm, threshold, features)
+
+    def pullback(cotangent: np.ndarray) -> np.ndarray:
+        grad = np.empty_like(flat)
+        cotangent = np.ascontiguousarray(cotangent).reshape(flat.shape)
+        _blocks.pull_normalize_blocks(cotangent, flat, norm, threshold, grad)
+        return grad.reshape(blocks.shape)
+
+    return features.reshape(blocks.shape), pullback
+
+
+@dataclasses.dataclass(frozen=True)
+class BoxHOG:
+    """scikit-image's: means over cells of undirected bins, in overlapping blocks.
+
+    Pairs are (y, x). `softness` is 0 for its bins, 1 for linear interpolation between two.
+    """
+
+    orientations: int
+    pixels_per_cell: tuple[int, int]
+    cells_per_block: tuple[int, int]
+    norm: int
+    transform_sqrt: bool
+    softness: float = 0.0
+
+    def smallest(self) -> tuple[int, int]:
+        """Least height and width: one block, three pixels."""
+        cells, blocks = self.pixels_per_cell, self.cells_per_block
+        return max(3, cells[0] * blocks[0]), max(3, cells[1] * blocks[1])
+
+    def feature_shape(self, height: int, width: int) -> tuple[int, ...]:
+        """Shape of the features of an image that is large enough."""
+        grid = (
+            size // cell - block + 1
+            for size, cell, block in zip(
+                (height, width), self.pixels_per_cell, self.cells_per_block, strict=True
+            )
+        )
+        return (*grid, *self.cells_per_block, self.orientations)
+
+    def image_shapes(
+        self, shape: tuple[int, ...]
+    ) -> tuple[tuple[int, int], tuple[int, int]] | None:
+        """Heights and widths with features of this shape."""
+        if len(shape) != 5 or shape[2:] != (*self.cells_per_block, self.orientations):
+            return None
+        ranges = []
+        for count, cell, block in zip(
+            shape[:2], self.pixels_per_cell, self.cells_per_block, strict=True
+        ):
+            least = (count + block - 1) * cell
+            ranges.append((max(3, least), least + cell - 1))
+        return ranges[0], ranges[1]
+
+    def vjp(
+        self, image: np.ndarray, value_range: tuple[float, float], *, keep: bool
+    ) -> tuple[np.ndarray, Pullback]:
+        """Features of one image (C, H, W), and their pullback if it is to be kept."""
+        low, scale = value_range[0], value_range[1] - value_range[0]
+        pull_root = None
+        if self.transform_sqrt:
+            image, pull_root = _square_root(image.dtype.type(scale) * image + image.dtype.type(low))
+        binning = Binning(
+            self.orientations,
+            self.orientations / math.pi,
+            0.5,
+            False,
+            self.softness,
+            1.0 if self.transform_sqrt else scale,
+            SKIMAGE,
+        )
+        rows, columns = (
+            box_axis(cell, size // cell, image.dtype)
+            for size, cell in zip(image.shape[1:], self.pixels_per_cell, strict=True)
+        )
+        cells, polar = oriented_cells(image, binning, rows, columns, keep=keep)
+        high, wide = self.cells_per_block
+        windows = np.lib.stride_tricks.sliding_window_view(cells, (high, wide), axis=(0, 1))
+        blocks = np.moveaxis(windows, 2, -1)
+        shape = blocks.shape
+        features, pull_norm = _normalized(blocks.reshape(*shape[:2], -1), self.norm, 0.2)
+
+        def pullback(cotangent: np.ndarray) -> np.ndarray:
+            from_blocks = pull_norm(cotangent).reshape(shape)
+            grad = np.zeros_like(cells)
+            for y in range(high):
+                for x in range(wide):
+                    grad[y : y + shape[0], x : x + shape[1]] += from_blocks[:, :, y, x]
+            grad = pull_oriented(grad, image.shape[0], binning, rows, columns, polar)
+            if pull_root is not None:
+                grad = grad.dtype.type(scale) * pull_root(grad)
+            return grad
+
+        return features.reshape(shape), pullback
+
+
+@dataclasses.dataclass(frozen=True)
+class WindowHOG:
+    """OpenCV's: blocks under a Gaussian, in windows; pairs are (width, height) as there."""
+
+    win_size: tuple[int, int]
+    block_size: tuple[int, int]
+    block_stride: tuple[int, int]
+    cell_size: tuple[int, int]
+    nbins: int
+    sigma: float
+    threshold: float
+    gamma_correction: bool
+    signed_gradient: bool
+    win_stride: tuple[int, int]
+    padding: tuple[int, int]
+    softness: float = 1.0
+
+    def smallest(self) -> tuple[int, int]:
+        """Least height and width: one window, and enough to reflect at the border."""
+        width, height = (
+            max(3, pad + 2, window - 2 * pad)
+            for window, pad in zip(self.win_size, self.padding, strict=True)
+        )
+        return height, width
+
+    def _counts(self, height: int, width: int) -> tuple[int, int]:
+        """Windows along (y, x)."""
+        columns, rows = (
+            (size + 2 * pad - window) // stride + 1
+            for size, pad, window, stride in zip(
+                (width, height), self.padding, self.win_size, self.win_stride, strict=True
+            )
+        )
+        return rows, columns
+
+    def _window_shape(self) -> tuple[int, ...]:
+        """(blocks_x, blocks_y, cells_x, cells_y, bins)."""
+        blocks = (
+            (window - block) // stride + 1
+            for window, block, stride in zip(
+                self.win_size, self.block_size, self.block_stride, strict=True
+            )
+        )
+        cells = (block // c for block, c in zip(self.block_size, self.cell_size, strict=True))
+        return (*blocks, *cells, self.nbins)
+
+    def feature_shape(self, height: int, width: int) -> tuple[int, ...]:
+        """Length of the flat descriptor of an image that is large enough."""
+        return (math.prod(self._counts(height, width)) * math.prod(self._window_shape()),)
+
+    def image_shapes(
+        self, shape: tuple[int, ...]
+    ) -> tuple[tuple[int, int], tuple[int, int]] | None:
+        """Heights and widths that give one window; None for more, which could lie any way."""
+        if shape != (math.prod(self._window_shape()),):
+            return None
+        height, width = self.smallest()
+        last = [
+            window - 2 * pad + stride - 1
+            for window, pad, stride in zip(
+                self.win_size, self.padding, self.win_stride, strict=True
+            )
+        ]
+        return (height, last[1]), (width, last[0])
+
+    def _starts(self, windows: int, axis: int) -> tuple[np.ndarray, np.ndarray]:
+        """Where blocks start, each once, and which of them are whose: (windows, blocks)."""
+        inside = range(0, self.win_size[axis] - self.block_size[axis] + 1, self.block_stride[axis])
+        starts = np.add.outer(np.arange(windows) * self.win_stride[axis], np.array(inside))
+        unique, index = np.unique(starts, return_inverse=True)
+        return unique, index.reshape(starts.shape)
+
+    def vjp(
+        self, image: np.ndarray, value_range: tuple[float, float], *, keep: bool
+    ) -> tuple[np.ndarray, Pullback]:
+        """Features of one image (C, H, W), and their pullback if it is to be kept."""
+        low, scale = value_range[0], value_range[1] - value_range[0]
+        real = image.dtype.type
+        rows_of, columns_of = self._counts(*image.shape[1:])
+        original = image.shape
+        pull_root = None
+        if self.gamma_correction:
+            image, pull_root = _square_root(real(scale) * image + real(low))
+        # One pixel more than asked: the gradient at the margin's edge looks past it.
+        across, down = (pad + 1 for pad in self.padding)
+        margins = ((0, 0), (down, down), (across, across))
+        image = np.pad(image, margins, mode="reflect")
+        turn = 2 * math.pi if self.signed_gradient else math.pi
+        binning = Binning(
+            self.nbins,
+            self.nbins / turn,
+            0.5,
+            self.signed_gradient,
+            self.softness,
+            1.0 if self.gamma_correction else scale,
+            C_FLOAT,
+        )
+        starts_y, index_y = self._starts(rows_of, 1)
+        starts_x, index_x = self._starts(columns_of, 0)
+        rows, columns = (
+            block_axis(
+                tuple((starts + 1).tolist()),
+                self.block_size[axis],
+                self.cell_size[axis],
+                self.sigma,
+                image.dtype,
+            )
+            for axis, starts in ((1, starts_y), (0, starts_x))
+        )
+        strips, polar = oriented_cells(image, binning, rows, columns, keep=keep)
+        _, _, cells_x, cells_y, _ = self._window_shape()
+        split = (starts_y.size, cells_y + 1, starts_x.size, cells_x + 1, self.nbins)
+        cells = strips.reshape(split)[:, 1:, :, 1:]
+        blocks = cells.transpose(0, 2, 3, 1, 4)
+        shape = blocks.shape
+        normalized, pull_norm = _normalized(
+            blocks.reshape(*shape[:2], -1), _blocks.OPENCV, self.threshold
+        )
+        # windows (y, x), then blocks (x, y) of each
+        pick = (index_y[:, None, None, :], index_x[None, :, :, None])
+
+        def pullback(cotangent: np.ndarray) -> np.ndarray:
+            from_blocks = np.zeros_like(normalized)
+            windows = cotangent.reshape(*np.broadcast_shapes(*(p.shape for p in pick)), -1)
+            np.add.at(from_blocks, pick, windows)
+            from_blocks = pull_norm(from_blocks).reshape(shape)
+            grad = np.zeros(split, strips.dtype)
+            grad[:, 1:, :, 1:] = from_blocks.transpose(0, 3, 1, 2, 4)
+            grad = grad.reshape(strips.shape)
+            grad = pull_oriented(grad, image.shape[0], binning, rows, columns, polar)
+            grad = _pull_reflection(grad, down, across)
+            if pull_root is not None:
+                grad = real(scale) * pull_root(grad)
+            return grad.reshape(original)
+
+        return normalized[pick].reshape(-1), pullback
+
+
+def _pull_reflection(grad: np.ndarray, down: int, across: int) -> np.ndarray:
+    """Adjoint of padding by reflection: margins are folded back onto what they repeat."""
+    for axis, margin in ((1, down), (2, across)):
+        moved = np.moveaxis(grad, axis, 0)
+        inner = moved[margin:-margin].copy()
+        inner[1 : margin + 1] += moved[:margin][::-1]
+        inner[-margin - 1 : -1] += moved[-margin:][::-1]
+        grad = np.moveaxis(inner, 0, axis)
+    return grad
