@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
 import traceback
@@ -176,10 +177,11 @@ def encoders() -> None:
     from repinv.app import expressions
 
     for flavour in expressions.FLAVOURS:
-        summary = (expressions.constructor(flavour).__doc__ or "").strip().splitlines()
         values = [f"{name}={value!r}" for name, value in expressions.options(flavour).items()]
-        click.echo(click.style(flavour, bold=True) + (f": {summary[0]}" if summary else ""))
-        click.echo(click.wrap_text(f"({', '.join(values)})", 100, "    ", "     "))
+        indent = " " * (len(flavour) + 1)
+        click.echo(click.wrap_text(f"{flavour}({', '.join(values)})", 100, "", indent))
+        summary = inspect.getdoc(expressions.constructor(flavour)) or ""
+        click.echo(f"    {summary.partition(chr(10))[0].replace('``', '')}\n")
 
 
 def main(args: list[str] | None = None) -> None:

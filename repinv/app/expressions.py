@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 import difflib
 import inspect
+import types
 import warnings
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import repinv
 from repinv.encoder import Encoder
@@ -85,8 +86,9 @@ def parse(expression: str) -> Encoder:
         raise ValueError(
             f"{flavour} does not take these options: {error}. 'repinv encoders' lists its options."
         ) from error
+    kinds = get_type_hints(getattr(make, "__func__", make))
     for name, value in given.items():
-        _check_kind(flavour, name, value, signature.parameters[name].default)
+        _check_kind(flavour, name, value, signature.parameters[name].default, kinds.get(name))
     try:
         return make(**given)
     except (TypeError, ValueError) as error:
@@ -144,30 +146,39 @@ def _as_tuple(value: Any) -> Any:
     return tuple(map(_as_tuple, value)) if isinstance(value, list | tuple) else value
 
 
-def _check_kind(flavour: str, name: str, value: Any, default: Any) -> None:
-    """Raise ValueError unless a value is of the kind of the option's default."""
-    kinds = {bool: (bool,), int: (int,), float: (float, int), str: (str,), tuple: (tuple,)}
-    expected = kinds.get(type(default))
-    if expected is None:
-        return
-    same_length = (
-        not isinstance(default, tuple) or not default or len(value) == len(default)
-        if (isinstance(value, tuple))
-        else True
-    )
-    is_flag = isinstance(value, bool) and not isinstance(default, bool)
-    if not isinstance(value, expected) or is_flag or not same_length:
+def _check_kind(flavour: str, name: str, value: Any, default: Any, kind: Any) -> None:
+    """Raise ValueError unless a value is of the kind that an option is annotated with."""
+    if not _is_of_kind(value, kind):
         raise ValueError(
             f"{flavour} expects {name} of the kind of {default!r}; got {value!r}. "
             f"Write {name}={default!r}, or another such value."
         )
 
 
+def _is_of_kind(value: Any, kind: Any) -> bool:
+    """Whether a literal fits a type hint made of numbers, strings, tuples and alternatives."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin in (Union, types.UnionType):
+        return any(_is_of_kind(value, one) for one in inner)
+    if origin is Literal:
+        return value in inner
+    if origin is tuple:
+        if not isinstance(value, tuple):
+            return False
+        kinds = inner[:1] * len(value) if inner[1:] == (...,) else inner
+        return len(value) == len(kinds) and all(map(_is_of_kind, value, kinds))
+    if kind is float:
+        return isinstance(value, float | int) and not isinstance(value, bool)
+    if kind is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return not isinstance(kind, type) or isinstance(value, kind)
+
+
 def _nearest(name: str, known: Iterable[str]) -> str:
     """A sentence that offers the names most like this one, or all of them."""
     names = list(known)
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    near = near or [known_name for known_name in names if known_name.split(".")[0] == name]
+    near = [flavour for flavour in names if flavour.split(".")[0] == name]
+    near = near or difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     if near:
         return f"Did you mean {' or '.join(near)}?"
     return f"There are {', '.join(names)}." if names else "It has none."

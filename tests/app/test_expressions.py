@@ -17,6 +17,8 @@ def test_options_are_passed_on_by_name_and_by_place():
     expected = repinv.HOG.skimage(orientations=8, pixels_per_cell=(4, 6))
     assert expressions.parse("hog.skimage(orientations=8, pixels_per_cell=(4, 6))") == expected
     assert expressions.parse("hog.skimage(8, pixels_per_cell=[4, 6])") == expected
+    expected = repinv.HOG.opencv(win_sigma=2.5, win_stride=(8, 8))
+    assert expressions.parse("hog.opencv(win_sigma=2.5, win_stride=(8, 8))") == expected
 
 
 @pytest.mark.parametrize("flavour", expressions.FLAVOURS)
@@ -87,6 +89,8 @@ def test_whatever_is_more_than_plain_values_is_refused_in_one_line(
         ("hog.vlfeat(cell_size=True)", "expects cell_size of the kind of 8; got True"),
         ("hog.vlfeat(bilinear_orientations=1)", "kind of False; got 1"),
         ("hog.vlfeat(value_range=(0, 1, 2))", r"kind of \(0.0, 1.0\)"),
+        ("hog.vlfeat(value_range=(0, 'a'))", r"kind of \(0.0, 1.0\)"),
+        ("hog.opencv(win_stride=8)", "kind of None; got 8"),
         ("hog.skimage(pixels_per_cell=8)", r"kind of \(8, 8\); got 8"),
     ],
 )
