@@ -436,6 +436,16 @@ def test_bad_input_is_one_line_in_a_shell_too(tmp_path):
     assert done.stderr.count("\n") == 1
 
 
+def test_a_reader_who_leaves_is_no_error_to_show():
+    code = "from repinv.app.cli import main; main(['encoders'])"
+    with subprocess.Popen(
+        [sys.executable, "-u", "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 1
+
+
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs pseudo-terminals")
 def test_a_terminal_gets_a_progress_bar(photograph):
     ours, theirs = os.openpty()
