@@ -1,5 +1,24 @@
 from .encoder import Encoder as Encoder
 from .encoder import StraightThrough as StraightThrough
 from .encoders.hog import HOG as HOG
+from .energy import Energy as Energy
+from .energy import Weighted as Weighted
+from .losses import InnerProduct as InnerProduct
+from .losses import SquaredError as SquaredError
+from .parametrizations import Jitter as Jitter
+from .parametrizations import Pixels as Pixels
+from .parametrizations import Spectral as Spectral
+from .priors import AlphaNorm as AlphaNorm
+from .priors import IntensityRange as IntensityRange
+from .priors import TotalVariation as TotalVariation
+from .result import Result as Result
+from .solvers import LBFGS as LBFGS
+from .solvers import AdaGrad as AdaGrad
+from .solvers import Adam as Adam
+from .solvers import Momentum as Momentum
+from .solvers import minimize as minimize
+from .tasks import Stage as Stage
+from .tasks import invert as invert
+from .tasks import resume as resume
 
 __version__: str

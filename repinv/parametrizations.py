@@ -30,7 +30,7 @@ class Parametrization(Protocol):
         ...
 
     def image(self, z: Array, /) -> Array:
-        """The images (N, C, H, W) that variables z stand for, within [0, 1]."""
+        """The images (N, C, H, W) that variables z stand for."""
         ...
 
     def start(self, noise: Array, /) -> Array:
@@ -73,8 +73,8 @@ class Pixels:
         return z, lambda v: v
 
     def image(self, z: Array, /) -> Array:
-        """Images within [0, 1]."""
-        return array_namespace(z).clip(z, 0.0, 1.0)
+        """The images themselves."""
+        return z
 
     def start(self, noise: Array, /) -> Array:
         """Mid-gray with white noise on it."""
@@ -86,29 +86,32 @@ class Pixels:
 
     def project(self, z: Array, /) -> Array:
         """Clip to [0, 1] where z is bounded."""
-        return self.image(z) if self.bounded else z
+        return array_namespace(z).clip(z, 0.0, 1.0) if self.bounded else z
 
 
 @dataclass(frozen=True)
 class Spectral:
     r"""Cosine coefficients, weighted by the spectrum of natural images.
 
-    ``y = IDCT(S ∘ z)`` with S(f) ∝ f\ :sup:`-exponent` of unit mean square, and
-    ``x = ½ + contrast · y / rms(y)``: steps of equal size in every z change an image as natural
-    images differ, and the contrast of x is that of a photograph whatever z is.
+    ``x = ½ + amplitude · IDCT(S ∘ z)`` with S(f) ∝ f\ :sup:`-exponent` of unit mean square: steps
+    of equal size in every z change an image as natural images differ.
 
     Parameters
     ----------
     exponent : float
         Fall of the amplitude spectrum; 0 is flat (pixels, turned by a rotation).
-    contrast : float or None
-        Root mean square of x − ½. None leaves contrast free, ``x = ½ + amplitude · y``: for
-        encoders that are not blind to contrast.
     amplitude : float
-        Root mean square of x − ½ at a start of unit variance where contrast is free.
+        Root mean square of x − ½ where z has unit variance.
+    start_scale : float
+        Standard deviation of z at the start.
 
     Notes
     -----
+    The start is all but gray: what the features ask for then grows out of it. Encoders that
+    normalize contrast are blind to how strong a texture is, unless it is weaker than the epsilon
+    of their normalization; a start of natural contrast leaves crumbs where the image should be
+    flat, and those are never removed.
+
     The cosine transform has no wrap at the borders, unlike Fourier's. S at frequency 0 is taken at
     half a frequency step. The transform is `scipy.fft.dctn` for NumPy arrays and a product with
     two matrices elsewhere.
@@ -116,79 +119,56 @@ class Spectral:
     Examples
     --------
     >>> import numpy as np
-    >>> z = np.random.default_rng(0).standard_normal((1, 1, 16, 16))
-    >>> x, pullback = Spectral(contrast=0.2).vjp(z)
-    >>> float(np.sqrt(np.mean((x - 0.5) ** 2)).round(6))
-    0.2
+    >>> z = np.zeros((1, 1, 16, 16))
+    >>> x, pullback = Spectral().vjp(z)
+    >>> x.min(), x.max()
+    (np.float64(0.5), np.float64(0.5))
     """
 
-    exponent: float = 0.75
-    contrast: float | None = 0.2
+    exponent: float = 0.85
     amplitude: float = 0.2
+    start_scale: float = 1e-3
 
     def __post_init__(self) -> None:
-        if self.contrast is not None and not 0 < self.contrast <= 0.5:
+        if not (self.amplitude > 0 and self.start_scale > 0):
             raise ValueError(
-                f"Spectral needs a contrast in (0, 0.5], or None for a free one; got {self.contrast}."
+                "Spectral needs an amplitude and a start_scale > 0; "
+                f"got {self.amplitude} and {self.start_scale}."
             )
-        if not self.amplitude > 0:
-            raise ValueError(f"Spectral needs an amplitude > 0; got {self.amplitude}.")
 
     def vjp(self, z: Array, iteration: int = 0, /) -> tuple[Array, Callable[[Array], Array]]:
-        """x = ½ + contrast · y/rms(y) with y = IDCT(S ∘ z), and its pullback."""
-        xp = array_namespace(z)
-        spectrum = _spectrum_like(z, self.exponent)
-        u = spectrum * z
-        if self.contrast is None:
-            x = _idct(u)
-            x *= self.amplitude
-            x += 0.5
-            gain = spectrum * self.amplitude
-            return x, lambda v: gain * _dct(v)
-        # The transform is orthonormal: y and u have one norm.
-        flat = xp.reshape(u, (u.shape[0], -1))
-        size = flat.shape[1]
-        mean_square = xp.vecdot(flat, flat) * (1 / size)
-        positive = mean_square > 0
-        rms = xp.sqrt(xp.where(positive, mean_square, xp.ones_like(mean_square)))
-        scale = xp.reshape(self.contrast / rms, (-1, 1, 1, 1))
-        x = _idct(u * scale)
+        """x = ½ + IDCT(gain ∘ z), and v → gain ∘ DCT(v): the transform is orthonormal."""
+        gain = self._gain(z)
+        x = _idct(gain * z)
         x += 0.5
 
         def pullback(v: Array) -> Array:
-            # dx = scale · (dy − y <y, dy> / (size · rms²)): the part along y does not count.
             w = _dct(v)
-            along = xp.vecdot(flat, xp.reshape(w, flat.shape)) / (size * rms * rms)
-            w -= u * xp.reshape(along, (-1, 1, 1, 1))
-            w *= scale
-            w *= spectrum
+            w *= gain
             return w
 
         return x, pullback
 
     def image(self, z: Array, /) -> Array:
-        """Images within [0, 1]."""
-        return array_namespace(z).clip(self.vjp(z)[0], 0.0, 1.0)
+        """The images, unclipped: what is out of range is left to the exact last step."""
+        return self.vjp(z)[0]
 
     def start(self, noise: Array, /) -> Array:
         """White noise, which is noise of the natural spectrum in x."""
-        return noise
+        return self.start_scale * noise
 
     def inverse(self, x: Array, /) -> Array:
-        """Variables of an image, with its contrast replaced by `contrast` if that is set."""
-        xp = array_namespace(x)
-        u = _dct(x - 0.5)
-        if self.contrast is None:
-            u = u * (1 / self.amplitude)
-        else:
-            flat = xp.reshape(u, (u.shape[0], -1))
-            rms = xp.sqrt(xp.vecdot(flat, flat) * (1 / flat.shape[1]))
-            u = u / xp.reshape(xp.where(rms > 0, rms, xp.ones_like(rms)), (-1, 1, 1, 1))
-        return u / _spectrum_like(x, self.exponent)
+        """Variables of an image."""
+        return _dct(x - 0.5) / self._gain(x)
 
     def project(self, z: Array, /) -> Array:
         """Every z is allowed: the range of x is kept by a barrier and an exact last step."""
         return z
+
+    def _gain(self, z: Array) -> Array:
+        """amplitude · S for images of the shape, library, dtype and device of `z`."""
+        kind = array_namespace(z), z.dtype, device_of(z)
+        return _spectrum(z.shape[-2], z.shape[-1], self.exponent, self.amplitude, *kind)
 
 
 @dataclass(frozen=True)
@@ -268,20 +248,14 @@ def _idct(u: Array) -> Array:
 
 @lru_cache(maxsize=16)
 def _spectrum(
-    height: int, width: int, exponent: float, xp: Any, dtype: Any, device: Any
+    height: int, width: int, exponent: float, amplitude: float, xp: Any, dtype: Any, device: Any
 ) -> Array:
-    """S (H, W): (f + half a step at 0)^-exponent, of unit mean square."""
-    step = 1 / max(height, width)
+    """amplitude · f^-exponent (H, W), of root mean square `amplitude`."""
     frequency = np.hypot(np.arange(height)[:, None] / height, np.arange(width) / width)
-    frequency[0, 0] = step / 2
+    frequency[0, 0] = 0.5 / max(height, width)
     spectrum = frequency**-exponent
-    spectrum /= np.sqrt(np.mean(spectrum**2))
+    spectrum *= amplitude / np.sqrt(np.mean(spectrum**2))
     return xp.asarray(spectrum, dtype=dtype, device=device)
-
-
-def _spectrum_like(z: Array, exponent: float) -> Array:
-    """S for images of the shape, library, dtype and device of `z`."""
-    return _spectrum(*z.shape[-2:], exponent, array_namespace(z), z.dtype, device_of(z))
 
 
 @lru_cache(maxsize=16)

@@ -212,7 +212,7 @@ class LBFGS:
     memory : int
         Steps remembered.
     first_step : float
-        Root mean square of the first step.
+        Root mean square of the first step, in units of that of the start.
     armijo : float
         A step is accepted if it lowers the value by this share of what the slope promises.
     patience : int
@@ -252,6 +252,7 @@ class LBFGS:
         count, size = rows.shape
         kind = {"dtype": z.dtype, "device": z.device}
         m = self.memory
+        length = xp.sqrt(xp.vecdot(rows, rows))
         return {
             "best_z": z,
             "best_value": _never(z),
@@ -265,6 +266,7 @@ class LBFGS:
             "slope": xp.zeros((count,), **kind),
             "step": xp.ones((count,), **kind),
             "refused": xp.zeros((count,), **kind),
+            "first_step": xp.where(length > 0, self.first_step * length, 1.0),
             "slot": 0,
             "fresh": 2,
         }
@@ -305,7 +307,7 @@ class LBFGS:
         memory["r_inverse"] *= xp.astype(refused < self.patience, z.dtype)[:, None, None]
         squared = xp.vecdot(new_grad, new_grad)
         gamma = xp.where(keep, curvature / xp.where(keep, change, 1.0), state["gamma"])
-        short = self.first_step * (g.shape[1] ** 0.5) / xp.sqrt(xp.where(squared > 0, squared, 1.0))
+        short = state["first_step"] / xp.sqrt(xp.where(squared > 0, squared, 1.0))
         gamma = xp.where(refused == self.patience, 0.1 * short, gamma)
         if fresh == 2:
             gamma = short
@@ -341,6 +343,7 @@ class LBFGS:
             "pairs_grad": products,
             **memory,
             "gamma": gamma,
+            "first_step": state["first_step"],
             "slope": new_slope,
             "step": new_step,
             "refused": refused,

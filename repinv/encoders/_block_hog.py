@@ -10,6 +10,7 @@ import numpy as np
 
 from repinv.encoders import _blocks
 from repinv.encoders._axes import block_axis, box_axis
+from repinv.encoders._glyphs import SIDE, draw
 from repinv.encoders._gradient import C_FLOAT, FLAT, SKIMAGE, Binning
 from repinv.encoders._oriented import oriented_cells, pull_oriented
 
@@ -71,7 +72,11 @@ class BoxHOG:
         self, shape: tuple[int, ...]
     ) -> tuple[tuple[int, int], tuple[int, int]] | None:
         """Heights and widths with features of this shape."""
-        if len(shape) != 5 or shape[2:] != (*self.cells_per_block, self.orientations):
+        if (
+            len(shape) != 5
+            or shape[2:] != (*self.cells_per_block, self.orientations)
+            or min(shape) < 1
+        ):
             return None
         ranges = []
         for count, cell, block in zip(
@@ -80,6 +85,14 @@ class BoxHOG:
             least = (count + block - 1) * cell
             ranges.append((max(3, least), least + cell - 1))
         return ranges[0], ranges[1]
+
+    def holds(self, shape: tuple[int, ...]) -> bool:
+        """Whether features of one image may have this shape."""
+        return self.image_shapes(shape) is not None
+
+    def example(self) -> tuple[int, ...]:
+        """Shape of the features of the smallest image."""
+        return self.feature_shape(*self.smallest())
 
     def vjp(
         self, image: np.ndarray, value_range: tuple[float, float], *, keep: bool
@@ -121,6 +134,19 @@ class BoxHOG:
             return grad
 
         return features.reshape(shape), pullback
+
+    def glyph(self, features: np.ndarray) -> np.ndarray:
+        """Cells drawn with their mean over the blocks that they lie in."""
+        high, wide = self.cells_per_block
+        rows, columns, *_, bins = features.shape
+        total = np.zeros((rows + high - 1, columns + wide - 1, bins), features.dtype)
+        times = np.zeros((*total.shape[:2], 1), features.dtype)
+        for y in range(high):
+            for x in range(wide):
+                total[y : y + rows, x : x + columns] += features[:, :, y, x]
+                times[y : y + rows, x : x + columns] += 1
+        step = math.pi / self.orientations
+        return draw(total / times, step / 2, step)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -195,6 +221,15 @@ class WindowHOG:
         unique, index = np.unique(starts, return_inverse=True)
         return unique, index.reshape(starts.shape)
 
+    def holds(self, shape: tuple[int, ...]) -> bool:
+        """Whether features of one image may have this shape."""
+        window = math.prod(self._window_shape())
+        return len(shape) == 1 and shape[0] > 0 and shape[0] % window == 0
+
+    def example(self) -> tuple[int, ...]:
+        """Shape of the features of the smallest image."""
+        return self.feature_shape(*self.smallest())
+
     def vjp(
         self, image: np.ndarray, value_range: tuple[float, float], *, keep: bool
     ) -> tuple[np.ndarray, Pullback]:
@@ -259,6 +294,30 @@ class WindowHOG:
             return grad.reshape(original)
 
         return normalized[pick].reshape(-1), pullback
+
+    def glyph(self, features: np.ndarray) -> np.ndarray:
+        """Cells drawn with their mean over the blocks of a window; windows below each other."""
+        blocks_x, blocks_y, cells_x, cells_y, bins = self._window_shape()
+        windows = features.reshape(-1, blocks_x, blocks_y, cells_x, cells_y, bins)
+        places, spacing = [], []
+        for axis, blocks, cells in ((1, blocks_y, cells_y), (0, blocks_x, cells_x)):
+            stride, cell = self.block_stride[axis], self.cell_size[axis]
+            unit = math.gcd(stride, cell)
+            places.append(np.add.outer(np.arange(blocks) * stride, np.arange(cells) * cell) // unit)
+            spacing.append(max(1, round(SIDE * unit / cell)))
+        grid = (places[0].max() + 1, places[1].max() + 1)
+        pick = (places[0][None, :, None, :], places[1][:, None, :, None])
+        times = np.zeros((*grid, 1), features.dtype)
+        np.add.at(times, pick, 1)
+        pictures = []
+        for window in windows:
+            total = np.zeros((*grid, bins), features.dtype)
+            np.add.at(total, pick, window)
+            turn = 2 * math.pi if self.signed_gradient else math.pi
+            step = turn / bins
+            mean = total / np.maximum(times, 1)
+            pictures.append(draw(mean, step / 2, step, (spacing[0], spacing[1])))
+        return np.concatenate(pictures)
 
 
 def _pull_reflection(grad: np.ndarray, down: int, across: int) -> np.ndarray:

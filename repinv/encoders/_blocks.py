@@ -93,9 +93,9 @@ def normalize_cells(cells, factors, layout, texture, truncation, features):  # t
                 both = directed + opposite
                 total, total_opposite, total_both = real(0), real(0), real(0)
                 for i in range(4):
-                    clipped = min(top, directed * factor[i])
-                    clipped_opposite = min(top, opposite * factor[i])
-                    clipped_both = min(top, both * factor[i])
+                    clipped = min(directed * factor[i], top)
+                    clipped_opposite = min(opposite * factor[i], top)
+                    clipped_both = min(both * factor[i], top)
                     total += clipped
                     total_opposite += clipped_opposite
                     total_both += clipped_both

@@ -10,6 +10,7 @@ import numpy as np
 
 from repinv.encoders import _blocks
 from repinv.encoders._axes import bilinear_axis
+from repinv.encoders._glyphs import draw
 from repinv.encoders._gradient import C_FLOAT, DPM, Binning
 from repinv.encoders._oriented import Axis, oriented_cells, pull_oriented
 
@@ -64,12 +65,26 @@ class CellHOG:
         channels = _blocks.cell_channels(self.layout, self.orientations)
         return (*grid, channels) if self.layout == _blocks.DPM else (channels, *grid)
 
-    def image_shapes(self, shape: tuple[int, ...]) -> tuple[tuple[int, int], tuple[int, int]]:
+    def image_shapes(
+        self, shape: tuple[int, ...]
+    ) -> tuple[tuple[int, int], tuple[int, int]] | None:
         """Heights and widths with features of this shape."""
+        channels = _blocks.cell_channels(self.layout, self.orientations)
+        at = -1 if self.layout == _blocks.DPM else 0
+        if len(shape) != 3 or shape[at] != channels or min(shape) < 1:
+            return None
         grid = shape[:2] if self.layout == _blocks.DPM else shape[1:]
         least = [(count + 2 * self.ring) * self.cell_size - self.cell_size // 2 for count in grid]
         (a, b), c = least, self.cell_size
         return (max(a, 3), a + c - 1), (max(b, 3), b + c - 1)
+
+    def holds(self, shape: tuple[int, ...]) -> bool:
+        """Whether features of one image may have this shape."""
+        return self.image_shapes(shape) is not None
+
+    def example(self) -> tuple[int, ...]:
+        """Shape of the features of the smallest image."""
+        return self.feature_shape(*self.smallest())
 
     def plan(self, image: np.ndarray, scale: float) -> tuple[Binning, Axis, Axis]:
         """What `oriented_cells` is to do with an image (C, H, W)."""
@@ -116,6 +131,14 @@ class CellHOG:
             return pull_oriented(grad, image.shape[0], binning, rows, columns, polar)
 
         return self._crop(features), pullback
+
+    def glyph(self, features: np.ndarray) -> np.ndarray:
+        """The picture that VLFeat renders: a bin is summed over directions or blocks."""
+        n = self.orientations
+        channels = np.moveaxis(features, -1, 0) if self.layout == _blocks.DPM else features
+        groups = 4 if self.layout == _blocks.DALAL_TRIGGS else 3
+        weights = channels[: groups * n].reshape(groups, n, *channels.shape[1:]).sum(axis=0)
+        return draw(np.moveaxis(weights, 0, -1), 0.0, math.pi / n)
 
     def _crop(self, features: np.ndarray) -> np.ndarray:
         """(D, y, x) → the mirrored layout, the ring dropped."""

@@ -228,7 +228,9 @@ def polar_row(image, y, binning, magnitude, scaled, across, down, position, chan
         angle = half_turn - angle if gx < zero else angle
         angle = turn - angle if gy < zero else angle
         angle -= shift
-        position[x] = angle + count if angle < zero else angle
+        angle = angle + count if angle < zero else angle
+        # NaN compares false and goes to the first bin: an index stays an index.
+        position[x] = angle if angle <= count else zero
     if binning.softness > 0:
         slope = real(1 / binning.softness)
         for x in range(width):

@@ -88,9 +88,9 @@ def _pool_columns(sums, count, columns, cells):  # type: ignore[no-untyped-def]
             pooled[t + 1, k] += high
     for t in range(columns.start.size):
         total = pooled[t]
-        cells[t, 0] = max(zero, total[count] - total[0]) + total[count - 1]
+        cells[t, 0] = max(total[count] - total[0], zero) + total[count - 1]
         for k in range(1, count):
-            cells[t, k] = max(zero, total[k - 1] - total[k])
+            cells[t, k] = max(total[k - 1] - total[k], zero)
 
 
 @jit

@@ -12,7 +12,7 @@ import numba
 import numpy as np
 
 from repinv.encoder import Array, Encoder, Pullback, SizeRange
-from repinv.encoders import _blocks
+from repinv.encoders import _accept, _blocks
 from repinv.encoders._block_hog import BoxHOG, WindowHOG
 from repinv.encoders._cell_hog import CellHOG
 
@@ -28,12 +28,67 @@ def _each(function: Callable[..., Any], *batches: Any) -> list[Any]:
 
 @dataclasses.dataclass(frozen=True)
 class HOG(Encoder):
-    """Histograms of oriented gradients; made by `vlfeat`, `skimage`, `opencv` or `dpm`."""
+    """Histograms of oriented gradients, exact and differentiable.
+
+    Made by one of `HOG.vlfeat`, `HOG.skimage`, `HOG.opencv` and `HOG.dpm`, which take the words
+    of the library they mirror and return features in its layout. Batches are NumPy arrays
+    (N, C, H, W) of float32 or float64 in [0, 1]; images of a batch are shared out between as
+    many threads as ``numba.get_num_threads()`` says.
+
+    Parameters
+    ----------
+    flavour : CellHOG, BoxHOG or WindowHOG
+        What is computed for one image.
+    value_range : tuple of float
+        Pixel values that 0 and 1 of a batch stand for.
+    channels : int or None
+        Number of image channels taken, None for any.
+    precision : dtype
+        What integer pixels become in a call.
+    channel_axis : int
+        Axis of the channels in a call with a colour image.
+
+    Notes
+    -----
+    With u = g/|g| the unit vector of an image gradient g and t ⟂ u, a vote |g|·w(θ) has the
+    differential w·u·dg + w′(θ)·t·dg, which is bounded and free of inverse functions. Hard
+    orientations have w′ = 0: their derivative knows magnitudes only; see `softened`.
+
+    Where the features have a kink, the pullback takes one side. Where |g| < 1e-10 it is zero.
+    Of tied channels the first counts. Halfway between two hard bins the lower one counts
+    (scikit-image's bins hold their lower border), and a vote that is exactly at a bin's centre,
+    or at the end of a softened step, does not turn. Entries at the clip or above pass nothing.
+    Square roots (of pixels or of L1 blocks) pass nothing where their slope exceeds about 1e5,
+    and pixels below zero count as zero under them.
+
+    In float32, angles come from a polynomial with an error below 3e-7 rad; float64 is exact.
+
+    References
+    ----------
+    .. [1] N. Dalal and B. Triggs, "Histograms of oriented gradients for human detection",
+       CVPR 2005, doi:10.1109/CVPR.2005.177
+    .. [2] P. F. Felzenszwalb et al., "Object detection with discriminatively trained
+       part-based models", PAMI 2010, doi:10.1109/TPAMI.2009.167
+    .. [3] A. Mahendran and A. Vedaldi, "Visualizing deep convolutional neural networks using
+       natural pre-images", IJCV 2016, doi:10.1007/s11263-016-0911-8
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import repinv
+    >>> hog = repinv.HOG.vlfeat(cell_size=8)
+    >>> hog(np.eye(64, dtype=np.float32)).shape
+    (31, 8, 8)
+    """
 
     flavour: CellHOG | BoxHOG | WindowHOG
     value_range: tuple[float, float] = (0.0, 1.0)
     channels: int | None = None
     precision: Any = np.float32
+    channel_axis: int = -1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "value_range", _accept.value_range(self.value_range))
 
     @classmethod
     def vlfeat(
@@ -45,10 +100,43 @@ class HOG(Encoder):
         *,
         value_range: tuple[float, float] = (0.0, 1.0),
     ) -> HOG:
-        """VLFeat's ``vl_hog``."""
+        """VLFeat's ``vl_hog``; with `bilinear_orientations` the HOGb of Mahendran & Vedaldi.
+
+        Parameters
+        ----------
+        cell_size : int
+            Width of a cell in pixels. The last cell may hang over the edge by half.
+        variant : {"uoctti", "dalal-triggs"}
+            Mean over the four blocks, and texture; or each of the four.
+        num_orientations : int
+            Undirected orientations n.
+        bilinear_orientations : bool
+            Share votes between the two nearest directed orientations.
+        value_range : tuple of float
+            Pixel values that 0 and 1 of a batch stand for; VLFeat's 1e-4 notices.
+
+        Returns
+        -------
+        HOG
+            With features (D, cells_y, cells_x), D = 3n + 4 or 4n.
+
+        Raises
+        ------
+        ValueError
+            If an option is out of bounds.
+
+        Examples
+        --------
+        >>> import repinv
+        >>> repinv.HOG.vlfeat(variant="dalal-triggs").feature_shape((3, 64, 80))
+        (36, 8, 10)
+        """
         layouts = {"uoctti": _blocks.UOCTTI, "dalal-triggs": _blocks.DALAL_TRIGGS}
         flavour = CellHOG(
-            cell_size, num_orientations, layouts[variant], float(bilinear_orientations)
+            _accept.whole("cell_size", cell_size),
+            _accept.whole("num_orientations", num_orientations),
+            _accept.choice("variant", variant, layouts),
+            float(_accept.flag("bilinear_orientations", bilinear_orientations)),
         )
         return cls(flavour, value_range)
 
@@ -61,10 +149,45 @@ class HOG(Encoder):
         *,
         value_range: tuple[float, float] = (0.0, 1.0),
     ) -> HOG:
-        """The 32-channel features of voc-release's and ihog's ``features.cc``."""
-        factor = 0.0 if normalize else 0.15
-        flavour = CellHOG(sbin, 9, _blocks.DPM, 0.0, truncator, factor)
-        return cls(flavour, value_range)
+        """The 32-channel ``features.cc`` of voc-release and ihog.
+
+        Parameters
+        ----------
+        sbin : int
+            Width of a cell in pixels.
+        normalize : bool
+            Divide by the blocks' energy, or else multiply by 0.15.
+        truncator : float
+            Where normalized entries are clipped.
+        value_range : tuple of float
+            Pixel values that 0 and 1 of a batch stand for.
+
+        Returns
+        -------
+        HOG
+            With features (y, x, 32); the outer ring of cells is left out, and the last channel
+            is zero.
+
+        Raises
+        ------
+        ValueError
+            If an option is out of bounds.
+
+        Examples
+        --------
+        >>> import repinv
+        >>> repinv.HOG.dpm().feature_shape((3, 64, 80))
+        (6, 8, 32)
+        """
+        flavour = CellHOG(
+            _accept.whole("sbin", sbin),
+            9,
+            _blocks.DPM,
+            0.0,
+            _accept.real("truncator", truncator, above=0),
+            0.0 if _accept.flag("normalize", normalize) else 0.15,
+        )
+        return cls(flavour, value_range, precision=np.float64)
 
     @classmethod
     def skimage(
@@ -78,7 +201,43 @@ class HOG(Encoder):
         channel_axis: int | None = None,
         value_range: tuple[float, float] = (0.0, 1.0),
     ) -> HOG:
-        """scikit-image's ``skimage.feature.hog``."""
+        """scikit-image's ``skimage.feature.hog(..., feature_vector=False)``.
+
+        Parameters
+        ----------
+        orientations : int
+            Number of undirected bins, [i, i+1)·180°/orientations.
+        pixels_per_cell, cells_per_block : tuple of int
+            (y, x).
+        block_norm : {"L1", "L1-sqrt", "L2", "L2-Hys"}
+        transform_sqrt : bool
+            Take the square root of pixels first.
+        channel_axis : int or None
+            None for gray images, else the axis of channels in a call.
+        value_range : tuple of float
+            Pixel values that 0 and 1 of a batch stand for.
+
+        Returns
+        -------
+        HOG
+            With features (blocks_y, blocks_x, cells_y, cells_x, orientations).
+
+        Raises
+        ------
+        ValueError
+            If an option is out of bounds.
+
+        Notes
+        -----
+        Sums are taken in the precision of the image; scikit-image takes those of magnitudes in
+        float32, which differs by less than 1e-6. Integer pixels become float64, as there.
+
+        Examples
+        --------
+        >>> import repinv
+        >>> repinv.HOG.skimage(orientations=8).feature_shape((1, 64, 80))
+        (6, 8, 3, 3, 8)
+        """
         norms = {
             "L1": _blocks.L1,
             "L1-sqrt": _blocks.L1_SQRT,
@@ -86,9 +245,16 @@ class HOG(Encoder):
             "L2-Hys": _blocks.L2_HYS,
         }
         flavour = BoxHOG(
-            orientations, pixels_per_cell, cells_per_block, norms[block_norm], transform_sqrt
+            _accept.whole("orientations", orientations),
+            _accept.pair("pixels_per_cell", pixels_per_cell),
+            _accept.pair("cells_per_block", cells_per_block),
+            _accept.choice("block_norm", block_norm, norms),
+            _accept.flag("transform_sqrt", transform_sqrt),
         )
-        return cls(flavour, value_range, None if channel_axis is not None else 1, np.float64)
+        if channel_axis is None:
+            return cls(flavour, value_range, 1, np.float64)
+        axis = _accept.whole("channel_axis", channel_axis, -3, 2)
+        return cls(flavour, value_range, None, np.float64, axis)
 
     @classmethod
     def opencv(
@@ -107,73 +273,233 @@ class HOG(Encoder):
         *,
         value_range: tuple[float, float] = (0.0, 255.0),
     ) -> HOG:
-        """OpenCV's ``cv2.HOGDescriptor``."""
-        stride = win_stride or cell_size
-        step = [math.gcd(a, b) for a, b in zip(stride, block_stride, strict=True)]
-        margin = tuple(-(-p // s) * s for p, s in zip(padding or (0, 0), step, strict=True))
+        """OpenCV's ``cv2.HOGDescriptor(...).compute``.
+
+        Parameters
+        ----------
+        win_size, block_size, block_stride, cell_size : tuple of int
+            (width, height) in pixels.
+        nbins : int
+            Bins of 180°, or of 360° if `signed_gradient`.
+        win_sigma : float
+            Width of the Gaussian that weights the pixels of a block; -1 for an eighth of the
+            sum of the block's sides.
+        l2_hys_threshold : float
+            Where normalized entries are clipped.
+        gamma_correction : bool
+            Take the square root of pixels first.
+        signed_gradient : bool
+            Tell opposite gradients apart.
+        win_stride, padding : tuple of int, optional
+            (width, height); a cell and nothing unless given.
+        value_range : tuple of float
+            Pixel values that 0 and 1 of a batch stand for.
+
+        Returns
+        -------
+        HOG
+            With flat features: windows row by row, in each (blocks_x, blocks_y, cells_x,
+            cells_y, bins).
+
+        Raises
+        ------
+        ValueError
+            If an option is out of bounds, or sizes do not divide one another as OpenCV asks.
+
+        Notes
+        -----
+        OpenCV's arctangent is approximate; features differ from its own by up to 5e-4.
+
+        Examples
+        --------
+        >>> import repinv
+        >>> repinv.HOG.opencv().feature_shape((1, 128, 64))
+        (3780,)
+        """
+        window, block = _accept.pair("win_size", win_size), _accept.pair("block_size", block_size)
+        step, cell = (
+            _accept.pair("block_stride", block_stride),
+            _accept.pair("cell_size", cell_size),
+        )
+        stride = cell if win_stride is None else _accept.pair("win_stride", win_stride)
+        margin = (0, 0) if padding is None else _accept.pair("padding", padding, 0)
+        for w, b, s, c in zip(window, block, step, cell, strict=True):
+            if b % c or w < b or (w - b) % s:
+                raise ValueError(
+                    "expected blocks of whole cells and windows of a block and whole strides; "
+                    f"got win_size={window}, block_size={block}, block_stride={step}, "
+                    f"cell_size={cell}. Change these sizes."
+                )
+        sigma = _accept.real("win_sigma", win_sigma)
+        # OpenCV widens the padding to what windows and blocks have as common step.
+        common = [math.gcd(a, b) for a, b in zip(stride, step, strict=True)]
+        margin = (-(-margin[0] // common[0]) * common[0], -(-margin[1] // common[1]) * common[1])
         flavour = WindowHOG(
-            win_size,
-            block_size,
-            block_stride,
-            cell_size,
-            nbins,
-            win_sigma if win_sigma >= 0 else sum(block_size) / 8,
-            l2_hys_threshold,
-            gamma_correction,
-            signed_gradient,
+            window,
+            block,
+            step,
+            cell,
+            _accept.whole("nbins", nbins),
+            sigma if sigma > 0 else sum(block) / 8,
+            _accept.real("l2_hys_threshold", l2_hys_threshold, above=0),
+            _accept.flag("gamma_correction", gamma_correction),
+            _accept.flag("signed_gradient", signed_gradient),
             stride,
             margin,
         )
         return cls(flavour, value_range)
 
     def softened(self, softness: float, /) -> HOG | None:
-        """The same features with orientations shared by two bins; None if they already are."""
+        """The same features with orientations shared by two bins; None if they already are.
+
+        Parameters
+        ----------
+        softness : float
+            τ in (0, 1]. With f the fraction of the way from one bin centre to the next, the
+            next has the weight clip(½ + (f − ½)/τ, 0, 1): 1 is linear, and towards 0 votes
+            become hard.
+
+        Returns
+        -------
+        HOG or None
+
+        Raises
+        ------
+        ValueError
+            If `softness` is not in (0, 1].
+        """
+        softness = _accept.real("softness", softness, above=0)
+        if softness > 1:
+            raise ValueError(f"softness must lie in (0, 1]; got {softness:g}. Use at most 1.")
         if self.flavour.softness > 0:
             return None
-        flavour = dataclasses.replace(self.flavour, softness=float(softness))
+        flavour = dataclasses.replace(self.flavour, softness=softness)
         return dataclasses.replace(self, flavour=flavour)
 
     def feature_shape(self, image_shape: tuple[int, ...], /) -> tuple[int, ...]:
-        """Shape of the features of one image (C, H, W)."""
-        _, height, width = image_shape
+        """Shape F of the features of one image (C, H, W).
+
+        Raises
+        ------
+        ValueError
+            If the image is too small, or has another number of channels than are taken.
+        """
+        if len(image_shape) != 3:
+            raise ValueError(
+                f"expected an image shape (C, H, W); got {tuple(image_shape)}. Give three numbers."
+            )
+        channels, height, width = image_shape
+        if self.channels not in (None, channels) or not 1 <= channels <= 255:
+            wanted = "1 to 255" if self.channels is None else self.channels
+            raise ValueError(
+                f"this HOG takes {wanted} channels; got {channels}. "
+                "Convert the image, or name its channels in the encoder (channel_axis)."
+            )
         rows, columns = self.flavour.smallest()
         if height < rows or width < columns:
             raise ValueError(
-                f"HOG needs at least {rows}x{columns} pixels; got {height}x{width}. "
+                f"this HOG needs at least {rows}x{columns} pixels; got {height}x{width}. "
                 "Pad the image or use smaller cells."
             )
         return self.flavour.feature_shape(height, width)
 
     def image_shapes(self, feature_shape: tuple[int, ...], /) -> SizeRange | None:
-        """Smallest and largest height and width whose features have this shape."""
-        return self.flavour.image_shapes(feature_shape)
+        """Smallest and largest height and width that give this shape; None if they are not told.
+
+        OpenCV's flat features tell them for a single window only.
+        """
+        return self.flavour.image_shapes(tuple(feature_shape))
 
     def vjp(self, x: Array, /) -> tuple[Array, Pullback]:
-        """Encode a batch, and return the map that pulls cotangents back."""
-        images = self._checked(x)
+        """Encode a batch, and return the map that pulls cotangents back; see `Encoder.vjp`.
 
-        def one(image: np.ndarray) -> Any:
-            return self.flavour.vjp(image, self.value_range, keep=True)
+        Parameters
+        ----------
+        x : ndarray, shape (N, C, H, W), float32 or float64, in [0, 1]
 
-        features, pullbacks = zip(*_each(one, images), strict=True)
+        Returns
+        -------
+        features : ndarray, shape (N, *F), of the same dtype
+        pullback : callable
+
+        Raises
+        ------
+        TypeError
+            If `x` is no NumPy array of float32 or float64.
+        ValueError
+            If its shape does not fit.
+        """
+        images = _accept.batch(x, "HOG", "HOGModule")
+        features = np.empty((len(images), *self.feature_shape(images.shape[1:])), images.dtype)
+
+        def one(i: int) -> Callable[[np.ndarray], np.ndarray]:
+            features[i], pull = self.flavour.vjp(images[i], self.value_range, keep=True)
+            return pull
+
+        pulls = _each(one, range(len(images)))
 
         def pullback(cotangent: Array) -> Array:
-            v = np.asarray(cotangent, dtype=images.dtype)
-            return np.stack(_each(lambda pull, one: pull(one), pullbacks, v))
+            v = _accept.cotangent(cotangent, features.shape, images.dtype)
+            grad = np.empty_like(images)
 
-        return np.stack(features), pullback
+            def pull(i: int) -> None:
+                grad[i] = pulls[i](v[i])
+
+            _each(pull, range(len(images)))
+            return grad
+
+        return features, pullback
 
     def encode(self, x: Array, /) -> Array:
-        """Features of a batch."""
-        images = self._checked(x)
+        """Features (N, *F) of a batch, without what a pullback needs; see `vjp`."""
+        images = _accept.batch(x, "HOG", "HOGModule")
+        features = np.empty((len(images), *self.feature_shape(images.shape[1:])), images.dtype)
 
-        def one(image: np.ndarray) -> np.ndarray:
-            return self.flavour.vjp(image, self.value_range, keep=False)[0]
+        def one(i: int) -> None:
+            features[i] = self.flavour.vjp(images[i], self.value_range, keep=False)[0]
 
-        return np.stack(_each(one, images))
+        _each(one, range(len(images)))
+        return features
 
-    def _checked(self, x: Array) -> np.ndarray:
-        """The batch as a contiguous array, or an error that says what is wrong."""
-        images = np.ascontiguousarray(x)
-        self.feature_shape(images.shape[1:])
-        return images
+    def __call__(self, image: Array) -> np.ndarray:
+        """Features of one image, whose pixel values are taken as they are; see `Encoder`."""
+        if self.channel_axis != -1 and np.ndim(image) == 3:
+            image = np.moveaxis(image, self.channel_axis, -1)
+        return super().__call__(image)
+
+    def glyph(self, features: Array, /) -> np.ndarray:
+        """A picture of features: a bar for every bin of every cell, along the edge.
+
+        Bars are orthogonal to the gradients they stand for, and as bright as their bin is
+        strong, summed over directions or averaged over blocks. A cell takes 21x21 pixels.
+
+        Parameters
+        ----------
+        features : ndarray, shape F
+            Of one image, in the layout that a call returns.
+
+        Returns
+        -------
+        picture : ndarray, shape (height, width)
+            From 0 up, in units of the features. OpenCV's windows stand below each other.
+
+        Raises
+        ------
+        ValueError
+            If the features are not those of this encoder.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import repinv
+        >>> hog = repinv.HOG.vlfeat()
+        >>> hog.glyph(hog(np.eye(64))).shape
+        (168, 168)
+        """
+        features = np.asarray(features)
+        if not self.flavour.holds(features.shape):
+            raise ValueError(
+                f"expected features of this HOG, such as {self.flavour.example()}; got shape "
+                f"{features.shape}. Give the features of one image as a call returns them."
+            )
+        return self.flavour.glyph(features)

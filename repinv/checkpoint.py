@@ -1,0 +1,102 @@
+"""A run as an npz file without pickle, written and read again."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import json
+import os
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+VERSION = 1
+
+
+def describe(value: Any, /) -> Any:
+    """A frozen dataclass of this package, and what it is made of, as JSON.
+
+    Raises
+    ------
+    TypeError
+        For a value that is neither that nor a number, a string, None or a tuple of them.
+    """
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, tuple):
+        return {"tuple": [describe(item) for item in value]}
+    if isinstance(value, type) and issubclass(value, np.generic):
+        return {"dtype": np.dtype(value).name}
+    if isinstance(value, np.dtype):
+        return {"dtype": value.name}
+    if dataclasses.is_dataclass(value) and _is_ours(type(value)):
+        fields = {f.name: describe(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {"class": f"{type(value).__module__}:{type(value).__qualname__}", "fields": fields}
+    raise TypeError(
+        f"only repinv's own frozen dataclasses can be written to a run's file; got {value!r}. "
+        "Save the images instead, or pass the encoder to repinv.resume."
+    )
+
+
+def restore(description: Any, /) -> Any:
+    """The value that `describe` was given; no code but constructors of this package is run."""
+    if not isinstance(description, dict):
+        return description
+    if "tuple" in description:
+        return tuple(restore(item) for item in description["tuple"])
+    if "dtype" in description:
+        return np.dtype(description["dtype"]).type
+    module, _, name = description["class"].partition(":")
+    if module.split(".")[0] not in ("repinv", "repinv_cnn"):
+        raise ValueError(f"a run's file may only name classes of repinv; got {module}.")
+    found = getattr(importlib.import_module(module), name, None)
+    if not (isinstance(found, type) and dataclasses.is_dataclass(found) and _is_ours(found)):
+        raise ValueError(f"the run's file names {module}.{name}, which this version lacks.")
+    return found(**{key: restore(item) for key, item in description["fields"].items()})
+
+
+def _is_ours(cls: type) -> bool:
+    """Whether a class is defined in this package."""
+    return cls.__module__.split(".")[0] in ("repinv", "repinv_cnn")
+
+
+def save(path: str | os.PathLike[str], header: dict[str, Any], arrays: dict[str, Any]) -> None:
+    """Write a header (JSON) and arrays by name; the file appears whole or not at all."""
+    path = Path(path)
+    text = json.dumps({"repinv": VERSION, **header})
+    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.savez(file, **{"header": np.array(text)}, **arrays)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def load(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Read what `save` wrote.
+
+    Raises
+    ------
+    ValueError
+        If the file is not a run of this version, is truncated, or holds pickled objects.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        header = json.loads(str(arrays.pop("header")))
+    except (zipfile.BadZipFile, KeyError, EOFError, ValueError, TypeError, OSError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise ValueError(f"{path} is not a run saved by repinv, or is damaged ({error}).") from None
+    if not isinstance(header, dict) or header.get("repinv") != VERSION:
+        raise ValueError(
+            f"{path} is not a run of version {VERSION}; it was written by another repinv."
+        )
+    return header, arrays

@@ -1,0 +1,77 @@
+"""Result: what a task found, and how."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from repinv import checkpoint
+from repinv.encoder import Array
+
+
+@dataclass(frozen=True)
+class Result:
+    """Images that a task found, and how.
+
+    Attributes
+    ----------
+    images : ndarray, shape (N, H, W) or (N, H, W, C), float, in [0, 1]
+        The pre-images.
+    error : ndarray, shape (N,)
+        ‖Φ(x) − Φ₀‖²/‖Φ₀‖² of these images under the true encoder, over the features that count.
+    features : array, shape (N, *F)
+        Φ(x), in the layout of the mirrored library.
+    trace : dict of str to ndarray, shape (iterations, N)
+        "energy" and its terms ("data", and the priors by name) at every evaluation.
+    iterations, evaluations : int
+        Steps of the solver; evaluations of the encoder, the exact last step included.
+    seconds : float
+        Time in the solver, earlier parts of a continued run included.
+    stop_reason : str
+        "max_iter", "tolerance", "time_limit", "callback" or "interrupted".
+    notes : tuple of str
+        What was decided on the way that the caller may want to know.
+    """
+
+    images: np.ndarray
+    error: np.ndarray
+    features: Array
+    trace: dict[str, np.ndarray]
+    iterations: int
+    evaluations: int
+    seconds: float
+    stop_reason: str
+    notes: tuple[str, ...] = ()
+    #: What `repinv.resume` needs: a header, and arrays by name.
+    run: tuple[dict[str, Any], dict[str, np.ndarray]] = field(repr=False, default=({}, {}))
+
+    @property
+    def image(self) -> np.ndarray:
+        """The image of least error, (H, W) or (H, W, C)."""
+        return np.asarray(self.images[int(np.argmin(self.error))])
+
+    def __repr__(self) -> str:
+        """A summary of one line for each thing worth reading."""
+        errors = ", ".join(f"{100 * e:.3g} %" for e in self.error)
+        lines = [
+            f"Result: {len(self.images)} image(s) of {self.images.shape[1:]}, "
+            f"relative feature error {errors}",
+            f"  {self.iterations} iterations in {self.seconds:.2f} s, "
+            f"stopped by {self.stop_reason}",
+        ]
+        return "\n".join(lines + [f"  {note}" for note in self.notes])
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the run to an npz file without pickle, for `repinv.resume` to continue.
+
+        Raises
+        ------
+        TypeError
+            If the encoder is not one of repinv's own; see `repinv.resume`.
+        """
+        header, arrays = self.run
+        found = {"images": self.images, "error": self.error}
+        checkpoint.save(path, header, arrays | {f"found/{k}": v for k, v in found.items()})
