@@ -232,7 +232,8 @@ def _summary(report: dict[str, Any]) -> str:
     """What a run gave, for people."""
     lines = [
         f"relative feature error {report['error']:.3g} after {report['evaluations']} evaluations "
-        f"in {report['seconds']:.2f} s ({report['stop_reason']})"
+        f"in {report['seconds']:.2f} s ({report['stop_reason']})",
+        *report["notes"],
     ]
     for path in report["files"]:
         is_image = path == report["out"]

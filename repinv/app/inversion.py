@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 import repinv
-from repinv import files, metrics
-from repinv.app import figures, memory
+from repinv import files, memory, metrics
+from repinv.app import figures
 from repinv.encoder import Encoder
 from repinv.image import as_batch, as_unit, to_gray
 
@@ -102,6 +102,7 @@ def run(
         "iterations": int(result.iterations),
         "evaluations": int(result.evaluations),
         "stop_reason": result.stop_reason,
+        "notes": list(result.notes),
         "files": written,
         "out": None if out is None else str(out),
         "file_error": file_error,

@@ -1,5 +1,6 @@
 """The command line: exit statuses, one line of error, and files that hold what was measured."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -11,8 +12,8 @@ import skimage
 from PIL import Image
 
 import repinv
-from repinv import files, metrics
-from repinv.app import cli, memory
+from repinv import files, memory, metrics
+from repinv.app import cli
 
 PHOTOGRAPH = skimage.data.camera()[::8, ::8]
 HOG = repinv.HOG.vlfeat(bilinear_orientations=True)
@@ -192,6 +193,17 @@ def test_features_are_inverted(run, tmp_path, save):
     assert error < 0.05
 
 
+def test_a_size_that_was_chosen_is_said(run, tmp_path):
+    np.save(tmp_path / "f.npy", HOG(PHOTOGRAPH.astype(np.float32) / 255))
+    args = ("invert", tmp_path / "f.npy", "--encoder", EXPRESSION, "--max-iter", 10)
+    status, printed, _ = run(*args)
+    assert status == 0
+    assert "smallest" in printed
+    report = json.loads(run(*args, "--json")[1])
+    assert HOG.feature_shape((1, *report["shape"])) == HOG.feature_shape((1, 64, 64))
+    assert len(report["notes"]) == 1
+
+
 def test_the_features_of_another_library_are_inverted(run, tmp_path):
     features = skimage.feature.hog(PHOTOGRAPH / 255, orientations=8, feature_vector=True)
     np.save(tmp_path / "f.npy", features)
@@ -351,7 +363,7 @@ def test_features_of_another_flavour_are_refused(run, tmp_path, untouched):
 
 
 def test_an_image_that_is_too_small_is_refused(run, tmp_path, untouched):
-    Image.fromarray(PHOTOGRAPH[:4, :4]).save(tmp_path / "small.png")
+    Image.fromarray(PHOTOGRAPH[:2, :2]).save(tmp_path / "small.png")
     untouched()
     _refused(run("invert", tmp_path / "small.png", "-e", "hog.vlfeat"), 1, "needs at least")
 
@@ -448,14 +460,20 @@ def test_a_reader_who_leaves_is_no_error_to_show():
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs pseudo-terminals")
 def test_a_terminal_gets_a_progress_bar(photograph):
+    termios = pytest.importorskip("termios")
     ours, theirs = os.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))
     args = ("invert", photograph, "-e", EXPRESSION, "--max-iter", 20, "--json")
     done = _process(*args, stdout=subprocess.PIPE, stderr=theirs, text=True)
     os.close(theirs)
-    with os.fdopen(ours, "rb") as terminal:
-        shown = os.read(terminal.fileno(), 100_000).decode()
+    shown = b""
+    # Linux ends a terminal that nobody writes to by an error.
+    with contextlib.suppress(OSError):
+        while chunk := os.read(ours, 1000):
+            shown += chunk
+    os.close(ours)
     assert done.returncode == 0
-    assert "20/20" in shown
+    assert b"20/20" in shown
     assert json.loads(done.stdout)
 
 
