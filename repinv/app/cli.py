@@ -56,7 +56,7 @@ def cli(context: click.Context, show_traceback: bool) -> None:
         click.echo(context.get_help())
 
 
-@cli.command()
+@cli.command(short_help="Find an image with the features of another, or with given ones.")
 @click.argument("source", metavar="IMAGE_OR_FEATURES", type=click.Path(path_type=Path))
 @click.option(
     "--encoder",
@@ -172,7 +172,7 @@ def invert(
         click.echo(_summary(report))
 
 
-@cli.command()
+@cli.command(short_help="List encoder flavours and their options.")
 def encoders() -> None:
     """List the flavours of encoders, with their options and defaults."""
     from repinv.app import expressions

@@ -107,38 +107,32 @@ def _draw_image(axis: Axes, image: np.ndarray, label: str, *, unit: bool) -> Non
 
 
 def _draw_trace(axis: Axes, trace: Mapping[str, Any], index: int) -> None:
-    """Each term of the energy at the best evaluation so far, on a logarithmic axis."""
+    """Each term of the energy at every evaluation of one pre-image, on a logarithmic axis.
+
+    Evaluations that the solver refused are drawn too, and so is a change of the energy from one
+    stage of a run to the next.
+    """
     terms = {name: np.asarray(values, dtype=float)[:, index] for name, values in trace.items()}
-    energy = terms.get("energy", next(iter(terms.values()), np.zeros(0)))
-    best = _best_so_far(energy)
-    evaluations = np.arange(1, len(energy) + 1)
+    n_evaluations = max(map(len, terms.values()), default=0)
     names = sorted(terms, key=lambda name: name != "energy")
     for name, (colour, style) in zip(names, _LINES, strict=False):
-        values = terms[name][best]
-        if np.any(values > 0):
+        drawable = np.isfinite(terms[name]) & (terms[name] > 0)
+        if drawable.any():
             axis.plot(
-                evaluations,
-                np.where(values > 0, values, np.nan),
+                np.arange(1, len(drawable) + 1),
+                np.where(drawable, terms[name], np.nan),
                 color=colour,
                 linestyle=style,
-                linewidth=1.8 if name == "energy" else 1.3,
+                linewidth=2.6 if name == "energy" else 1.2,
                 label=name.replace("_", " "),
             )
     axis.set_yscale("log")
-    axis.set_xlim(0, max(len(energy), 2))
+    axis.set_xlim(0, max(n_evaluations, 2))
     axis.set_xlabel("evaluations", fontsize=9)
-    axis.set_title("energy, best so far", fontsize=10, loc="left")
+    axis.set_title("energy and its terms", fontsize=10, loc="left")
     axis.tick_params(labelsize=8, which="both")
     axis.grid(True, which="major", color="0.9", linewidth=0.8)
     axis.set_axisbelow(True)
     axis.spines[["top", "right"]].set_visible(False)
     if axis.lines:
-        axis.legend(fontsize=8, frameon=False, loc="upper right")
-
-
-def _best_so_far(energy: np.ndarray) -> np.ndarray:
-    """For each evaluation, which one up to it had the least energy."""
-    usable = np.where(np.isfinite(energy), energy, np.inf)
-    is_best = usable <= np.minimum.accumulate(usable)
-    best: np.ndarray = np.maximum.accumulate(np.where(is_best, np.arange(len(energy)), 0))
-    return best
+        axis.legend(fontsize=8, frameon=False, loc="best")
