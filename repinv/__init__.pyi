@@ -21,3 +21,5 @@ from .solvers import minimize as minimize
 from .tasks import Stage as Stage
 from .tasks import invert as invert
 from .tasks import resume as resume
+
+__version__: str

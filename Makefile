@@ -1,0 +1,60 @@
+# Two commands from a fresh clone: `make demo` and `make test`. Each needs Python >= 3.11 and a
+# package index; everything else is installed into .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+METADATA := setup.cfg pyproject.toml constraints.txt
+
+.PHONY: help demo test doctest lint format wheel clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make demo     invert the HOG of a photograph, and write demo.png"
+	@echo "make test     run the whole test suite"
+	@echo "make doctest  run the examples in the docstrings"
+	@echo "make lint     ruff, mypy and the import directions"
+	@echo "make format   let ruff rewrite the files"
+	@echo "make wheel    build the wheel, and import it from an empty place"
+	@echo "make clean    remove .venv and what was built"
+
+demo: $(VENV)/.installed
+	$(BIN)/python -m repinv.app.demo demo.png
+
+test: $(VENV)/.installed-test
+	$(BIN)/python -m pytest
+
+doctest: $(VENV)/.installed-test
+	$(BIN)/python -m pytest --doctest-modules repinv
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+format: $(VENV)/.installed-test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+wheel: $(VENV)/.installed-test
+	PYTHON=$(CURDIR)/$(BIN)/python .ci/check-wheel
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info
+
+$(VENV)/.created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "repinv needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1)." \
+	       "Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.created $(METADATA)
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.created $(METADATA)
+	$(PIP) --editable '.[test]'
+	@touch $(VENV)/.installed $@

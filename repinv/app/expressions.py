@@ -1,0 +1,184 @@
+"""Encoder expressions, such as ``hog.skimage(orientations=8)``: parsed, never evaluated."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import inspect
+import types
+import warnings
+from collections.abc import Callable, Iterable
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import repinv
+from repinv.encoder import Encoder
+
+#: Where the constructor of each flavour stands among the public names.
+FLAVOURS = {
+    "hog.skimage": ("HOG", "skimage"),
+    "hog.vlfeat": ("HOG", "vlfeat"),
+    "hog.opencv": ("HOG", "opencv"),
+    "hog.dpm": ("HOG", "dpm"),
+}
+_MAX_LENGTH = 1000
+_FORM = "a flavour with options that are plain values, such as 'hog.skimage(orientations=8)'"
+
+
+def constructor(flavour: str) -> Callable[..., Encoder]:
+    """What makes encoders of a flavour.
+
+    Raises
+    ------
+    ValueError
+        If there is no such flavour; the message offers the nearest ones.
+    """
+    if flavour not in FLAVOURS:
+        raise ValueError(
+            f"expected an encoder flavour; got {flavour!r}. {_nearest(flavour, FLAVOURS)} "
+            "'repinv encoders' lists them."
+        )
+    public, method = FLAVOURS[flavour]
+    make: Callable[..., Encoder] = getattr(getattr(repinv, public), method)
+    return make
+
+
+def options(flavour: str) -> dict[str, Any]:
+    """Names and defaults of a flavour's options, in order."""
+    parameters = inspect.signature(constructor(flavour)).parameters
+    return {name: parameter.default for name, parameter in parameters.items()}
+
+
+def parse(expression: str) -> Encoder:
+    """The encoder that an expression names.
+
+    Parameters
+    ----------
+    expression : str
+        A flavour, or a flavour called with literals: numbers, strings, tuples, lists, True,
+        False, None. Nothing in it is ever run.
+
+    Returns
+    -------
+    encoder : Encoder
+
+    Raises
+    ------
+    ValueError
+        If it is anything else, or names a flavour or an option that there is not.
+
+    Examples
+    --------
+    >>> encoder = parse("hog.vlfeat(cell_size=4)")
+    >>> encoder.feature_shape((1, 64, 64))
+    (31, 16, 16)
+    """
+    flavour, positional, named = _split(expression)
+    make = constructor(flavour)
+    signature = inspect.signature(make)
+    for name in named:
+        if name not in signature.parameters:
+            raise ValueError(
+                f"{flavour} has no option {name!r}. {_nearest(name, signature.parameters)}"
+            )
+    try:
+        given = signature.bind(*positional, **named).arguments
+    except TypeError as error:
+        raise ValueError(
+            f"{flavour} does not take these options: {error}. 'repinv encoders' lists its options."
+        ) from error
+    kinds = get_type_hints(getattr(make, "__func__", make))
+    for name, value in given.items():
+        _check_kind(flavour, name, value, signature.parameters[name].default, kinds.get(name))
+    try:
+        return make(**given)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{flavour}: {error}") from error
+
+
+def _split(expression: str) -> tuple[str, list[Any], dict[str, Any]]:
+    """Flavour, positional values and named values of an expression."""
+    if len(expression) > _MAX_LENGTH:
+        raise ValueError(f"expected {_FORM}; got {len(expression)} characters.")
+    try:
+        with warnings.catch_warnings():
+            # Odd literals make the parser warn; what they mean is checked below.
+            warnings.simplefilter("ignore")
+            node = ast.parse(expression.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise ValueError(f"expected {_FORM}; {expression!r} does not parse.") from error
+    call = node if isinstance(node, ast.Call) else ast.Call(node, [], [])
+    flavour = _dotted(call.func)
+    if flavour is None:
+        raise ValueError(f"expected {_FORM}; {expression!r} is something else, and is not run.")
+    positional = [_literal(argument, expression) for argument in call.args]
+    named: dict[str, Any] = {}
+    for keyword in call.keywords:
+        if keyword.arg is None:
+            raise ValueError(f"expected {_FORM}; {expression!r} unpacks options. Write them out.")
+        named[keyword.arg] = _literal(keyword.value, expression)
+    return flavour, positional, named
+
+
+def _dotted(node: ast.expr) -> str | None:
+    """The name 'family' or 'family.flavour' that a node spells; None for anything else."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        return f"{node.value.id}.{node.attr}"
+    return None
+
+
+def _literal(node: ast.expr, expression: str) -> Any:
+    """The plain value of a node, lists as tuples."""
+    try:
+        value = ast.literal_eval(node)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError) as error:
+        written = ast.get_source_segment(expression.strip(), node)
+        raise ValueError(
+            f"expected {_FORM}; {written!r} is no plain value, and is not run. "
+            "Write numbers, strings, tuples, True, False or None."
+        ) from error
+    return _as_tuple(value)
+
+
+def _as_tuple(value: Any) -> Any:
+    """A value with its lists made tuples, as frozen encoders hold them."""
+    return tuple(map(_as_tuple, value)) if isinstance(value, list | tuple) else value
+
+
+def _check_kind(flavour: str, name: str, value: Any, default: Any, kind: Any) -> None:
+    """Raise ValueError unless a value is of the kind that an option is annotated with."""
+    if not _is_of_kind(value, kind):
+        raise ValueError(
+            f"{flavour} expects {name} of the kind of {default!r}; got {value!r}. "
+            f"Write {name}={default!r}, or another such value."
+        )
+
+
+def _is_of_kind(value: Any, kind: Any) -> bool:
+    """Whether a literal fits a type hint made of numbers, strings, tuples and alternatives."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin in (Union, types.UnionType):
+        return any(_is_of_kind(value, one) for one in inner)
+    if origin is Literal:
+        return value in inner
+    if origin is tuple:
+        if not isinstance(value, tuple):
+            return False
+        kinds = inner[:1] * len(value) if inner[1:] == (...,) else inner
+        return len(value) == len(kinds) and all(map(_is_of_kind, value, kinds))
+    if kind is float:
+        return isinstance(value, float | int) and not isinstance(value, bool)
+    if kind is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return not isinstance(kind, type) or isinstance(value, kind)
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    """A sentence that offers the names most like this one, or all of them."""
+    names = list(known)
+    near = [flavour for flavour in names if flavour.split(".")[0] == name]
+    near = near or difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    if near:
+        return f"Did you mean {' or '.join(near)}?"
+    return f"There are {', '.join(names)}." if names else "It has none."

@@ -1,0 +1,138 @@
+"""Figures of inversions: photograph, features, pre-images, and how the energy fell."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from repinv import files
+
+#: What `save` writes, by the ending of the name.
+FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
+
+#: Okabe and Ito's colours, which the colour-blind tell apart; line styles tell them apart in print.
+_LINES = (
+    ("#000000", "-"),
+    ("#0072B2", "-"),
+    ("#D55E00", "--"),
+    ("#009E73", "-."),
+    ("#CC79A7", ":"),
+    ("#E69F00", (0, (5, 1, 1, 1, 1, 1))),
+)
+_HEIGHT = 3.0
+_MAX_PREIMAGES = 4
+
+
+def inversion_figure(
+    preimages: Any,
+    errors: Any,
+    trace: Mapping[str, Any],
+    *,
+    original: Any = None,
+    glyph: Any = None,
+    title: str = "",
+) -> Figure:
+    """One row: the photograph, its features, pre-images, and the terms of the energy.
+
+    Parameters
+    ----------
+    preimages : array, shape (N, H, W) or (N, H, W, 3), in [0, 1]
+        The four of least error are drawn.
+    errors : array, shape (N,)
+        Their relative feature errors.
+    trace : mapping of str to array, shape (evaluations, N)
+        Terms of the energy, and 'energy', their sum.
+    original : array, shape (H, W) or (H, W, 3), in [0, 1], or None
+    glyph : array, shape (h, w), or None
+        Drawing of the features; dark is its least value, white its largest.
+    title : str
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+        Belongs to no window and to no global state.
+    """
+    images, errors = np.asarray(preimages), np.asarray(errors, dtype=float)
+    order = np.argsort(errors, kind="stable")[:_MAX_PREIMAGES]
+    panels = [(original, "photograph")] if original is not None else []
+    if glyph is not None:
+        panels.append((glyph, "its features" if original is not None else "features"))
+    for rank, index in enumerate(order):
+        name = "pre-image" if len(order) == 1 else f"pre-image {rank + 1}"
+        panels.append((images[index], f"{name}, error {errors[index]:.2g}"))
+
+    aspect = min(max(images.shape[2] / images.shape[1], 0.6), 2.5)
+    widths = [aspect * _HEIGHT] * len(panels) + [1.25 * _HEIGHT]
+    # Constrained layout fits labels into what is left between panels.
+    figure = Figure(figsize=(sum(widths) + 0.6, _HEIGHT + 0.75), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(1, len(widths), width_ratios=widths)
+    for axis, (image, label) in zip(axes, panels, strict=False):
+        _draw_image(axis, np.asarray(image), label, unit=image is not glyph)
+    _draw_trace(axes[-1], trace, int(order[0]))
+    if title:
+        figure.suptitle(title, x=0.01, ha="left", fontsize=10, color="0.3", family="monospace")
+    return figure
+
+
+def save(figure: Figure, path: str | os.PathLike[str]) -> None:
+    """Write a figure; the file appears whole or not at all.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    path : path
+        .png, .pdf or .svg.
+    """
+    files.check_writable(path, FIGURE_SUFFIXES)
+    stream = io.BytesIO()
+    figure.savefig(stream, format=Path(path).suffix.lower()[1:], dpi=160)
+    files.write_bytes(path, stream.getvalue())
+
+
+def _draw_image(axis: Axes, image: np.ndarray, label: str, *, unit: bool) -> None:
+    """One picture without ticks; colours span [0, 1], or a drawing's own range."""
+    low, high = (0.0, 1.0) if unit else (None, None)
+    axis.imshow(image, cmap="gray", vmin=low, vmax=high)
+    axis.set_title(label, fontsize=10, loc="left")
+    axis.set_axis_off()
+
+
+def _draw_trace(axis: Axes, trace: Mapping[str, Any], index: int) -> None:
+    """Each term of the energy at every evaluation of one pre-image, on a logarithmic axis.
+
+    Evaluations that the solver refused are drawn too, and so is a change of the energy from one
+    stage of a run to the next.
+    """
+    terms = {name: np.asarray(values, dtype=float)[:, index] for name, values in trace.items()}
+    n_evaluations = max(map(len, terms.values()), default=0)
+    names = sorted(terms, key=lambda name: name != "energy")
+    for name, (colour, style) in zip(names, _LINES, strict=False):
+        drawable = np.isfinite(terms[name]) & (terms[name] > 0)
+        if drawable.any():
+            axis.plot(
+                np.arange(1, len(drawable) + 1),
+                np.where(drawable, terms[name], np.nan),
+                color=colour,
+                linestyle=style,
+                linewidth=2.6 if name == "energy" else 1.2,
+                label=name.replace("_", " "),
+            )
+    axis.set_yscale("log")
+    axis.set_xlim(0, max(n_evaluations, 2))
+    axis.set_xlabel("evaluations", fontsize=9)
+    axis.set_title("energy and its terms", fontsize=10, loc="left")
+    axis.tick_params(labelsize=8, which="both")
+    axis.grid(True, which="major", color="0.9", linewidth=0.8)
+    axis.set_axisbelow(True)
+    axis.spines[["top", "right"]].set_visible(False)
+    if axis.lines:
+        axis.legend(fontsize=8, frameon=False, loc="best")

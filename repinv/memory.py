@@ -1,0 +1,57 @@
+"""Whether an inversion fits into memory: asked before anything is allocated."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+#: Arrays of the image's size that an inversion holds at once: the pairs that L-BFGS remembers,
+#: the variable, the image, gradients, and what the encoder keeps for its pullback.
+_ARRAYS = 48
+
+
+def available() -> int | None:
+    """Bytes that this process may still take, or None where the system does not tell."""
+    found = [n for n in (_of_the_system(), _of_the_group()) if n is not None]
+    return min(found, default=None)
+
+
+def check_fits(height: int, width: int, channels: int, n_images: int) -> None:
+    """Raise ValueError if inverting images of this size needs more memory than there is.
+
+    Parameters
+    ----------
+    height, width, channels, n_images : int
+        Of the pre-images, which are float32.
+    """
+    needed, free = 4 * _ARRAYS * height * width * channels * n_images, available()
+    if free is not None and needed > free:
+        count = f"{n_images} images" if n_images > 1 else "an image"
+        raise ValueError(
+            f"inverting {count} of {height}x{width} pixels needs about {needed / 2**30:.3g} GiB of "
+            f"memory; {free / 2**30:.3g} GiB are free. Make the image smaller, or ask for fewer."
+        )
+
+
+def _of_the_system() -> int | None:
+    """Free memory of the machine."""
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return 1024 * int(line.split()[1])
+    except (OSError, ValueError, IndexError):
+        pass
+    try:
+        return int(os.sysconf("SC_PAGE_SIZE")) * int(os.sysconf("SC_PHYS_PAGES"))
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def _of_the_group() -> int | None:
+    """What the control group of a container leaves; None outside of one."""
+    group = Path("/sys/fs/cgroup")
+    try:
+        limit = int((group / "memory.max").read_text())
+        return max(0, limit - int((group / "memory.current").read_text()))
+    except (OSError, ValueError):
+        return None

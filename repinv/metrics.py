@@ -1,0 +1,181 @@
+"""How near a pre-image is: in features, in the paper's unit, and to the photograph."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from repinv.image import as_unit
+
+#: Variance of pixels in [0, 1] below which there is only rounding: an image is constant then.
+_NO_CONTRAST = 1e-20
+
+
+def feature_error(features: Any, target: Any) -> np.ndarray:
+    """Relative feature error ‖Φ − Φ₀‖² / ‖Φ₀‖² of each item.
+
+    Parameters
+    ----------
+    features, target : array, shape (N, *F)
+        Features Φ of N images and those Φ₀ that they should have; `target` may have N = 1.
+
+    Returns
+    -------
+    error : ndarray, shape (N,), float64
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ or a target is zero.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> feature_error(np.array([[3.0, 3.0]]), np.array([[3.0, 4.0]]))
+    array([0.04])
+    """
+    phi, phi_0 = _flat(features), _flat(target)
+    if phi.shape[1] != phi_0.shape[1] or len(phi_0) not in (1, len(phi)):
+        raise ValueError(
+            f"expected features of the target's shape {np.shape(target)}; got "
+            f"{np.shape(features)}. Encode both with the same encoder and image size."
+        )
+    scale = np.sum(phi_0**2, axis=1)
+    if not scale.all():
+        raise ValueError(
+            "expected targets that are not all zero; an error relative to one is none."
+        )
+    error: np.ndarray = np.sum((phi - phi_0) ** 2, axis=1) / scale
+    return error
+
+
+def pairwise_error(features: Any, target: Any, targets: Any) -> np.ndarray:
+    """The paper's unit: 100 · ‖Φ − Φ₀‖ over the root mean squared distance of two targets.
+
+    Parameters
+    ----------
+    features, target : array, shape (N, *F)
+        Features Φ of N images and those Φ₀ that they should have.
+    targets : array, shape (M, *F), M ≥ 2
+        Features of the photographs of the study, whose spread makes the unit.
+
+    Returns
+    -------
+    error : ndarray, shape (N,), float64
+        In percent; 100 is as far as two of the photographs are from each other.
+
+    Notes
+    -----
+    The mean runs over the M (M − 1) / 2 pairs of different photographs; by Lagrange's identity it
+    is 2 / (M − 1) times the summed squared distance to their mean.
+
+    References
+    ----------
+    Mahendran and Vedaldi, IJCV 2016, doi:10.1007/s11263-016-0911-8.
+    """
+    phi, phi_0, spread = _flat(features), _flat(target), _flat(targets)
+    if len(spread) < 2:
+        raise ValueError(f"expected the features of two photographs or more; got {len(spread)}.")
+    if phi.shape[1] != phi_0.shape[1] or phi.shape[1] != spread.shape[1]:
+        raise ValueError(
+            f"expected features of one size; got {phi.shape[1]}, {phi_0.shape[1]} and "
+            f"{spread.shape[1]} numbers an image."
+        )
+    unit = 2 * np.sum((spread - spread.mean(axis=0)) ** 2) / (len(spread) - 1)
+    if unit == 0:
+        raise ValueError("expected photographs of different features; all of them are equal.")
+    error: np.ndarray = 100 * np.sqrt(np.sum((phi - phi_0) ** 2, axis=1) / unit)
+    return error
+
+
+def affine_match(image: Any, photograph: Any) -> np.ndarray:
+    """The a·x + b nearest to a photograph, by least squares over its pixels.
+
+    Most representations leave brightness and contrast free: this takes them out before images are
+    compared.
+
+    Parameters
+    ----------
+    image, photograph : array, shape (H, W) or (H, W, 3), in [0, 1] or any integer image dtype
+        A colour image is matched by one a and b for all channels.
+
+    Returns
+    -------
+    matched : ndarray of the same shape, float64
+        Not clipped. Where the image is constant, a is 0.
+    """
+    x, y = _pair(image, photograph)
+    centred = x - x.mean()
+    variance = np.mean(centred**2)
+    slope = np.mean(centred * y) / variance if variance > _NO_CONTRAST else 0.0
+    matched: np.ndarray = slope * centred + y.mean()
+    return matched
+
+
+def ncc(image: Any, photograph: Any) -> float:
+    """Normalized cross-correlation, -1 to 1; 0 where one of the two is constant.
+
+    Parameters
+    ----------
+    image, photograph : array, shape (H, W) or (H, W, 3)
+    """
+    x, y = _pair(image, photograph)
+    x, y = x - x.mean(), y - y.mean()
+    variances = np.mean(x**2), np.mean(y**2)
+    if min(variances) <= _NO_CONTRAST:
+        return 0.0
+    return float(np.mean(x * y) / np.sqrt(variances[0] * variances[1]))
+
+
+def ssim(image: Any, photograph: Any) -> float:
+    """Structural similarity to a photograph, after affine intensity matching.
+
+    Parameters
+    ----------
+    image, photograph : array, shape (H, W) or (H, W, 3), at least 7 pixels a side
+
+    Returns
+    -------
+    ssim : float
+        scikit-image's, window of 7 pixels, data range 1.
+    """
+    from skimage.metrics import structural_similarity
+
+    x, y = affine_match(image, photograph), as_unit(photograph).astype(np.float64)
+    if min(y.shape[:2]) < 7:
+        raise ValueError(f"expected at least 7x7 pixels; got {y.shape[0]}x{y.shape[1]}.")
+    channel_axis = -1 if y.ndim == 3 else None
+    return float(structural_similarity(x, y, data_range=1.0, channel_axis=channel_axis))
+
+
+def psnr(image: Any, photograph: Any) -> float:
+    """Peak signal-to-noise ratio in dB, after affine intensity matching; inf where they agree.
+
+    Parameters
+    ----------
+    image, photograph : array, shape (H, W) or (H, W, 3)
+    """
+    y = as_unit(photograph).astype(np.float64)
+    error = float(np.mean((affine_match(image, photograph) - y) ** 2))
+    # Rounding of the match itself stays below this.
+    return float(-10 * np.log10(error)) if error > 1e-28 else float("inf")
+
+
+def _flat(features: Any) -> np.ndarray:
+    """Features (N, *F) as (N, numbers), float64."""
+    array = np.asarray(features)
+    if array.ndim < 2:
+        raise ValueError(f"expected features (N, *F); got shape {array.shape}. Use features[None].")
+    return array.reshape(len(array), -1).astype(np.float64)
+
+
+def _pair(image: Any, photograph: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Two images of one shape, float64, in [0, 1]."""
+    x, y = as_unit(image).astype(np.float64), as_unit(photograph).astype(np.float64)
+    if x.shape != y.shape:
+        raise ValueError(
+            f"expected an image of the photograph's shape {y.shape}; got {x.shape}. "
+            "Crop or convert one of them."
+        )
+    return x, y

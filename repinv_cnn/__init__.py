@@ -1,0 +1,1 @@
+"""Convolutional networks as encoders: the one package here that imports torch."""

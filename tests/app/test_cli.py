@@ -1,0 +1,489 @@
+"""The command line: exit statuses, one line of error, and files that hold what was measured."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import skimage
+from PIL import Image
+
+import repinv
+from repinv import files, memory, metrics
+from repinv.app import cli
+
+PHOTOGRAPH = skimage.data.camera()[::8, ::8]
+HOG = repinv.HOG.vlfeat(bilinear_orientations=True)
+EXPRESSION = "hog.vlfeat(bilinear_orientations=True)"
+
+
+@pytest.fixture
+def run(capsys):
+    """Runs the command line; gives status, standard output, standard error."""
+
+    def run(*args):
+        with pytest.raises(SystemExit) as caught:
+            cli.main([str(arg) for arg in args])
+        out, err = capsys.readouterr()
+        return caught.value.code, out, err
+
+    return run
+
+
+@pytest.fixture
+def photograph(tmp_path):
+    path = tmp_path / "photograph.png"
+    Image.fromarray(PHOTOGRAPH).save(path)
+    return path
+
+
+@pytest.fixture
+def invert(run, photograph):
+    """Runs a short inversion of the photograph."""
+
+    def invert(*args, source=photograph, encoder=EXPRESSION):
+        return run("invert", source, "--encoder", encoder, "--max-iter", 30, *args)
+
+    return invert
+
+
+def _refused(outcome, status, words):
+    """Assert an exit status, and one line on standard error that has these words."""
+    code, out, err = outcome
+    assert (code, out) == (status, ""), err
+    assert err.endswith("\n")
+    assert err.count("\n") == 1, err
+    assert err.startswith("repinv: ")
+    assert "Traceback" not in err
+    assert words in err
+
+
+def test_help_reaches_a_newcomer(run):
+    for args in ((), ("--help",), ("-h",)):
+        status, out, err = run(*args)
+        assert (status, err) == (0, "")
+        assert "invert" in out
+        assert "encoders" in out
+    status, out, err = run("invert", "--help")
+    assert (status, err) == (0, "")
+    assert "repinv invert cat.jpg" in out
+    for option in ("--encoder", "--shape", "--out", "--figure", "--max-iter", "--seed", "--json",
+                   "--n-preimages", "--quiet", "--time-limit"):  # fmt: skip
+        assert option in out
+
+
+def test_the_version_is_that_of_the_package(run):
+    assert run("--version")[1].strip() == f"repinv, version {repinv.__version__}"
+
+
+def test_encoders_are_listed_with_their_options(run):
+    status, out, _ = run("encoders")
+    assert status == 0
+    for words in ("hog.skimage(orientations=9", "hog.vlfeat(cell_size=8", "hog.opencv(win_size=(64",
+                  "hog.dpm(sbin=8", "bilinear_orientations=False"):  # fmt: skip
+        assert words in out
+
+
+def test_an_image_is_inverted_and_written(invert, tmp_path):
+    out = tmp_path / "preimage.png"
+    status, printed, err = invert("--out", out)
+    assert (status, err) == (0, "")
+    assert "relative feature error" in printed
+    assert f"wrote {out}" in printed
+    stored = files.read(out)
+    assert stored.dtype == np.uint16
+    features = HOG.encode((PHOTOGRAPH / np.float32(255))[None, None])
+    held = HOG.encode((stored / np.float32(65535))[None, None].astype(np.float32))
+    assert metrics.feature_error(held, features)[0] < 0.05
+
+
+@pytest.mark.parametrize("name", ["x.png", "x.tif", "x.jpg", "x.npy"])
+def test_json_says_what_the_file_holds(invert, tmp_path, name):
+    out = tmp_path / name
+    status, printed, err = invert("--out", out, "--json")
+    assert (status, err) == (0, "")
+    report = json.loads(printed)
+    assert report["encoder"] == EXPRESSION
+    assert report["shape"] == [64, 64]
+    assert report["files"] == [str(out)]
+    assert report["iterations"] <= report["evaluations"] <= 30 + 10
+    assert isinstance(report["stop_reason"], str)
+    assert report["seconds"] > 0
+    if name == "x.npy":
+        image = np.load(out)
+    else:
+        stored = files.read(out)
+        image = stored / np.iinfo(stored.dtype).max
+    features = HOG.encode((PHOTOGRAPH / np.float32(255))[None, None])
+    held = HOG.encode(image[None, None].astype(np.float32))
+    error = metrics.feature_error(held, features)[0]
+    assert report["file_error"] == pytest.approx(error, rel=1e-2)
+    if name == "x.npy":
+        assert report["error"] == pytest.approx(error, rel=1e-2)
+    if name == "x.jpg":
+        assert report["file_error"] > report["error"]
+
+
+def test_the_error_of_an_eight_bit_file_is_printed(invert, tmp_path):
+    _, printed, _ = invert("--out", tmp_path / "x.jpg")
+    assert "as stored" in printed
+
+
+def test_a_whole_result_can_be_kept(invert, tmp_path):
+    status, _, err = invert("--out", tmp_path / "x.npz")
+    assert (status, err) == (0, "")
+    with np.load(tmp_path / "x.npz", allow_pickle=False) as archive:
+        assert archive.files
+
+
+def test_nothing_is_written_unless_asked_for(invert, tmp_path):
+    before = sorted(tmp_path.iterdir())
+    _, printed, _ = invert()
+    assert "--out FILE" in printed
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_figure_is_drawn(invert, tmp_path):
+    status, printed, _ = invert("--figure", tmp_path / "figure.png", "--n-preimages", 2)
+    assert status == 0
+    assert "figure.png" in printed
+    assert files.read(tmp_path / "figure.png").shape[1] > 1000
+
+
+def test_quiet_is_quiet(invert, tmp_path):
+    assert invert("--out", tmp_path / "x.png", "--quiet") == (0, "", "")
+
+
+def test_the_same_seed_gives_the_same_file(invert, tmp_path):
+    for name, seed in [("a.npy", 3), ("b.npy", 3), ("c.npy", 4)]:
+        invert("--out", tmp_path / name, "--seed", seed)
+    a, b, c = (np.load(tmp_path / name) for name in ("a.npy", "b.npy", "c.npy"))
+    np.testing.assert_array_equal(a, b)
+    assert not np.array_equal(a, c)
+
+
+def test_several_preimages_have_several_errors(invert):
+    report = json.loads(invert("--n-preimages", 3, "--json")[1])
+    assert len(set(report["errors"])) == 3
+    assert report["error"] == min(report["errors"])
+
+
+def test_a_time_limit_ends_a_run(invert):
+    _, printed, _ = invert("--time-limit", "1e-3", "--max-iter", 100_000, "--json")
+    report = json.loads(printed)
+    assert report["stop_reason"] == "time_limit"
+    assert report["iterations"] < 100_000
+
+
+@pytest.mark.parametrize("save", [np.save, lambda path, f: np.savez(path, features=f)])
+def test_features_are_inverted(run, tmp_path, save):
+    features = HOG(PHOTOGRAPH.astype(np.float32) / 255)
+    path = tmp_path / ("f.npy" if save is np.save else "f.npz")
+    save(path, features)
+    out = tmp_path / "x.npy"
+    args = ("--encoder", EXPRESSION, "--shape", "64x64", "--max-iter", 30, "--out", out, "--json")
+    status, printed, err = run("invert", path, *args)
+    assert (status, err) == (0, "")
+    held = HOG(np.load(out))
+    error = metrics.feature_error(held[None], features[None])[0]
+    assert json.loads(printed)["error"] == pytest.approx(error, rel=1e-2)
+    assert error < 0.05
+
+
+def test_a_size_that_was_chosen_is_said(run, tmp_path):
+    np.save(tmp_path / "f.npy", HOG(PHOTOGRAPH.astype(np.float32) / 255))
+    args = ("invert", tmp_path / "f.npy", "--encoder", EXPRESSION, "--max-iter", 10)
+    status, printed, _ = run(*args)
+    assert status == 0
+    assert "smallest" in printed
+    report = json.loads(run(*args, "--json")[1])
+    assert HOG.feature_shape((1, *report["shape"])) == HOG.feature_shape((1, 64, 64))
+    assert len(report["notes"]) == 1
+
+
+def test_the_features_of_another_library_are_inverted(run, tmp_path):
+    features = skimage.feature.hog(PHOTOGRAPH / 255, orientations=8, feature_vector=True)
+    np.save(tmp_path / "f.npy", features)
+    args = ("--encoder", "hog.skimage(orientations=8)", "--shape", "64x64", "--max-iter", 150)
+    _, printed, _ = run("invert", tmp_path / "f.npy", *args, "--out", tmp_path / "x.npy", "--json")
+    held = skimage.feature.hog(np.load(tmp_path / "x.npy"), orientations=8)
+    error = metrics.feature_error(held[None], features[None])[0]
+    assert json.loads(printed)["error"] == pytest.approx(error, rel=0.05)
+    assert error < 0.1
+
+
+def test_colour_is_kept_on_request(invert, tmp_path):
+    source = tmp_path / "colour.png"
+    Image.fromarray(skimage.data.astronaut()[::8, ::8]).save(source)
+    for args, shape in [((), (64, 64)), (("--color",), (64, 64, 3))]:
+        status, _, err = invert("--out", tmp_path / "x.png", *args, source=source)
+        assert (status, err) == (0, "")
+        assert files.read(tmp_path / "x.png").shape == shape
+
+
+def test_a_gray_image_may_be_inverted_in_colour(invert, tmp_path):
+    assert invert("--out", tmp_path / "x.png", "--color")[0] == 0
+    assert files.read(tmp_path / "x.png").shape == (64, 64, 3)
+
+
+@pytest.mark.parametrize("kind", ["rgba.png", "photo.jpg", "deep.tif", "gray16.png", "palette.png"])
+def test_the_usual_kinds_of_image_are_taken(invert, tmp_path, kind):
+    colour = Image.fromarray(skimage.data.astronaut()[::8, ::8])
+    made = {
+        "rgba.png": lambda: colour.convert("RGBA"),
+        "photo.jpg": lambda: colour,
+        "deep.tif": lambda: Image.fromarray(PHOTOGRAPH.astype(np.uint16) * 257),
+        "gray16.png": lambda: Image.fromarray(PHOTOGRAPH.astype(np.uint16) * 257),
+        "palette.png": lambda: colour.quantize(64),
+    }[kind]()
+    made.save(tmp_path / kind)
+    status, printed, err = invert("--json", source=tmp_path / kind)
+    assert (status, err) == (0, "")
+    assert json.loads(printed)["shape"] == [64, 64]
+
+
+def test_exif_orientation_turns_the_image(invert, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(PHOTOGRAPH[:32]).save(tmp_path / "turned.jpg", exif=exif)
+    report = json.loads(invert("--json", source=tmp_path / "turned.jpg")[1])
+    assert report["shape"] == [64, 32]
+
+
+# Bad usage: status 2.
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (("frobnicate",), "No such command 'frobnicate'"),
+        (("--frob",), "No such option"),
+        (("invert",), "Missing"),
+        (("invert", "x.png"), "--encoder"),
+        (("invert", "x.png", "-e", "hog.vlfeat", "--max-iter", "0"), "--max-iter"),
+        (("invert", "x.png", "-e", "hog.vlfeat", "--max-iter", "many"), "--max-iter"),
+        (("invert", "x.png", "-e", "hog.vlfeat", "--n-preimages", "-1"), "--n-preimages"),
+        (("invert", "x.png", "-e", "hog.vlfeat", "--seed", "-1"), "--seed"),
+        (("invert", "x.png", "-e", "hog.vlfeat", "--time-limit", "0"), "--time-limit"),
+        (("invert", "x.npy", "-e", "hog.vlfeat", "--shape", "64"), "such as 240x320"),
+        (("invert", "x.npy", "-e", "hog.vlfeat", "--shape", "64x-4"), "such as 240x320"),
+        (("invert", "x.npy", "-e", "hog.vlfeat", "--shape", "0x64"), "at least one pixel"),
+        (("invert", "x.png", "-e", "hog.vlfeat", "--shape", "64x64"), "--shape goes with features"),
+        (("invert", "x.png", "-e", "hog.vlfaet"), "Did you mean hog.vlfeat"),
+        (("invert", "x.png", "-e", "hog.vlfeat(cells=8)"), "Did you mean cell_size"),
+        (("invert", "x.png", "-e", "__import__('os').abort()"), "is not run"),
+        (("invert", "x.png", "-e", "hog.vlfeat(__import__('os').abort())"), "is not run"),
+        (("invert", "a.png", "-e", "hog.vlfeat", "--out", "a.png"), "are the same file"),
+        (
+            ("invert", "a.png", "-e", "hog.vlfeat", "--out", "b.png", "--figure", "./b.png"),
+            "are the same file",
+        ),
+    ],
+)
+def test_bad_usage_exits_with_2_and_one_line(run, tmp_path, monkeypatch, args, words):
+    monkeypatch.chdir(tmp_path)
+    _refused(run(*args), 2, words)
+    assert list(tmp_path.iterdir()) == []
+
+
+# Bad input: status 1, and nothing harmed.
+
+
+@pytest.fixture
+def untouched(tmp_path):
+    """Asserts that a test leaves the folder as it was when it last said so."""
+    before = {}
+
+    def remember():
+        before.update({path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()})
+
+    yield remember
+    assert {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("missing.png", None, "there is no"),
+        ("empty.png", b"", "empty file"),
+        ("text.png", b"not an image", "cannot be read as one"),
+        ("missing.npy", None, "there is no"),
+        ("empty.npy", b"", "empty file"),
+        ("text.npy", b"not an array", "cannot be read as one"),
+        ("text.npz", b"PK not an archive", "cannot be read as one"),
+        ("pickle.npy", b"\x80\x04N.", "pickled"),
+    ],
+)
+def test_files_that_are_something_else_are_refused(run, tmp_path, untouched, name, content, words):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    untouched()
+    outcome = run("invert", tmp_path / name, "-e", "hog.vlfeat", "--out", tmp_path / "x.png")
+    _refused(outcome, 1, words)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tif"])
+def test_a_truncated_image_is_refused(run, tmp_path, untouched, suffix):
+    path = tmp_path / f"photograph.{suffix}"
+    Image.fromarray(PHOTOGRAPH).save(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    untouched()
+    _refused(run("invert", path, "-e", "hog.vlfeat"), 1, "cannot be read as one")
+
+
+@pytest.mark.parametrize(
+    ("array", "words"),
+    [
+        (np.full((8, 8, 31), np.nan), "NaN"),
+        (np.full((8, 8, 31), np.inf), "infinite"),
+        (np.zeros((0, 8, 31)), "holds none"),
+        (np.ones((31, 8, 8)) * 1j, "real numbers"),
+        (np.array([{"a": 1}], dtype=object), "pickled"),
+        (np.ones((30, 8, 8)), "features"),
+        (np.ones((31, 8, 9)), "64"),
+        (np.ones(1000), "features"),
+        (np.ones((2, 31, 8, 8, 1)), "features"),
+    ],
+)
+def test_features_that_do_not_fit_are_refused(run, tmp_path, untouched, array, words):
+    np.save(tmp_path / "f.npy", array, allow_pickle=True)
+    untouched()
+    args = ("-e", "hog.vlfeat", "--shape", "64x64", "--out", tmp_path / "x.png")
+    _refused(run("invert", tmp_path / "f.npy", *args), 1, words)
+
+
+def test_features_of_another_flavour_are_refused(run, tmp_path, untouched):
+    np.save(tmp_path / "f.npy", repinv.HOG.skimage()(PHOTOGRAPH / 255))
+    untouched()
+    for args in ((), ("--shape", "64x64")):
+        _refused(run("invert", tmp_path / "f.npy", "-e", "hog.vlfeat", *args), 1, "features")
+
+
+def test_an_image_that_is_too_small_is_refused(run, tmp_path, untouched):
+    Image.fromarray(PHOTOGRAPH[:2, :2]).save(tmp_path / "small.png")
+    untouched()
+    _refused(run("invert", tmp_path / "small.png", "-e", "hog.vlfeat"), 1, "needs at least")
+
+
+def test_pixels_that_are_no_numbers_are_refused(run, tmp_path, untouched):
+    pixels = (PHOTOGRAPH / 255).astype(np.float32)
+    pixels[3, 5] = np.nan
+    Image.fromarray(pixels).save(tmp_path / "nan.tif")
+    untouched()
+    _refused(run("invert", tmp_path / "nan.tif", "-e", "hog.vlfeat"), 1, "(3, 5)")
+
+
+def test_what_memory_cannot_hold_is_refused_before_it_is_allocated(run, tmp_path, untouched):
+    np.save(tmp_path / "f.npy", HOG(PHOTOGRAPH / 255))
+    untouched()
+    args = ("-e", EXPRESSION, "--shape", "1000000x1000000")
+    _refused(run("invert", tmp_path / "f.npy", *args), 1, "GiB")
+
+
+def test_a_large_image_is_refused_where_memory_is_short(invert, monkeypatch, untouched):
+    untouched()
+    monkeypatch.setattr(memory, "available", lambda: 100_000)
+    _refused(invert(), 1, "Make the image smaller")
+
+
+def test_colour_is_refused_by_an_encoder_of_gray(invert, monkeypatch, untouched):
+    untouched()
+    monkeypatch.setattr(repinv.HOG, "channels", 1)
+    gray = repinv.HOG.vlfeat()
+    object.__setattr__(gray, "channels", 1)
+    monkeypatch.setattr("repinv.app.expressions.parse", lambda _: gray)
+    _refused(invert("--color"), 1, "Leave --color out")
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "words"),
+    [
+        ("--out", "x.exe", "ends in one of .png"),
+        ("--out", "none/x.png", "there is no folder"),
+        ("--out", ".", "ends in one of"),
+        ("--figure", "x.gif", "ends in one of .png"),
+        ("--figure", "none/x.png", "there is no folder"),
+    ],
+)
+def test_what_cannot_be_written_is_said_before_the_work(
+    invert, tmp_path, monkeypatch, untouched, option, name, words
+):
+    untouched()
+
+    def never(*_, **__):
+        raise AssertionError("the work has started")
+
+    monkeypatch.setattr("repinv.app.inversion.run", never)
+    _refused(invert(option, tmp_path / name), 1, words)
+
+
+def test_a_traceback_is_shown_on_request(run):
+    status, _, err = run("--traceback", "invert", "missing.png", "-e", "hog.vlfeat")
+    assert status == 1
+    assert "Traceback" in err
+    assert err.splitlines()[-1].startswith("repinv: ")
+
+
+# As a process: what a shell sees.
+
+
+def _process(*args, **options):
+    command = [sys.executable, "-c", "from repinv.app.cli import main; main()", *map(str, args)]
+    return subprocess.run(command, check=False, **options)
+
+
+def test_a_pipe_gets_results_and_nothing_else(photograph):
+    args = ("invert", photograph, "-e", EXPRESSION, "--max-iter", 20, "--json")
+    done = _process(*args, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["shape"] == [64, 64]
+
+
+def test_bad_input_is_one_line_in_a_shell_too(tmp_path):
+    done = _process("invert", tmp_path / "no.png", "-e", "hog.dpm", capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_reader_who_leaves_is_no_error_to_show():
+    code = "from repinv.app.cli import main; main(['encoders'])"
+    with subprocess.Popen(
+        [sys.executable, "-u", "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs pseudo-terminals")
+def test_a_terminal_gets_a_progress_bar(photograph):
+    termios = pytest.importorskip("termios")
+    ours, theirs = os.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))
+    args = ("invert", photograph, "-e", EXPRESSION, "--max-iter", 20, "--json")
+    done = _process(*args, stdout=subprocess.PIPE, stderr=theirs, text=True)
+    os.close(theirs)
+    shown = b""
+    # Linux ends a terminal that nobody writes to by an error.
+    with contextlib.suppress(OSError):
+        while chunk := os.read(ours, 1000):
+            shown += chunk
+    os.close(ours)
+    assert done.returncode == 0
+    assert b"20/20" in shown
+    assert json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("args", [("--help",), ("invert", "--help"), ("--version",)])
+def test_help_loads_nothing_heavy(args):
+    code = (
+        "import sys\nfrom repinv.app.cli import cli\n"
+        f"cli.main({list(args)!r}, standalone_mode=False)\n"
+        "heavy = {'numpy', 'numba', 'matplotlib', 'scipy', 'skimage', 'torch'} & set(sys.modules)\n"
+        "sys.exit(f'loaded {heavy}' if heavy else 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,114 @@
+"""Encoder expressions are parsed; nothing in them is ever run."""
+
+import pytest
+
+import repinv
+from repinv.app import expressions
+
+
+def test_a_flavour_alone_has_its_defaults():
+    assert expressions.parse("hog.vlfeat") == repinv.HOG.vlfeat()
+    assert expressions.parse(" hog.vlfeat() ") == repinv.HOG.vlfeat()
+
+
+def test_options_are_passed_on_by_name_and_by_place():
+    expected = repinv.HOG.vlfeat(4, bilinear_orientations=True)
+    assert expressions.parse("hog.vlfeat(4, bilinear_orientations=True)") == expected
+    expected = repinv.HOG.skimage(orientations=8, pixels_per_cell=(4, 6))
+    assert expressions.parse("hog.skimage(orientations=8, pixels_per_cell=(4, 6))") == expected
+    assert expressions.parse("hog.skimage(8, pixels_per_cell=[4, 6])") == expected
+    expected = repinv.HOG.opencv(win_sigma=2.5, win_stride=(8, 8))
+    assert expressions.parse("hog.opencv(win_sigma=2.5, win_stride=(8, 8))") == expected
+
+
+@pytest.mark.parametrize("flavour", expressions.FLAVOURS)
+def test_every_flavour_can_be_made_and_listed(flavour):
+    assert isinstance(expressions.parse(flavour), repinv.Encoder)
+    defaults = expressions.options(flavour)
+    assert defaults
+    written = ", ".join(f"{name}={value!r}" for name, value in defaults.items())
+    assert expressions.parse(f"{flavour}({written})") == expressions.parse(flavour)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "__import__('os').system('touch ran')",
+        "hog.vlfeat(__import__('os').system('touch ran'))",
+        "hog.vlfeat(cell_size=open('ran', 'w'))",
+        "hog.vlfeat(cell_size=[open('ran', 'w') for _ in (1,)])",
+        "hog.vlfeat(cell_size=(lambda: open('ran', 'w'))())",
+        'hog.vlfeat(cell_size=f\'{open("ran", "w")}\')',
+        "hog.vlfeat(**{'cell_size': open('ran', 'w')})",
+        "hog.vlfeat(*[open('ran', 'w')])",
+        "hog.vlfeat(cell_size=8).vjp(open('ran', 'w'))",
+        "hog.vlfeat.__func__.__globals__",
+        "hog.vlfeat(cell_size=2 ** 3)",
+        "hog.vlfeat(cell_size=x)",
+        "hog['vlfeat']",
+        "open('ran', 'w')",
+        "(x := 1)",
+        "hog.vlfeat if True else hog.dpm",
+        "lambda: hog.vlfeat",
+        "hog.vlfeat; hog.dpm",
+        "import os",
+        "",
+        "   ",
+        "(",
+        "hog.vlfeat(" + "(" * 400,
+        "hog.vlfeat(" + "-" * 900 + "1)",
+        "hog.vlfeat(" + "x" * 2000 + ")",
+        "hog.vlfeat(\0)",
+        "hog.vlfeat('\\d'",
+    ],
+)
+def test_whatever_is_more_than_plain_values_is_refused_in_one_line(
+    expression, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"expected|no option|does not take") as caught:
+        expressions.parse(expression)
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("expression", "words"),
+    [
+        ("hog.skimge", "Did you mean hog.skimage"),
+        ("HOG.vlfeat", "Did you mean hog.vlfeat"),
+        ("hog", "Did you mean hog.skimage or hog.vlfeat"),
+        ("resnet", "There are hog.skimage, hog.vlfeat"),
+        ("hog.skimage(orientation=8)", "no option 'orientation'. Did you mean orientations"),
+        ("hog.vlfeat(zzz=8)", "no option 'zzz'. There are cell_size"),
+        ("hog.vlfeat(_x=8)", "no option '_x'"),
+        ("hog.vlfeat(8, cell_size=8)", "does not take these options: multiple values"),
+        ("hog.vlfeat(1, 'uoctti', 3, True, 5, 6, 7, 8, 9)", "too many positional"),
+        ("hog.vlfeat(cell_size='a')", "expects cell_size of the kind of 8; got 'a'"),
+        ("hog.vlfeat(cell_size=8.5)", "expects cell_size of the kind of 8; got 8.5"),
+        ("hog.vlfeat(cell_size=True)", "expects cell_size of the kind of 8; got True"),
+        ("hog.vlfeat(bilinear_orientations=1)", "kind of False; got 1"),
+        ("hog.vlfeat(value_range=(0, 1, 2))", r"kind of \(0.0, 1.0\)"),
+        ("hog.vlfeat(value_range=(0, 'a'))", r"kind of \(0.0, 1.0\)"),
+        ("hog.opencv(win_stride=8)", "kind of None; got 8"),
+        ("hog.skimage(pixels_per_cell=8)", r"kind of \(8, 8\); got 8"),
+    ],
+)
+def test_mistakes_get_the_nearest_right_thing(expression, words):
+    with pytest.raises(ValueError, match=words):
+        expressions.parse(expression)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "hog.vlfeat(cell_size=0)",
+        "hog.vlfeat(cell_size=-8)",
+        "hog.vlfeat(num_orientations=0)",
+        "hog.vlfeat(variant='felzenszwalb')",
+        "hog.skimage(block_norm='L3')",
+    ],
+)
+def test_values_that_an_encoder_refuses_are_said_with_its_flavour(expression):
+    with pytest.raises(ValueError, match=r"^hog\.\w+: "):
+        expressions.parse(expression)
