@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
 
 import numpy as np
 
@@ -12,9 +11,7 @@ from repinv.encoders import _blocks
 from repinv.encoders._axes import block_axis, box_axis
 from repinv.encoders._glyphs import SIDE, draw
 from repinv.encoders._gradient import C_FLOAT, FLAT, SKIMAGE, Binning
-from repinv.encoders._oriented import oriented_cells, pull_oriented
-
-Pullback = Callable[[np.ndarray], np.ndarray]
+from repinv.encoders._oriented import Pullback, oriented_cells
 
 
 def _square_root(image: np.ndarray) -> tuple[np.ndarray, Pullback]:
@@ -115,7 +112,8 @@ class BoxHOG:
             box_axis(cell, size // cell, image.dtype)
             for size, cell in zip(image.shape[1:], self.pixels_per_cell, strict=True)
         )
-        cells, polar = oriented_cells(image, binning, rows, columns, keep=keep)
+        strips, pull_cells = oriented_cells(image, binning, rows, columns, keep=keep)
+        cells = np.moveaxis(strips, 0, -1)
         high, wide = self.cells_per_block
         windows = np.lib.stride_tricks.sliding_window_view(cells, (high, wide), axis=(0, 1))
         blocks = np.moveaxis(windows, 2, -1)
@@ -124,11 +122,11 @@ class BoxHOG:
 
         def pullback(cotangent: np.ndarray) -> np.ndarray:
             from_blocks = pull_norm(cotangent).reshape(shape)
-            grad = np.zeros_like(cells)
+            grad = np.zeros(cells.shape, cells.dtype)
             for y in range(high):
                 for x in range(wide):
                     grad[y : y + shape[0], x : x + shape[1]] += from_blocks[:, :, y, x]
-            grad = pull_oriented(grad, image.shape[0], binning, rows, columns, polar)
+            grad = pull_cells(np.ascontiguousarray(np.moveaxis(grad, -1, 0)))
             if pull_root is not None:
                 grad = grad.dtype.type(scale) * pull_root(grad)
             return grad
@@ -267,11 +265,11 @@ class WindowHOG:
             )
             for axis, starts in ((1, starts_y), (0, starts_x))
         )
-        strips, polar = oriented_cells(image, binning, rows, columns, keep=keep)
+        strips, pull_cells = oriented_cells(image, binning, rows, columns, keep=keep)
         _, _, cells_x, cells_y, _ = self._window_shape()
-        split = (starts_y.size, cells_y + 1, starts_x.size, cells_x + 1, self.nbins)
-        cells = strips.reshape(split)[:, 1:, :, 1:]
-        blocks = cells.transpose(0, 2, 3, 1, 4)
+        split = (self.nbins, starts_y.size, cells_y + 1, starts_x.size, cells_x + 1)
+        cells = strips.reshape(split)[:, :, 1:, :, 1:]
+        blocks = cells.transpose(1, 3, 4, 2, 0)
         shape = blocks.shape
         normalized, pull_norm = _normalized(
             blocks.reshape(*shape[:2], -1), _blocks.OPENCV, self.threshold
@@ -285,10 +283,8 @@ class WindowHOG:
             np.add.at(from_blocks, pick, windows)
             from_blocks = pull_norm(from_blocks).reshape(shape)
             grad = np.zeros(split, strips.dtype)
-            grad[:, 1:, :, 1:] = from_blocks.transpose(0, 3, 1, 2, 4)
-            grad = grad.reshape(strips.shape)
-            grad = pull_oriented(grad, image.shape[0], binning, rows, columns, polar)
-            grad = _pull_reflection(grad, down, across)
+            grad[:, :, 1:, :, 1:] = from_blocks.transpose(4, 0, 3, 1, 2)
+            grad = _pull_reflection(pull_cells(grad.reshape(strips.shape)), down, across)
             if pull_root is not None:
                 grad = real(scale) * pull_root(grad)
             return grad.reshape(original)

@@ -20,28 +20,34 @@ def cell_channels(layout: int, orientations: int) -> int:
     return (3 * orientations + 4, 4 * orientations, 3 * orientations + 5)[layout]
 
 
+#: Cells normalized at a time, so that what is read again stays near the processor.
+_CHUNK = 1024
+
+
 @jit
 def block_factors(cells, epsilon, constant, factors):  # type: ignore[no-untyped-def]
-    """1/√(energy + epsilon) of every 2x2 block; factors[y, x] has cell (y, x) at its lower right.
+    """1/√(energy + epsilon) of the four 2x2 blocks that hold each cell.
 
-    The energy is that of the undirected histogram; cells past the border repeat the last one.
-    A positive `constant` takes the place of all factors.
+    Cells (bins, y, x) → factors (4, y, x), of the blocks to the upper left, upper right, lower
+    left and lower right. The energy is that of the undirected histogram; cells past the border
+    repeat the last one. A positive `constant` takes the place of all factors.
     """
-    height, width, bins = cells.shape
+    bins, height, width = cells.shape
     half = bins // 2
     real = cells.dtype.type
     energy = np.zeros((height, width), cells.dtype)
-    for y in range(height):
-        for x in range(width):
-            for k in range(half):
-                energy[y, x] += (cells[y, x, k] + cells[y, x, k + half]) ** 2
-    for y in range(height + 1):
-        above, below = max(y - 1, 0), min(y, height - 1)
-        for x in range(width + 1):
-            left, right = max(x - 1, 0), min(x, width - 1)
-            total = energy[above, left] + energy[above, right]
-            total += energy[below, left] + energy[below, right]
-            factors[y, x] = real(1) / math.sqrt(total + real(epsilon))
+    for k in range(half):
+        for y in range(height):
+            for x in range(width):
+                both = cells[k, y, x] + cells[k + half, y, x]
+                energy[y, x] += both * both
+    for i in range(4):
+        for y in range(height):
+            other = min(max(y + i // 2 * 2 - 1, 0), height - 1)
+            for x in range(width):
+                beside = min(max(x + i % 2 * 2 - 1, 0), width - 1)
+                total = energy[y, x] + energy[y, beside] + energy[other, x] + energy[other, beside]
+                factors[i, y, x] = real(1) / math.sqrt(total + real(epsilon))
     if constant > 0:
         factors[:] = real(constant)
 
@@ -49,135 +55,129 @@ def block_factors(cells, epsilon, constant, factors):  # type: ignore[no-untyped
 @jit
 def pull_block_factors(factor_cotangent, cells, factors, grad):  # type: ignore[no-untyped-def]
     """Pullback of `block_factors`, added to grad: dF = −½F³ dE, dE = 2(h + h′)(dh + dh′)."""
-    height, width, bins = cells.shape
+    bins, height, width = cells.shape
     half = bins // 2
     energy = np.zeros((height, width), cells.dtype)
-    for y in range(height + 1):
-        above, below = max(y - 1, 0), min(y, height - 1)
-        for x in range(width + 1):
-            left, right = max(x - 1, 0), min(x, width - 1)
-            v = -factor_cotangent[y, x] * factors[y, x] ** 3
-            energy[above, left] += v
-            energy[above, right] += v
-            energy[below, left] += v
-            energy[below, right] += v
-    for y in range(height):
-        for x in range(width):
-            for k in range(half):
-                v = energy[y, x] * (cells[y, x, k] + cells[y, x, k + half])
-                grad[y, x, k] += v
-                grad[y, x, k + half] += v
+    for i in range(4):
+        for y in range(height):
+            other = min(max(y + i // 2 * 2 - 1, 0), height - 1)
+            for x in range(width):
+                beside = min(max(x + i % 2 * 2 - 1, 0), width - 1)
+                factor = factors[i, y, x]
+                v = -factor_cotangent[i, y, x] * factor * factor * factor
+                energy[y, x] += v
+                energy[y, beside] += v
+                energy[other, x] += v
+                energy[other, beside] += v
+    for k in range(half):
+        for y in range(height):
+            for x in range(width):
+                v = energy[y, x] * (cells[k, y, x] + cells[k + half, y, x])
+                grad[k, y, x] += v
+                grad[k + half, y, x] += v
+
+
+@jit
+def _add_clipped(row, factor, top, scale, out):  # type: ignore[no-untyped-def]
+    """Clipped multiples of entries by their factors, added."""
+    for x in range(row.size):
+        out[x] += scale * min(row[x] * factor[x], top)
+
+
+@jit
+def _pull_clipped(cotangent, scale, row, factor, top, grad, pulled):  # type: ignore[no-untyped-def]
+    """Pullback of clipped multiples; an entry at the clip or above passes nothing."""
+    zero = row.dtype.type(0)
+    for x in range(row.size):
+        v = scale * cotangent[x] if row[x] * factor[x] < top else zero
+        grad[x] += v * factor[x]
+        pulled[x] += v * row[x]
+
+
+@jit
+def _texture_channel(layout, n, i):  # type: ignore[no-untyped-def]
+    """Channel of factor i's texture; voc-release swaps upper left and lower right."""
+    return 3 * n + (3 - i if layout == DPM and i % 3 == 0 else i)
 
 
 @jit
 def normalize_cells(cells, factors, layout, texture, truncation, features):  # type: ignore[no-untyped-def]
-    """Clipped multiples of each cell by its four block factors.
+    """Clipped multiples of cells (bins, M) by their factors (4, M) → features (D, M).
 
     `layout` UOCTTI: the mean of the four (times 2) for directed and undirected bins, then four
-    sums over undirected ones; DPM: those sums over directed bins, in the other order, and a
+    sums over undirected ones; DPM: those sums over directed bins, in another order, and a
     channel of zeros; DALAL_TRIGGS: the undirected bins under each factor.
     """
-    height, width, bins = cells.shape
+    bins, size = cells.shape
     n = bins // 2
     real = cells.dtype.type
-    half, top, texture = real(0.5), real(truncation), real(texture)
-    factor = np.empty(4, cells.dtype)
-    sums = np.empty(4, cells.dtype)
-    for y in range(height):
-        for x in range(width):
-            factor[0], factor[1] = factors[y, x], factors[y, x + 1]
-            factor[2], factor[3] = factors[y + 1, x], factors[y + 1, x + 1]
-            sums[:] = real(0)
-            for k in range(n):
-                directed, opposite = cells[y, x, k], cells[y, x, k + n]
-                both = directed + opposite
-                total, total_opposite, total_both = real(0), real(0), real(0)
-                for i in range(4):
-                    clipped = min(directed * factor[i], top)
-                    clipped_opposite = min(opposite * factor[i], top)
-                    clipped_both = min(both * factor[i], top)
-                    total += clipped
-                    total_opposite += clipped_opposite
-                    total_both += clipped_both
-                    if layout == 0:
-                        sums[i] += clipped_both
-                    elif layout == 1:
-                        features[i * n + k, y, x] = clipped_both
-                    else:
-                        sums[3 - i] += clipped + clipped_opposite
-                if layout != 1:
-                    features[k, y, x] = half * total
-                    features[k + n, y, x] = half * total_opposite
-                    features[k + 2 * n, y, x] = half * total_both
-            if layout != 1:
-                for i in range(4):
-                    features[3 * n + i, y, x] = texture * sums[i]
-                if layout == 2:
-                    # voc-release goes lower right, upper right, lower left, upper left
-                    features[3 * n + 1, y, x] = texture * sums[2]
-                    features[3 * n + 2, y, x] = texture * sums[1]
-                    features[3 * n + 4, y, x] = real(0)
+    half, one, top, texture = real(0.5), real(1), real(truncation), real(texture)
+    features[:] = real(0)
+    both = np.empty(min(size, _CHUNK), cells.dtype)
+    for first in range(0, size, _CHUNK):
+        stop = min(size, first + _CHUNK)
+        for k in range(n):
+            for x in range(stop - first):
+                both[x] = cells[k, first + x] + cells[k + n, first + x]
+            undirected = both[: stop - first]
+            for i in range(4):
+                factor = factors[i, first:stop]
+                if layout == DALAL_TRIGGS:
+                    out = features[i * n + k, first:stop]
+                    _add_clipped(undirected, factor, top, one, out)
+                    continue
+                out = features[k + 2 * n, first:stop]
+                _add_clipped(undirected, factor, top, half, out)
+                textured = features[_texture_channel(layout, n, i), first:stop]
+                if layout == UOCTTI:
+                    _add_clipped(undirected, factor, top, texture, textured)
+                for j in (k, k + n):
+                    row = cells[j, first:stop]
+                    _add_clipped(row, factor, top, half, features[j, first:stop])
+                    if layout == DPM:
+                        _add_clipped(row, factor, top, texture, textured)
 
 
 @jit
 def pull_normalize_cells(  # type: ignore[no-untyped-def]
     cotangent, cells, factors, layout, texture, truncation, grad, factor_cotangent
 ):
-    """Pullback of `normalize_cells`: writes grad, adds to factor_cotangent.
-
-    An entry at the clip or above passes nothing.
-    """
-    height, width, bins = cells.shape
+    """Pullback of `normalize_cells`: adds to grad (bins, M) and factor_cotangent (4, M)."""
+    bins, size = cells.shape
     n = bins // 2
     real = cells.dtype.type
-    half, zero, top, texture = real(0.5), real(0), real(truncation), real(texture)
-    factor = np.empty(4, cells.dtype)
-    pulled = np.empty(4, cells.dtype)
-    sums = np.zeros(4, cells.dtype)
-    for y in range(height):
-        for x in range(width):
-            factor[0], factor[1] = factors[y, x], factors[y, x + 1]
-            factor[2], factor[3] = factors[y + 1, x], factors[y + 1, x + 1]
-            pulled[:] = zero
-            if layout == 0:
-                for i in range(4):
-                    sums[i] = texture * cotangent[3 * n + i, y, x]
-            elif layout == 2:
-                sums[3] = texture * cotangent[3 * n, y, x]
-                sums[1] = texture * cotangent[3 * n + 1, y, x]
-                sums[2] = texture * cotangent[3 * n + 2, y, x]
-                sums[0] = texture * cotangent[3 * n + 3, y, x]
-            for k in range(n):
-                directed, opposite = cells[y, x, k], cells[y, x, k + n]
-                both = directed + opposite
-                to_directed, to_opposite, to_both = zero, zero, zero
-                if layout != 1:
-                    to_directed = half * cotangent[k, y, x]
-                    to_opposite = half * cotangent[k + n, y, x]
-                    to_both = half * cotangent[k + 2 * n, y, x]
-                down_directed, down_opposite, down_both = zero, zero, zero
-                for i in range(4):
-                    v, v_opposite, v_both = to_directed, to_opposite, to_both
-                    if layout == 0:
-                        v_both += sums[i]
-                    elif layout == 1:
-                        v_both = cotangent[i * n + k, y, x]
-                    else:
-                        v += sums[i]
-                        v_opposite += sums[i]
-                    v = v if directed * factor[i] < top else zero
-                    v_opposite = v_opposite if opposite * factor[i] < top else zero
-                    v_both = v_both if both * factor[i] < top else zero
-                    down_directed += v * factor[i]
-                    down_opposite += v_opposite * factor[i]
-                    down_both += v_both * factor[i]
-                    pulled[i] += v * directed + v_opposite * opposite + v_both * both
-                grad[y, x, k] = down_directed + down_both
-                grad[y, x, k + n] = down_opposite + down_both
-            factor_cotangent[y, x] += pulled[0]
-            factor_cotangent[y, x + 1] += pulled[1]
-            factor_cotangent[y + 1, x] += pulled[2]
-            factor_cotangent[y + 1, x + 1] += pulled[3]
+    half, one, top = real(0.5), real(1), real(truncation)
+    on_both = real(texture) if layout == UOCTTI else real(0)
+    on_each = real(texture) if layout == DPM else real(0)
+    work = np.empty((3, min(size, _CHUNK)), cells.dtype)
+    for first in range(0, size, _CHUNK):
+        stop = min(size, first + _CHUNK)
+        both, to_both, v = work[0, : stop - first], work[1, : stop - first], work[2, : stop - first]
+        for k in range(n):
+            for x in range(stop - first):
+                both[x] = cells[k, first + x] + cells[k + n, first + x]
+            to_both[:] = real(0)
+            for i in range(4):
+                factor, pulled = factors[i, first:stop], factor_cotangent[i, first:stop]
+                if layout == DALAL_TRIGGS:
+                    given = cotangent[i * n + k, first:stop]
+                    _pull_clipped(given, one, both, factor, top, to_both, pulled)
+                    continue
+                textured = cotangent[_texture_channel(layout, n, i), first:stop]
+                for part in range(3):
+                    j = k + part * n
+                    row = both if part == 2 else cells[j, first:stop]
+                    out = to_both if part == 2 else grad[j, first:stop]
+                    on = on_both if part == 2 else on_each
+                    given, scale = cotangent[j, first:stop], half
+                    if on > 0:
+                        for x in range(stop - first):
+                            v[x] = half * given[x] + on * textured[x]
+                        given, scale = v, one
+                    _pull_clipped(given, scale, row, factor, top, out, pulled)
+            for x in range(stop - first):
+                grad[k, first + x] += to_both[x]
+                grad[k + n, first + x] += to_both[x]
 
 
 #: Norms of `normalize_blocks`.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
 
 import numpy as np
 
@@ -12,7 +11,7 @@ from repinv.encoders import _blocks
 from repinv.encoders._axes import bilinear_axis
 from repinv.encoders._glyphs import draw
 from repinv.encoders._gradient import C_FLOAT, DPM, Binning
-from repinv.encoders._oriented import Axis, oriented_cells, pull_oriented
+from repinv.encoders._oriented import Axis, Pullback, oriented_cells
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,38 +98,37 @@ class CellHOG:
 
     def vjp(
         self, image: np.ndarray, value_range: tuple[float, float], *, keep: bool
-    ) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
+    ) -> tuple[np.ndarray, Pullback]:
         """Features of one image (C, H, W), and their pullback if it is to be kept."""
         binning, rows, columns = self.plan(image, value_range[1] - value_range[0])
-        strips, polar = oriented_cells(image, binning, rows, columns, keep=keep)
-        cells = strips[1:, 1:]
-        height, width, _ = cells.shape
-        factors = np.empty((height + 1, width + 1), image.dtype)
+        cells, pull_cells = oriented_cells(image, binning, rows, columns, 1, keep=keep)
+        bins, height, width = cells.shape
+        factors = np.empty((4, height, width), image.dtype)
         _blocks.block_factors(cells, 1e-4, self.factor, factors)
+        flat_cells, flat_factors = cells.reshape(bins, -1), factors.reshape(4, -1)
+        options = (self.layout, _blocks.TEXTURE[self.layout], self.truncation)
         channels = _blocks.cell_channels(self.layout, self.orientations)
-        texture = _blocks.TEXTURE[self.layout]
-        features = np.empty((channels, height, width), image.dtype)
-        _blocks.normalize_cells(cells, factors, self.layout, texture, self.truncation, features)
+        features = np.empty((channels, height * width), image.dtype)
+        _blocks.normalize_cells(flat_cells, flat_factors, *options, features)
 
         def pullback(cotangent: np.ndarray) -> np.ndarray:
-            from_features = self._uncrop(cotangent, features.shape)
-            grad = np.zeros_like(strips)
-            from_factors = np.zeros_like(factors)
+            from_features = self._uncrop(cotangent, (channels, height, width))
+            grad, from_factors = np.zeros_like(flat_cells), np.zeros_like(flat_factors)
             _blocks.pull_normalize_cells(
-                from_features,
-                cells,
-                factors,
-                self.layout,
-                texture,
-                self.truncation,
-                grad[1:, 1:],
+                from_features.reshape(channels, -1),
+                flat_cells,
+                flat_factors,
+                *options,
+                grad,
                 from_factors,
             )
+            grad = grad.reshape(cells.shape)
             if self.factor == 0:
-                _blocks.pull_block_factors(from_factors, cells, factors, grad[1:, 1:])
-            return pull_oriented(grad, image.shape[0], binning, rows, columns, polar)
+                from_factors = from_factors.reshape(factors.shape)
+                _blocks.pull_block_factors(from_factors, cells, factors, grad)
+            return pull_cells(grad)
 
-        return self._crop(features), pullback
+        return self._crop(features.reshape(channels, height, width)), pullback
 
     def glyph(self, features: np.ndarray) -> np.ndarray:
         """The picture that VLFeat renders: a bin is summed over directions or blocks."""

@@ -55,18 +55,18 @@ jit = numba.njit(
 class Binning(NamedTuple):
     """How an angle becomes votes for two orientation bins.
 
-    An angle θ lies at `per_radian`·θ − `shift` between the centres of bins 0 … `count` − 1,
+    An angle θ lies at `per_radian`·θ − `shift` between the centres of bins 0 … `bins` − 1,
     which wrap around. With f the fraction between two centres, the upper one has the weight
     clip(½ + (f − ½)/softness, 0, 1): 1 is linear interpolation, 0 the nearest bin.
 
     `rule` says whose ties are followed. C_FLOAT: channels are compared by squares in float32,
     and halfway between two bins the lower one wins. SKIMAGE: channels are compared by
-    magnitude in their own precision; bin i is the interval [i, i+1)·180°/count with borders in
+    magnitude in their own precision; bin i is the interval [i, i+1)·180°/bins with borders in
     float32, and what lies in none (an angle that evaluates to 180°) votes nowhere. DPM: as
     C_FLOAT, with squares in float64 and bin centres of four decimals.
     """
 
-    count: int
+    bins: int
     per_radian: float
     shift: float
     directed: bool
@@ -182,99 +182,126 @@ def _dpm_bin(gx, gy, lower):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _settle_row(binning, magnitude, position, across, down):  # type: ignore[no-untyped-def]
-    """Positions → nearest bins, by the binning's rule; no magnitude where there is none."""
-    count, real = binning.count, position.dtype.type
-    for x in range(position.size):
-        position[x] -= real(0.5)
-    if binning.rule == C_FLOAT:
-        for x in range(position.size):
-            nearest = math.ceil(position[x])
-            position[x] = nearest - real(count) if nearest >= count else nearest
-        return
-    for x in range(position.size):
-        nearest = math.floor(position[x] + real(0.5) + real(0.5))
-        if abs(position[x] - np.rint(position[x])) < _DOUBTFUL:
-            if binning.rule == SKIMAGE:
-                nearest = _skimage_bin(across[x], down[x], count)
-                if nearest < 0:
-                    magnitude[x] = real(0)
-            else:
-                nearest = _dpm_bin(across[x], down[x], int(np.rint(position[x])))
-        position[x] = 0 if nearest < 0 or nearest >= count else nearest
+def _angle_row(binning, across, down, magnitude, position):  # type: ignore[no-untyped-def]
+    """Gradient (across, down) → unit vectors in its place, magnitudes, and positions of angles.
 
-
-@jit
-def polar_row(image, y, binning, magnitude, scaled, across, down, position, channel):  # type: ignore[no-untyped-def]
-    """Gradient of one row in polar form; `scaled` is what `_add_votes` compares bins with."""
-    real = image.dtype.type
-    one, half, zero = real(1), real(0.5), real(0)
-    width = image.shape[2]
-    scale, count = real(binning.scale), real(binning.count)
-    _difference_row(image[0], y, scale, across, down)
-    if image.shape[0] > 1:
-        _strongest_row(image, y, scale, binning.rule, across, down, channel)
-
+    Positions lie between the centres of bins, the first one's at zero.
+    """
+    real = across.dtype.type
+    one, half, zero, flat = real(1), real(0.5), real(0), real(FLAT)
+    per_radian, shift, bins = real(binning.per_radian), real(binning.shift), real(binning.bins)
     half_turn = real(binning.per_radian * math.pi)
-    per_radian, shift = real(binning.per_radian), real(binning.shift)
+    quarter = half * half_turn
     turn = half_turn + half_turn if binning.directed else half_turn
-    for x in range(width):
+    for x in range(across.size):
         gx, gy = across[x], down[x]
         a, b = abs(gx), abs(gy)
         large, small = max(a, b), min(a, b)
-        magnitude[x] = math.sqrt(gx * gx + gy * gy)
-        angle = per_radian * _arctan(small / (large if large > zero else one))
-        angle = half * half_turn - angle if b > a else angle
+        size = math.sqrt(gx * gx + gy * gy)
+        # One division for both small/large and 1/size.
+        product = large * size
+        shared = one / (product if product > zero else one)
+        inverse = large * shared if size >= flat else zero
+        angle = per_radian * _arctan(small * size * shared)
+        angle = quarter - angle if b > a else angle
         angle = half_turn - angle if gx < zero else angle
         angle = turn - angle if gy < zero else angle
-        angle -= shift
-        angle = angle + count if angle < zero else angle
+        magnitude[x] = size
         # NaN compares false and goes to the first bin: an index stays an index.
-        position[x] = angle if angle <= count else zero
-    if binning.softness > 0:
-        slope = real(1 / binning.softness)
-        for x in range(width):
-            scaled[x] = magnitude[x] * ((position[x] - half) * slope + half)
-    else:
-        _settle_row(binning, magnitude, position, across, down)
-        scaled[:] = position
-    for x in range(width):
-        inverse = one / magnitude[x] if magnitude[x] >= real(FLAT) else zero
-        across[x] *= inverse
-        down[x] *= inverse
+        position[x] = angle if angle <= turn else zero
+        across[x] = gx * inverse
+        down[x] = gy * inverse
+    if shift > zero:
+        for x in range(across.size):
+            angle = position[x] - shift
+            position[x] = angle + bins if angle < zero else angle
 
 
 @jit
-def pull_gradient(across, down, channel, scale, grad):  # type: ignore[no-untyped-def]
-    """Adjoint of the differences: scatter (across, down) to the pixels they came from.
+def _nearest_row(bins, position):  # type: ignore[no-untyped-def]
+    """Positions → nearest bins, the lower one halfway between two."""
+    half, bins = position.dtype.type(0.5), position.dtype.type(bins)
+    for x in range(position.size):
+        nearest = math.ceil(position[x] - half)
+        position[x] = nearest - bins if nearest >= bins else nearest
+
+
+@jit
+def _settled_row(binning, raw, magnitude, position):  # type: ignore[no-untyped-def]
+    """Positions → nearest bins by the rule of a library, from the raw gradient where close.
+
+    What lies in no bin loses its magnitude (or becomes NaN, if it has none that is finite).
+    """
+    bins, real = binning.bins, position.dtype.type
+    for x in range(position.size):
+        nearest = math.floor(position[x] + real(0.5))
+        if abs(position[x] + real(0.5) - np.rint(position[x] + real(0.5))) < _DOUBTFUL:
+            if binning.rule == SKIMAGE:
+                nearest = _skimage_bin(raw[0, x], raw[1, x], bins)
+                if nearest < 0:
+                    magnitude[x] *= real(0)
+            else:
+                nearest = _dpm_bin(raw[0, x], raw[1, x], int(np.rint(position[x] - real(0.5))))
+        position[x] = 0 if nearest < 0 or nearest >= bins else nearest
+
+
+@jit
+def polar_row(image, y, binning, votes, index, across, down, position, channel):  # type: ignore[no-untyped-def]
+    """Votes of one row: votes[0] for bin index[x], votes[1] for the next; and its polar form."""
+    real = image.dtype.type
+    one, half, zero = real(1), real(0.5), real(0)
+    near, far = votes[0], votes[1]
+    _difference_row(image[0], y, real(binning.scale), across, down)
+    if image.shape[0] > 1:
+        _strongest_row(image, y, real(binning.scale), binning.rule, across, down, channel)
+    if binning.softness > 0:
+        _angle_row(binning, across, down, near, position)
+    elif binning.rule == C_FLOAT:
+        _angle_row(binning, across, down, near, position)
+        _nearest_row(binning.bins, position)
+    else:
+        raw = np.empty((2, across.size), image.dtype)
+        for x in range(across.size):
+            raw[0, x], raw[1, x] = across[x], down[x]
+        _angle_row(binning, across, down, near, position)
+        _settled_row(binning, raw, near, position)
+    # A hard vote is a soft one whose fraction is zero.
+    slope = real(1 / binning.softness) if binning.softness > 0 else real(1)
+    for x in range(across.size):
+        k = np.int32(position[x])
+        w = min(one, max(zero, half + (position[x] - real(k) - half) * slope))
+        w = w if binning.softness > 0 else zero
+        index[x] = k
+        far[x] = w * near[x]
+        near[x] -= far[x]
+
+
+@jit
+def pull_row(channel, y, across, down, grad):  # type: ignore[no-untyped-def]
+    """Adjoint of the differences of one row, added to grad (C, H, W).
 
     <I(x+1) − I(x−1), p> = <I, p(x−1) − p(x+1)>, p zero where the difference is not taken.
     """
     channels, height, width = grad.shape
-    scale = grad.dtype.type(scale)
-    zero = grad.dtype.type(0)
+    inner = 0 < y < height - 1
     if channels == 1:
-        for y in range(height):
-            row = grad[0, y]
-            row[:] = zero
-            for x in range(width - 2):
-                row[x] = -scale * across[y, x + 1]
-            for x in range(2, width):
-                row[x] += scale * across[y, x - 1]
-            if y > 1:
-                for x in range(width):
-                    row[x] += scale * down[y - 1, x]
-            if y < height - 2:
-                for x in range(width):
-                    row[x] -= scale * down[y + 1, x]
+        here = grad[0, y]
+        for x in range(1, width - 1):
+            here[x + 1] += across[x]
+        for x in range(1, width - 1):
+            here[x - 1] -= across[x]
+        if inner:
+            above, below = grad[0, y - 1], grad[0, y + 1]
+            for x in range(width):
+                above[x] -= down[x]
+            for x in range(width):
+                below[x] += down[x]
         return
-    grad[:] = zero
-    for y in range(height):
-        for x in range(width):
-            c = channel[y, x]
-            if 0 < x < width - 1:
-                grad[c, y, x + 1] += scale * across[y, x]
-                grad[c, y, x - 1] -= scale * across[y, x]
-            if 0 < y < height - 1:
-                grad[c, y + 1, x] += scale * down[y, x]
-                grad[c, y - 1, x] -= scale * down[y, x]
+    for x in range(width):
+        c = channel[x]
+        if 0 < x < width - 1:
+            grad[c, y, x + 1] += across[x]
+            grad[c, y, x - 1] -= across[x]
+        if inner:
+            grad[c, y + 1, x] += down[x]
+            grad[c, y - 1, x] -= down[x]

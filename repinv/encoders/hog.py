@@ -440,6 +440,8 @@ class HOG(Encoder):
 
         def pullback(cotangent: Array) -> Array:
             v = _accept.cotangent(cotangent, features.shape, images.dtype)
+            if len(images) == 1:
+                return pulls[0](v[0])[None]
             grad = np.empty_like(images)
 
             def pull(i: int) -> None:
