@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from repinv.encoders._gradient import Binning, Polar, jit, polar_row, pull_row
+from repinv.encoders._gradient import Binning, Polar, helper, jit, polar_row, pull_row
 
 #: A cotangent of what was computed → one of what it was computed from.
 Pullback: TypeAlias = Callable[[np.ndarray], np.ndarray]
@@ -33,7 +33,7 @@ class Axis(NamedTuple):
     upper: np.ndarray
 
 
-@jit
+@helper
 def _longest(axis):  # type: ignore[no-untyped-def]
     """Pixels of the longest strip."""
     longest = 0
@@ -42,7 +42,7 @@ def _longest(axis):  # type: ignore[no-untyped-def]
     return longest
 
 
-@jit
+@helper
 def _add_votes(votes, index, first, stop, lower, upper, period, sums):  # type: ignore[no-untyped-def]
     """Sum a strip's votes a column, `period` entries for each of the two rows of cells.
 
@@ -67,7 +67,7 @@ def _add_votes(votes, index, first, stop, lower, upper, period, sums):  # type: 
             at += step
 
 
-@jit
+@helper
 def _pool_columns(sums, period, length, lower, upper, low, high):  # type: ignore[no-untyped-def]
     """Add columns' sums to the two cells that they vote for, four columns at a time."""
     real = sums.dtype.type
@@ -150,7 +150,7 @@ def cells_of(image, binning, rows, columns, drop, polar, cells):  # type: ignore
             cells[0, s - drop, t - drop] += now[t, bins] + before[t, period + bins]
 
 
-@jit
+@helper
 def _runs(columns, period):  # type: ignore[no-untyped-def]
     """Stretches of strips end to end: rows (first pixel, first weight, length).
 
@@ -173,7 +173,7 @@ def _runs(columns, period):  # type: ignore[no-untyped-def]
     return runs[:count], base
 
 
-@jit
+@helper
 def _pull_votes(table, index, left, right, period, near, rise):  # type: ignore[no-untyped-def]
     """Cotangents of votes for the nearer bin, and what the next one has more; added."""
     step, one = np.uint64(period), np.uint64(1)
@@ -184,7 +184,7 @@ def _pull_votes(table, index, left, right, period, near, rise):  # type: ignore[
         near[x] += v
 
 
-@jit
+@helper
 def _pull_polar(binning, near, rise, across, down, position, scale):  # type: ignore[no-untyped-def]
     """Cotangents of votes → those of the gradient, in the places of `near` and `rise`.
 

@@ -61,7 +61,7 @@ class HOG(Encoder):
     Square roots (of pixels or of L1 blocks) pass nothing where their slope exceeds about 1e5,
     and pixels below zero count as zero under them.
 
-    In float32, angles come from a polynomial with an error below 3e-7 rad; float64 is exact.
+    In float32, angles come from a polynomial with an error below 1e-6 rad; float64 is exact.
 
     References
     ----------
