@@ -10,6 +10,7 @@ medians of the rounds' ratios. ``--threads N`` adds how a batch scales from 1 to
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import time
@@ -59,14 +60,15 @@ def torch_hog(x: torch.Tensor) -> torch.Tensor:
     both = [torch.clamp(undirected * factor, max=0.2) for factor in factors]
     directed = [torch.clamp(cells * factor, max=0.2) for factor in factors]
     texture = [clipped.sum(1, keepdim=True) / 18**0.5 for clipped in both]
-    return torch.cat([sum(directed) / 2, sum(both) / 2, *texture], dim=1)
+    means = [torch.stack(clipped).sum(0) / 2 for clipped in (directed, both)]
+    return torch.cat([*means, *texture], dim=1)
 
 
 def torch_both(x: np.ndarray, cotangent: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
     """Features and gradient of the torch HOG."""
     pixels = torch.from_numpy(x).requires_grad_(True)
     features = torch_hog(pixels)
-    features.backward(cotangent)
+    torch.autograd.backward(features, cotangent)
     assert pixels.grad is not None
     return features.detach().numpy(), pixels.grad.numpy()
 
@@ -138,7 +140,9 @@ def scaling(threads: int, rounds: int) -> dict[str, float]:
         features, pullback = encoder.vjp(x)
         pullback(features)
 
-    contenders = {str(n): (lambda n=n: run(n)) for n in range(1, threads + 1)}
+    contenders: dict[str, Callable[[], Any]] = {
+        str(n): functools.partial(run, n) for n in range(1, threads + 1)
+    }
     times = interleaved(contenders, rounds)
     numba.set_num_threads(1)
     return {name: float(np.median(times["1"] / values)) for name, values in times.items()}

@@ -48,10 +48,11 @@ _OPTIONS: dict[str, Any] = {
     "error_model": "numpy",
     "fastmath": {"contract", "nsz", "arcp", "reassoc"},
 }
+_UNWRAPPED: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 #: How kernels are compiled: cached on disk, without the interpreter's lock or zero checks.
 jit = numba.njit(**_OPTIONS)
 #: The same for what only kernels call, which compiles faster.
-helper = numba.njit(**_OPTIONS, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+helper = numba.njit(**_OPTIONS, **_UNWRAPPED)
 
 
 class Binning(NamedTuple):
@@ -247,25 +248,24 @@ def _settled_row(binning, raw, magnitude, position):  # type: ignore[no-untyped-
 
 
 @helper
-def polar_row(image, y, binning, votes, index, across, down, position, channel):  # type: ignore[no-untyped-def]
-    """Votes of one row: votes[0] for bin index[x], votes[1] for the next; and its polar form."""
+def polar_row(image, y, binning, magnitude, votes, index, across, down, position, channel):  # type: ignore[no-untyped-def]
+    """Pairs of votes of one row, for bin index[x] and for the next; and its polar form."""
     real = image.dtype.type
     one, half, zero = real(1), real(0.5), real(0)
-    near, far = votes[0], votes[1]
     _difference_row(image[0], y, real(binning.scale), across, down)
     if image.shape[0] > 1:
         _strongest_row(image, y, real(binning.scale), binning.rule, across, down, channel)
     if binning.softness > 0:
-        _angle_row(binning, across, down, near, position)
+        _angle_row(binning, across, down, magnitude, position)
     elif binning.rule == C_FLOAT:
-        _angle_row(binning, across, down, near, position)
+        _angle_row(binning, across, down, magnitude, position)
         _nearest_row(binning.bins, position)
     else:
         raw = np.empty((2, across.size), image.dtype)
         for x in range(across.size):
             raw[0, x], raw[1, x] = across[x], down[x]
-        _angle_row(binning, across, down, near, position)
-        _settled_row(binning, raw, near, position)
+        _angle_row(binning, across, down, magnitude, position)
+        _settled_row(binning, raw, magnitude, position)
     # A hard vote is a soft one whose fraction is zero.
     slope = real(1 / binning.softness) if binning.softness > 0 else real(1)
     for x in range(across.size):
@@ -273,8 +273,9 @@ def polar_row(image, y, binning, votes, index, across, down, position, channel):
         w = min(one, max(zero, half + (position[x] - real(k) - half) * slope))
         w = w if binning.softness > 0 else zero
         index[x] = k
-        far[x] = w * near[x]
-        near[x] -= far[x]
+        far = w * magnitude[x]
+        votes[2 * x] = magnitude[x] - far
+        votes[2 * x + 1] = far
 
 
 @helper

@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from repinv.encoders._gradient import Binning, Polar, helper, jit, polar_row, pull_row
-from repinv.encoders._pairs import add_mixed_pairs, add_pair
+from repinv.encoders._pairs import add_mixed_pairs, add_spread_pair
 
 #: A cotangent of what was computed → one of what it was computed from.
 Pullback: TypeAlias = Callable[[np.ndarray], np.ndarray]
@@ -58,12 +58,11 @@ def _add_votes(votes, index, first, stop, lower, upper, period, sums):  # type: 
     sums[: (stop - first) * 2 * period] = 0
     for i in range(lower.size):
         low, high = lower[i], upper[i]
-        at = np.uint64(0)
+        row, at, to = votes[i], np.uint64(2 * first), np.uint64(0)
         for x in range(first, stop):
-            j = at + np.uint64(2 * index[i, x])
-            add_pair(sums, j, votes[i, 0, x], low, high)
-            add_pair(sums, j + two, votes[i, 1, x], low, high)
-            at += step
+            add_spread_pair(sums, to + np.uint64(2 * index[i, x]), row, at, low, high)
+            at += two
+            to += step
 
 
 @helper
@@ -108,7 +107,8 @@ def cells_of(image, binning, rows, columns, drop, polar, cells):  # type: ignore
     kept = polar.across.shape[0]
     strips = columns.start.size
     high = _longest(rows)
-    votes = np.empty((high, 2, width), image.dtype)
+    votes = np.empty((high, 2 * width), image.dtype)
+    magnitude = np.empty(width, image.dtype)
     index = np.empty((high, width), np.int32)
     # Two bins more than there are, the first ones again, and padding.
     period = (bins + 5) // 4 * 4
@@ -123,6 +123,7 @@ def cells_of(image, binning, rows, columns, drop, polar, cells):  # type: ignore
                 image,
                 y,
                 binning,
+                magnitude,
                 votes[i],
                 index[i],
                 polar.across[row],

@@ -1,7 +1,7 @@
-"""Two neighbouring entries of an array at once, which the compiler does not see by itself.
+"""Neighbouring entries of an array at once, which the compiler does not see by itself.
 
-Votes go to scattered places, so that loops over pixels stay scalar; half as many loads and
-stores are what can be saved there.
+Votes go to scattered places, so that loops over pixels stay scalar; fewer loads and stores are
+what can be saved there.
 """
 
 from __future__ import annotations
@@ -9,8 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
+from numba import extending, types
+
+# What it returns takes one argument less than the function, which type checkers do not see.
+intrinsic: Any = extending.intrinsic
 
 
 def _pair_at(context: Any, builder: Any, kind: Any, array: Any, index: Any) -> tuple[Any, int]:
@@ -30,18 +32,28 @@ def _pair_of(builder: Any, first: Any, second: Any) -> Any:
 
 
 @intrinsic
-def add_pair(typingctx, array, index, value, first, second):  # type: ignore[no-untyped-def]
-    """array[index] += first·value; array[index + 1] += second·value."""
+def add_spread_pair(typingctx, array, index, pairs, at, first, second):  # type: ignore[no-untyped-def]
+    """array[index : index + 4] += (first·a, second·a, first·b, second·b), a, b = pairs[at : at+2]."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        where, align = _pair_at(context, builder, signature.args[0], args[0], args[1])
-        weights = _pair_of(builder, args[3], args[4])
-        votes = builder.fmul(weights, _pair_of(builder, args[2], args[2]), flags=["contract"])
+        source, align = _pair_at(context, builder, signature.args[2], args[2], args[3])
+        pair = builder.load(source, align=align)
+        weights = _pair_of(builder, args[4], args[5])
+
+        def four(vector: Any, order: tuple[int, ...]) -> Any:
+            mask = ir.Constant(ir.VectorType(ir.IntType(32), 4), list(order))
+            return builder.shuffle_vector(vector, vector, mask)
+
+        spread, repeated = four(pair, (0, 0, 1, 1)), four(weights, (0, 1, 0, 1))
+        where, _ = _pair_at(context, builder, signature.args[0], args[0], args[1])
+        where = builder.bitcast(where, spread.type.as_pointer())
+        votes = builder.fmul(spread, repeated, flags=["contract"])
         total = builder.fadd(builder.load(where, align=align), votes, flags=["contract"])
         builder.store(total, where, align=align)
         return context.get_dummy_value()
 
-    return types.void(array, types.uint64, array.dtype, array.dtype, array.dtype), codegen
+    dtype, whole = array.dtype, types.uint64
+    return types.void(array, whole, pairs, whole, dtype, dtype), codegen
 
 
 @intrinsic
