@@ -147,9 +147,8 @@ def run(
         bar.update(before + found.iteration - bar.n)
     seconds += time.perf_counter() - began
     joined = _joined(traces)
-    images, features, error = _finished(
-        problem.encoder, problem.parametrization, found, target, weight
-    )
+    x = problem.parametrization.image(found.z)
+    images, features, error = _finished(problem.encoder, x, target, weight)
     return Result(
         images=images,
         error=error,
