@@ -231,6 +231,10 @@ class LBFGS:
         return {"r_inverse": r_inverse, "diagonal": diagonal, "changes": changes}
 
 
+#: Squared norm of a 256x256 image in the published code, in pixels of [0, 1].
+_SIGMA_SQUARED = (27098 / 255) ** 2
+
+
 @dataclass(frozen=True)
 class Momentum:
     """Gradient descent with momentum: v ← decay·v − step·grad, z ← z + v.
@@ -250,6 +254,17 @@ class Momentum:
 
     schedule: tuple[tuple[float, int], ...] = ((0.01, 1),)
     decay: float = 0.9
+
+    @classmethod
+    def mahendran(cls, max_iter: int = 800) -> Momentum:
+        """The schedule of [1]_: 0.004 and a tenth of it, thrice, for a quarter of the run each.
+
+        In pixels in [0, 1], and for the mean energies of this package; see
+        `repinv.tasks.mahendran`.
+        """
+        quarter = max(1, max_iter // 4)
+        first = 0.004 * _SIGMA_SQUARED
+        return cls(tuple((first * 0.1**k, quarter) for k in range(4)))
 
     def init(self, z: Array, /) -> State:
         """Velocity zero."""
