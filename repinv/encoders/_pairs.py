@@ -33,7 +33,7 @@ def _pair_of(builder: Any, first: Any, second: Any) -> Any:
 
 @intrinsic
 def add_spread_pair(typingctx, array, index, pairs, at, first, second):  # type: ignore[no-untyped-def]
-    """array[index : index + 4] += (first·a, second·a, first·b, second·b), a, b = pairs[at : at+2]."""
+    """array[index : index + 4] += (first·a, second·a, first·b, second·b), a pair (a, b) at `at`."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         source, align = _pair_at(context, builder, signature.args[2], args[2], args[3])
