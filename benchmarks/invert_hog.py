@@ -118,18 +118,20 @@ def measured(photographs: list[np.ndarray], bilinear: bool) -> dict[str, dict[st
 def table(name: str, figures: dict[str, dict[str, np.ndarray]]) -> list[str]:
     """Lines of Markdown."""
     authors, ours = figures["authors"], figures["ours"]
-    lines = [f"\n{name}, {len(ours['error'])} photographs", "| | authors | ours | ratio |", "|---|---|---|---|"]
-    percent = ["error", *(f"after {b}" for b in BUDGETS[:-1])]
+    percent = ["error", *(f"after {budget}" for budget in BUDGETS[:-1])]
+    lines = [
+        f"\n{name}, {len(ours['error'])} photographs: mean ± standard deviation (median)",
+        "| | authors | ours | ratio |",
+        "|---|---|---|---|",
+    ]
     for key in (*percent, "unit", "ncc", "ssim", "std", "seconds"):
-        factor, digits = (100, 4) if key in percent else (1, 3)
-        a, b = factor * authors[key], factor * ours[key]
-        ratio = b.mean() / a.mean() if key in ("ncc", "ssim", "std") else a.mean() / b.mean()
-        label = f"{key} (%)" if key in percent else key
-        lines.append(
-            f"| {label} | {a.mean():.{digits}f} ± {a.std():.{digits}f} (median {np.median(a):.{digits}f}) "
-            f"| {b.mean():.{digits}f} ± {b.std():.{digits}f} (median {np.median(b):.{digits}f}) "
-            f"| {ratio:.2f} (median {np.median(a / b) if key not in ('ncc', 'ssim', 'std') else np.median(b / a):.2f}) |"
-        )
+        a, b = authors[key], ours[key]
+        if key in ("ncc", "ssim", "std"):
+            ratio, median = b.mean() / a.mean(), np.median(b / a)
+        else:
+            ratio, median = a.mean() / b.mean(), np.median(a / b)
+        cells = [_cell(values, percent=key in percent) for values in (a, b)]
+        lines.append(f"| {key} | {cells[0]} | {cells[1]} | {ratio:.2f} ({median:.2f}) |")
     n = ours["evaluations"]
     below = int((ours["ssim"] < authors["ssim"]).sum())
     lines += [
@@ -140,6 +142,13 @@ def table(name: str, figures: dict[str, dict[str, np.ndarray]]) -> list[str]:
     return lines
 
 
+def _cell(values: np.ndarray, *, percent: bool) -> str:
+    """Mean, standard deviation and median in a table."""
+    factor, digits, unit = (100, 4, " %") if percent else (1, 3, "")
+    mean, spread, median = (factor * f(values) for f in (np.mean, np.std, np.median))
+    return f"{mean:.{digits}f} ± {spread:.{digits}f}{unit} ({median:.{digits}f})"
+
+
 def main() -> None:
     """Run both variants and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -148,7 +157,9 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     images = photographs(options.folder, options.limit)
-    print(f"{platform.machine()}, Python {platform.python_version()}, NumPy {np.__version__}, one thread")
+    print(
+        f"{platform.machine()}, Python {platform.python_version()}, NumPy {np.__version__}, one thread"
+    )
     found = {}
     for name, bilinear in (("HOG (uoctti, hard)", False), ("HOGb (uoctti, bilinear)", True)):
         found[name] = measured(images, bilinear)

@@ -6,7 +6,7 @@ its own scale, so that the weight of a prior means the same for every representa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from array_api_compat import array_namespace
@@ -67,15 +67,19 @@ class SquaredError:
 
     target: Any
     weight: Any = None
+    _scale: Any = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        xp = array_namespace(self.target)
+        weighted = self.target if self.weight is None else self.weight * self.target
+        norm = _inner(self.target, weighted)
+        scale = 1 / xp.where(norm > 0, norm, xp.ones_like(norm))
+        object.__setattr__(self, "_scale", _per_problem(scale, self.target))
 
     def value_and_grad(self, features: Array, /) -> tuple[Array, Array]:
         """Values (N,), and their gradients (N, *F) with respect to the features."""
-        xp = array_namespace(features)
-        weighted_target = self.target if self.weight is None else self.weight * self.target
-        norm = _inner(self.target, weighted_target)
-        scale = 1 / xp.where(norm > 0, norm, xp.ones_like(norm))
         difference = features - self.target
-        grad = difference * _per_problem(scale, features)
+        grad = difference * self._scale
         if self.weight is not None:
             grad = grad * self.weight
         return _inner(difference, grad), 2 * grad

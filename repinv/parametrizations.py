@@ -127,7 +127,7 @@ class Spectral:
 
     exponent: float = 0.85
     amplitude: float = 0.2
-    start_scale: float = 1e-3
+    start_scale: float = 3e-5
 
     def __post_init__(self) -> None:
         if not (self.amplitude > 0 and self.start_scale > 0):

@@ -200,7 +200,11 @@ class IntensityRange:
     def value_and_grad(self, x: Array, /) -> tuple[Array, Array]:
         """Values (N,), and their gradients (N, C, H, W) with respect to the images."""
         xp = array_namespace(x)
-        excess = (x - xp.clip(x, self.low, self.high)) * (1 / self.scale)
+        low, high = (
+            xp.asarray(end, dtype=x.dtype, device=x.device) for end in (self.low, self.high)
+        )
+        excess = x - xp.minimum(xp.maximum(x, low), high)
+        excess *= 1 / self.scale
         flat = xp.reshape(excess, (x.shape[0], -1))
         value = xp.vecdot(flat, flat) * (1 / flat.shape[1])
         return value, excess * (2 / (self.scale * flat.shape[1]))

@@ -177,8 +177,6 @@ class LBFGS:
         usable = new_slope < 0
         coefficients = xp.where(usable[:, None], coefficients, 0.0)
         new_slope = xp.where(usable, new_slope, -gamma * squared)
-        direction = xp.matmul(-coefficients[:, None, :], pairs)[:, 0, :]
-        direction -= gamma[:, None] * new_grad
 
         # The parabola through value, slope and refused value has its minimum at this share.
         excess = value - best_value - step * slope
@@ -186,7 +184,10 @@ class LBFGS:
         share = xp.where(share > 0.1, xp.where(share < 0.5, share, 0.5), 0.1)
         new_step = xp.where(accept | (refused == self.patience), 1.0, step * share)
         new_best = z if fresh else xp.reshape(position + moved, z.shape)
-        next_z = new_best + xp.reshape(new_step[:, None] * direction, z.shape)
+        # step · direction = −step · (γ g + coefficients · pairs)
+        move = xp.matmul(-(new_step[:, None] * coefficients)[:, None, :], pairs)[:, 0, :]
+        move -= (new_step * gamma)[:, None] * new_grad
+        next_z = new_best + xp.reshape(move, z.shape)
         return next_z, {
             "best_z": new_best,
             "best_value": xp.where(accept, value, best_value),

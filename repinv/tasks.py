@@ -18,14 +18,12 @@ from repinv.rules import LBFGS, Momentum, UpdateRule
 from repinv.runs import Problem, Stage, run
 from repinv.solvers import Snapshot
 
-#: Weights of the priors where none are given.
+#: Priors where none are given. That images are smooth is in `Spectral`, and in growing them out of
+#: gray: a total variation added to these changed neither error nor likeness in benchmarks.
 PRIORS = (
-    Weighted("total_variation", 1e-5, TotalVariation(beta=2.0, scale=0.05)),
     Weighted("contrast", 5e-4, NaturalContrast()),
     Weighted("range", 1e-2, IntensityRange()),
 )
-
-
 #: For encoders without hard decisions: the features first, out of all but gray; then with priors.
 SMOOTH = (Stage(0.375, LBFGS(), priors=0.0), Stage(0.625, LBFGS()))
 #: For encoders with hard decisions: their softened selves, ever harder, then the encoder itself.
