@@ -13,12 +13,12 @@ from .priors import IntensityRange as IntensityRange
 from .priors import NaturalContrast as NaturalContrast
 from .priors import TotalVariation as TotalVariation
 from .result import Result as Result
-from .solvers import LBFGS as LBFGS
-from .solvers import AdaGrad as AdaGrad
-from .solvers import Adam as Adam
-from .solvers import Momentum as Momentum
+from .rules import LBFGS as LBFGS
+from .rules import AdaGrad as AdaGrad
+from .rules import Adam as Adam
+from .rules import Momentum as Momentum
+from .runs import Stage as Stage
 from .solvers import minimize as minimize
-from .tasks import Stage as Stage
 from .tasks import invert as invert
 from .tasks import resume as resume
 

@@ -67,15 +67,15 @@ def _is_ours(cls: type) -> bool:
 
 def save(path: str | os.PathLike[str], header: dict[str, Any], arrays: dict[str, Any]) -> None:
     """Write a header (JSON) and arrays by name; the file appears whole or not at all."""
-    path = Path(path)
     text = json.dumps({"repinv": VERSION, **header})
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    handle, name = tempfile.mkstemp(dir=Path(path).parent, suffix=".part")
+    part = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
-            np.savez(file, **{"header": np.array(text)}, **arrays)
-        os.replace(name, path)
+            np.savez(file, allow_pickle=False, header=np.array(text), **arrays)
+        part.replace(path)
     except BaseException:
-        os.unlink(name)
+        part.unlink()
         raise
 
 

@@ -48,7 +48,9 @@ class Energy:
     parametrization: Parametrization
     priors: tuple[Weighted, ...] = ()
 
-    def value_and_grad(self, z: Array, iteration: int = 0, /) -> tuple[Array, Array, dict[str, Array]]:
+    def value_and_grad(
+        self, z: Array, iteration: int = 0, /
+    ) -> tuple[Array, Array, dict[str, Array]]:
         """Energies and their gradients.
 
         Parameters

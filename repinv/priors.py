@@ -130,7 +130,7 @@ class TotalVariation:
     def value_and_grad(self, x: Array, /) -> tuple[Array, Array]:
         """Values (N,), and their gradients (N, C, H, W) with respect to the images."""
         xp = array_namespace(x)
-        count, channels, height, width = x.shape
+        count, _, height, width = x.shape
         across = x[..., 1:] - x[..., :-1]
         down = x[..., 1:, :] - x[..., :-1, :]
         pixels = height * width

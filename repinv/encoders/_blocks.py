@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from repinv.encoders._gradient import FLAT, jit
+from repinv.encoders._gradient import FLAT, helper, jit
 
 #: Layouts of `normalize_cells`.
 UOCTTI, DALAL_TRIGGS, DPM = 0, 1, 2
@@ -77,14 +77,14 @@ def pull_block_factors(factor_cotangent, cells, factors, grad):  # type: ignore[
                 grad[k + half, y, x] += v
 
 
-@jit
+@helper
 def _add_clipped(row, factor, top, scale, out):  # type: ignore[no-untyped-def]
     """Clipped multiples of entries by their factors, added."""
     for x in range(row.size):
         out[x] += scale * min(row[x] * factor[x], top)
 
 
-@jit
+@helper
 def _pull_clipped(cotangent, scale, row, factor, top, grad, pulled):  # type: ignore[no-untyped-def]
     """Pullback of clipped multiples; an entry at the clip or above passes nothing."""
     zero = row.dtype.type(0)
@@ -94,7 +94,7 @@ def _pull_clipped(cotangent, scale, row, factor, top, grad, pulled):  # type: ig
         pulled[x] += v * row[x]
 
 
-@jit
+@helper
 def _texture_channel(layout, n, i):  # type: ignore[no-untyped-def]
     """Channel of factor i's texture; voc-release swaps upper left and lower right."""
     return 3 * n + (3 - i if layout == DPM and i % 3 == 0 else i)
@@ -184,7 +184,7 @@ def pull_normalize_cells(  # type: ignore[no-untyped-def]
 L1, L1_SQRT, L2, L2_HYS, OPENCV = 0, 1, 2, 3, 4
 
 
-@jit
+@helper
 def _sizes(block, norm, threshold):  # type: ignore[no-untyped-def]
     """Divisors of a block before and after its clip (the latter 1 where there is no clip)."""
     real = block.dtype.type

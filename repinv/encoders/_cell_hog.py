@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from repinv.encoders import _blocks
+from repinv.encoders import _accept, _blocks
 from repinv.encoders._axes import bilinear_axis
 from repinv.encoders._glyphs import draw
 from repinv.encoders._gradient import C_FLOAT, DPM, Binning
@@ -151,3 +151,28 @@ class CellHOG:
         grad = np.zeros(shape, cotangent.dtype)
         grad[:, 1:-1, 1:-1] = np.moveaxis(cotangent, -1, 0)
         return grad
+
+
+def vlfeat(
+    cell_size: int, variant: str, num_orientations: int, bilinear_orientations: bool
+) -> CellHOG:
+    """VLFeat's, from its own words."""
+    layouts = {"uoctti": _blocks.UOCTTI, "dalal-triggs": _blocks.DALAL_TRIGGS}
+    return CellHOG(
+        _accept.whole("cell_size", cell_size),
+        _accept.whole("num_orientations", num_orientations),
+        _accept.choice("variant", variant, layouts),
+        float(_accept.flag("bilinear_orientations", bilinear_orientations)),
+    )
+
+
+def dpm(sbin: int, normalize: bool, truncator: float) -> CellHOG:
+    """voc-release's, from its own words."""
+    return CellHOG(
+        _accept.whole("sbin", sbin),
+        9,
+        _blocks.DPM,
+        0.0,
+        _accept.real("truncator", truncator, above=0),
+        0.0 if _accept.flag("normalize", normalize) else 0.15,
+    )

@@ -12,10 +12,15 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from repinv.encoders._gradient import Binning, Polar, jit, polar_row, pull_row
+from repinv.encoders._gradient import Binning, Polar, helper, jit, polar_row, pull_row
+from repinv.encoders._pairs import add_mixed_pairs, add_spread_pair
 
 #: A cotangent of what was computed → one of what it was computed from.
 Pullback: TypeAlias = Callable[[np.ndarray], np.ndarray]
+
+
+#: Pixel columns whose votes are summed before they are pooled.
+_TOGETHER = 64
 
 
 class Axis(NamedTuple):
@@ -33,7 +38,7 @@ class Axis(NamedTuple):
     upper: np.ndarray
 
 
-@jit
+@helper
 def _longest(axis):  # type: ignore[no-untyped-def]
     """Pixels of the longest strip."""
     longest = 0
@@ -42,32 +47,25 @@ def _longest(axis):  # type: ignore[no-untyped-def]
     return longest
 
 
-@jit
+@helper
 def _add_votes(votes, index, first, stop, lower, upper, period, sums):  # type: ignore[no-untyped-def]
-    """Sum a strip's votes a column, `period` entries for each of the two rows of cells.
+    """Sum a strip's votes a column: `period` bins, each for the two rows of cells.
 
     Every column has sums of its own, so that neighbours with the same orientation do not wait
     for each other, and no vote is computed for a bin that gets none.
     """
-    period = np.uint64(period)
-    step, one = period + period, np.uint64(1)
-    sums[: (stop - first) * 2 * np.int64(period)] = 0
+    step, two = np.uint64(2 * period), np.uint64(2)
+    sums[: (stop - first) * 2 * period] = 0
     for i in range(lower.size):
         low, high = lower[i], upper[i]
-        at = np.uint64(0)
+        row, at, to = votes[i], np.uint64(2 * first), np.uint64(0)
         for x in range(first, stop):
-            j = at + np.uint64(index[i, x])
-            near, far = votes[i, 0, x], votes[i, 1, x]
-            a, b = sums[j] + low * near, sums[j + one] + low * far
-            c, d = sums[j + period] + high * near, sums[j + period + one] + high * far
-            sums[j] = a
-            sums[j + one] = b
-            sums[j + period] = c
-            sums[j + period + one] = d
-            at += step
+            add_spread_pair(sums, to + np.uint64(2 * index[i, x]), row, at, low, high)
+            at += two
+            to += step
 
 
-@jit
+@helper
 def _pool_columns(sums, period, length, lower, upper, low, high):  # type: ignore[no-untyped-def]
     """Add columns' sums to the two cells that they vote for, four columns at a time."""
     real = sums.dtype.type
@@ -109,11 +107,13 @@ def cells_of(image, binning, rows, columns, drop, polar, cells):  # type: ignore
     kept = polar.across.shape[0]
     strips = columns.start.size
     high = _longest(rows)
-    votes = np.empty((high, 2, width), image.dtype)
+    votes = np.empty((high, 2 * width), image.dtype)
+    magnitude = np.empty(width, image.dtype)
     index = np.empty((high, width), np.int32)
     # Two bins more than there are, the first ones again, and padding.
     period = (bins + 5) // 4 * 4
-    sums = np.empty(_longest(columns) * 2 * period, image.dtype)
+    sums = np.empty(max(_TOGETHER, _longest(columns)) * 2 * period, image.dtype)
+    first = 0
     pooled = np.zeros((2, strips + 1, 2 * period), image.dtype)
     for s in range(rows.start.size):
         for i in range(rows.stop[s] - rows.start[s]):
@@ -123,6 +123,7 @@ def cells_of(image, binning, rows, columns, drop, polar, cells):  # type: ignore
                 image,
                 y,
                 binning,
+                magnitude,
                 votes[i],
                 index[i],
                 polar.across[row],
@@ -134,23 +135,33 @@ def cells_of(image, binning, rows, columns, drop, polar, cells):  # type: ignore
         row_upper = rows.upper[rows.offset[s] : rows.offset[s] + rows.stop[s] - rows.start[s]]
         now, before = pooled[s % 2], pooled[1 - s % 2]
         now[:] = 0
+        summed = 0
         for t in range(strips):
-            first, stop, offset = columns.start[t], columns.stop[t], columns.offset[t]
-            length = stop - first
-            _add_votes(votes, index, first, stop, row_lower, row_upper, period, sums)
+            if t == summed:
+                # Some strips end to end at once: what was just stored is slow to read.
+                first, summed = columns.start[t], t + 1
+                while summed < strips and (
+                    columns.start[summed] == columns.stop[summed - 1]
+                    and columns.stop[summed] - first <= _TOGETHER
+                ):
+                    summed += 1
+                stop = columns.stop[summed - 1]
+                _add_votes(votes, index, first, stop, row_lower, row_upper, period, sums)
+            offset, length = columns.offset[t], columns.stop[t] - columns.start[t]
             lower = columns.lower[offset : offset + length]
             upper = columns.upper[offset : offset + length]
-            _pool_columns(sums, period, length, lower, upper, now[t], now[t + 1])
+            own = sums[(columns.start[t] - first) * 2 * period :]
+            _pool_columns(own, period, length, lower, upper, now[t], now[t + 1])
         if s < drop:
             continue
         for k in range(bins):
             for t in range(drop, strips):
-                cells[k, s - drop, t - drop] = now[t, k] + before[t, period + k]
+                cells[k, s - drop, t - drop] = now[t, 2 * k] + before[t, 2 * k + 1]
         for t in range(drop, strips):
-            cells[0, s - drop, t - drop] += now[t, bins] + before[t, period + bins]
+            cells[0, s - drop, t - drop] += now[t, 2 * bins] + before[t, 2 * bins + 1]
 
 
-@jit
+@helper
 def _runs(columns, period):  # type: ignore[no-untyped-def]
     """Stretches of strips end to end: rows (first pixel, first weight, length).
 
@@ -173,40 +184,43 @@ def _runs(columns, period):  # type: ignore[no-untyped-def]
     return runs[:count], base
 
 
-@jit
-def _pull_votes(table, index, left, right, period, near, rise):  # type: ignore[no-untyped-def]
-    """Cotangents of votes for the nearer bin, and what the next one has more; added."""
-    step, one = np.uint64(period), np.uint64(1)
-    for x in range(near.size):
+@helper
+def _pull_votes(table, index, left, right, period, first, pairs):  # type: ignore[no-untyped-def]
+    """Cotangents of the two votes of pixels from `first` on, added to pairs of entries."""
+    step, two, to = np.uint64(period), np.uint64(2), np.uint64(2 * first)
+    for x in range(left.size):
         i = np.uint64(index[x])
-        v = left[x] * table[i] + right[x] * table[i + step]
-        rise[x] += left[x] * table[i + one] + right[x] * table[i + step + one] - v
-        near[x] += v
+        add_mixed_pairs(pairs, to, table, i, i + step, left[x], right[x])
+        to += two
 
 
-@jit
-def _pull_polar(binning, near, rise, across, down, position, scale):  # type: ignore[no-untyped-def]
-    """Cotangents of votes → those of the gradient, in the places of `near` and `rise`.
+@helper
+def _pull_polar(binning, pairs, position, across, down, scale, grad_across, grad_down):  # type: ignore[no-untyped-def]
+    """Cotangents of votes → those of the gradient.
 
     A vote is |g|·w(θ). With u = g/|g| and t ⟂ u, d(|g|·w) = w·u·dg + w′(θ)·t·dg: bounded,
     and free of inverse functions of g.
     """
-    real = near.dtype.type
+    real = pairs.dtype.type
     zero, one, half = real(0), real(1), real(0.5)
     if binning.softness == 0:
-        for x in range(near.size):
-            along = scale * near[x]
-            near[x] = along * across[x]
-            rise[x] = along * down[x]
+        for x in range(across.size):
+            along = scale * pairs[2 * x]
+            grad_across[x] = along * across[x]
+            grad_down[x] = along * down[x]
         return
     slope = real(1 / binning.softness)
     turning = scale * slope * real(binning.per_radian)
-    for x in range(near.size):
+    for x in range(across.size):
+        grad_across[x] = pairs[2 * x]
+        grad_down[x] = pairs[2 * x + 1] - pairs[2 * x]
+    for x in range(across.size):
+        near, rise = grad_across[x], grad_down[x]
         w = half + (position[x] - real(np.int32(position[x])) - half) * slope
-        along = scale * (near[x] + min(one, max(zero, w)) * rise[x])
-        turn = turning * rise[x] if zero < w < one else zero
-        near[x] = along * across[x] - turn * down[x]
-        rise[x] = along * down[x] + turn * across[x]
+        along = scale * (near + min(one, max(zero, w)) * rise)
+        turn = turning * rise if zero < w < one else zero
+        grad_across[x] = along * across[x] - turn * down[x]
+        grad_down[x] = along * down[x] + turn * across[x]
 
 
 @jit
@@ -226,7 +240,8 @@ def pull_cells(cotangent, binning, rows, columns, drop, polar, grad):  # type: i
     runs, base = _runs(columns, period)
     table = np.empty((strips + 1) * period, grad.dtype)
     index = np.empty(width, np.int32)
-    near, rise = np.empty(width, grad.dtype), np.empty(width, grad.dtype)
+    pairs = np.empty(2 * width, grad.dtype)
+    across, down = np.empty(width, grad.dtype), np.empty(width, grad.dtype)
     for s in range(rows.start.size):
         here, after = entries[s], entries[s + 1]
         for y in range(rows.start[s], rows.stop[s]):
@@ -235,23 +250,17 @@ def pull_cells(cotangent, binning, rows, columns, drop, polar, grad):  # type: i
             for i in range(table.size):
                 table[i] = lower * here[i] + upper * after[i]
             position = polar.position[y]
-            near[:] = real(0)
-            rise[:] = real(0)
+            pairs[:] = real(0)
             for run in range(runs.shape[0]):
                 x, e, length = runs[run, 0], runs[run, 1], runs[run, 2]
                 for i in range(length):
                     index[i] = base[e + i] + np.int32(position[x + i])
-                _pull_votes(
-                    table,
-                    index,
-                    columns.lower[e : e + length],
-                    columns.upper[e : e + length],
-                    period,
-                    near[x : x + length],
-                    rise[x : x + length],
-                )
-            _pull_polar(binning, near, rise, polar.across[y], polar.down[y], position, scale)
-            pull_row(polar.channel[y], y, near, rise, grad)
+                left, right = columns.lower[e : e + length], columns.upper[e : e + length]
+                _pull_votes(table, index, left, right, period, x, pairs)
+            _pull_polar(
+                binning, pairs, position, polar.across[y], polar.down[y], scale, across, down
+            )
+            pull_row(polar.channel[y], y, across, down, grad)
 
 
 def oriented_cells(

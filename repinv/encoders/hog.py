@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import dataclasses
-import math
 from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
 
 from repinv.encoder import Array, Encoder, Pullback, SizeRange
-from repinv.encoders import _accept, _blocks
-from repinv.encoders._block_hog import BoxHOG, WindowHOG
+from repinv.encoders import _accept, _block_hog, _cell_hog, _window_hog
+from repinv.encoders._block_hog import BoxHOG
 from repinv.encoders._cell_hog import CellHOG
-
-
-def _each(function: Callable[..., Any], *batches: Any) -> list[Any]:
-    """Map over the images of a batch, with as many threads as Numba may use."""
-    workers = min(numba.get_num_threads(), len(batches[0]))
-    if workers < 2:
-        return list(map(function, *batches))
-    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(function, *batches))
+from repinv.encoders._threads import each
+from repinv.encoders._window_hog import WindowHOG
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +21,8 @@ class HOG(Encoder):
     """Histograms of oriented gradients, exact and differentiable.
 
     Made by one of `HOG.vlfeat`, `HOG.skimage`, `HOG.opencv` and `HOG.dpm`, which take the words
-    of the library they mirror and return features in its layout. Batches are NumPy arrays
+    of the library they mirror, raise ValueError for options out of bounds, and return features
+    in its layout. Batches are NumPy arrays
     (N, C, H, W) of float32 or float64 in [0, 1]; images of a batch are shared out between as
     many threads as ``numba.get_num_threads()`` says.
 
@@ -61,7 +52,7 @@ class HOG(Encoder):
     Square roots (of pixels or of L1 blocks) pass nothing where their slope exceeds about 1e5,
     and pixels below zero count as zero under them.
 
-    In float32, angles come from a polynomial with an error below 3e-7 rad; float64 is exact.
+    In float32, angles come from a polynomial with an error below 1e-6 rad; float64 is exact.
 
     References
     ----------
@@ -120,24 +111,13 @@ class HOG(Encoder):
         HOG
             With features (D, cells_y, cells_x), D = 3n + 4 or 4n.
 
-        Raises
-        ------
-        ValueError
-            If an option is out of bounds.
-
         Examples
         --------
         >>> import repinv
         >>> repinv.HOG.vlfeat(variant="dalal-triggs").feature_shape((3, 64, 80))
         (36, 8, 10)
         """
-        layouts = {"uoctti": _blocks.UOCTTI, "dalal-triggs": _blocks.DALAL_TRIGGS}
-        flavour = CellHOG(
-            _accept.whole("cell_size", cell_size),
-            _accept.whole("num_orientations", num_orientations),
-            _accept.choice("variant", variant, layouts),
-            float(_accept.flag("bilinear_orientations", bilinear_orientations)),
-        )
+        flavour = _cell_hog.vlfeat(cell_size, variant, num_orientations, bilinear_orientations)
         return cls(flavour, value_range)
 
     @classmethod
@@ -168,26 +148,13 @@ class HOG(Encoder):
             With features (y, x, 32); the outer ring of cells is left out, and the last channel
             is zero.
 
-        Raises
-        ------
-        ValueError
-            If an option is out of bounds.
-
         Examples
         --------
         >>> import repinv
         >>> repinv.HOG.dpm().feature_shape((3, 64, 80))
         (6, 8, 32)
         """
-        flavour = CellHOG(
-            _accept.whole("sbin", sbin),
-            9,
-            _blocks.DPM,
-            0.0,
-            _accept.real("truncator", truncator, above=0),
-            0.0 if _accept.flag("normalize", normalize) else 0.15,
-        )
-        return cls(flavour, value_range, precision=np.float64)
+        return cls(_cell_hog.dpm(sbin, normalize, truncator), value_range, precision=np.float64)
 
     @classmethod
     def skimage(
@@ -222,11 +189,6 @@ class HOG(Encoder):
         HOG
             With features (blocks_y, blocks_x, cells_y, cells_x, orientations).
 
-        Raises
-        ------
-        ValueError
-            If an option is out of bounds.
-
         Notes
         -----
         Sums are taken in the precision of the image; scikit-image takes those of magnitudes in
@@ -238,18 +200,8 @@ class HOG(Encoder):
         >>> repinv.HOG.skimage(orientations=8).feature_shape((1, 64, 80))
         (6, 8, 3, 3, 8)
         """
-        norms = {
-            "L1": _blocks.L1,
-            "L1-sqrt": _blocks.L1_SQRT,
-            "L2": _blocks.L2,
-            "L2-Hys": _blocks.L2_HYS,
-        }
-        flavour = BoxHOG(
-            _accept.whole("orientations", orientations),
-            _accept.pair("pixels_per_cell", pixels_per_cell),
-            _accept.pair("cells_per_block", cells_per_block),
-            _accept.choice("block_norm", block_norm, norms),
-            _accept.flag("transform_sqrt", transform_sqrt),
+        flavour = _block_hog.skimage(
+            orientations, pixels_per_cell, cells_per_block, block_norm, transform_sqrt
         )
         if channel_axis is None:
             return cls(flavour, value_range, 1, np.float64)
@@ -301,11 +253,6 @@ class HOG(Encoder):
             With flat features: windows row by row, in each (blocks_x, blocks_y, cells_x,
             cells_y, bins).
 
-        Raises
-        ------
-        ValueError
-            If an option is out of bounds, or sizes do not divide one another as OpenCV asks.
-
         Notes
         -----
         OpenCV's arctangent is approximate; features differ from its own by up to 5e-4.
@@ -316,36 +263,18 @@ class HOG(Encoder):
         >>> repinv.HOG.opencv().feature_shape((1, 128, 64))
         (3780,)
         """
-        window, block = _accept.pair("win_size", win_size), _accept.pair("block_size", block_size)
-        step, cell = (
-            _accept.pair("block_stride", block_stride),
-            _accept.pair("cell_size", cell_size),
-        )
-        stride = cell if win_stride is None else _accept.pair("win_stride", win_stride)
-        margin = (0, 0) if padding is None else _accept.pair("padding", padding, 0)
-        for w, b, s, c in zip(window, block, step, cell, strict=True):
-            if b % c or w < b or (w - b) % s:
-                raise ValueError(
-                    "expected blocks of whole cells and windows of a block and whole strides; "
-                    f"got win_size={window}, block_size={block}, block_stride={step}, "
-                    f"cell_size={cell}. Change these sizes."
-                )
-        sigma = _accept.real("win_sigma", win_sigma)
-        # OpenCV widens the padding to what windows and blocks have as common step.
-        common = [math.gcd(a, b) for a, b in zip(stride, step, strict=True)]
-        margin = (-(-margin[0] // common[0]) * common[0], -(-margin[1] // common[1]) * common[1])
-        flavour = WindowHOG(
-            window,
-            block,
-            step,
-            cell,
-            _accept.whole("nbins", nbins),
-            sigma if sigma > 0 else sum(block) / 8,
-            _accept.real("l2_hys_threshold", l2_hys_threshold, above=0),
-            _accept.flag("gamma_correction", gamma_correction),
-            _accept.flag("signed_gradient", signed_gradient),
-            stride,
-            margin,
+        flavour = _window_hog.opencv(
+            win_size,
+            block_size,
+            block_stride,
+            cell_size,
+            nbins,
+            win_sigma,
+            l2_hys_threshold,
+            gamma_correction,
+            signed_gradient,
+            win_stride,
+            padding,
         )
         return cls(flavour, value_range)
 
@@ -436,7 +365,7 @@ class HOG(Encoder):
             features[i], pull = self.flavour.vjp(images[i], self.value_range, keep=True)
             return pull
 
-        pulls = _each(one, range(len(images)))
+        pulls = each(one, range(len(images)))
 
         def pullback(cotangent: Array) -> Array:
             v = _accept.cotangent(cotangent, features.shape, images.dtype)
@@ -447,7 +376,7 @@ class HOG(Encoder):
             def pull(i: int) -> None:
                 grad[i] = pulls[i](v[i])
 
-            _each(pull, range(len(images)))
+            each(pull, range(len(images)))
             return grad
 
         return features, pullback
@@ -460,7 +389,7 @@ class HOG(Encoder):
         def one(i: int) -> None:
             features[i] = self.flavour.vjp(images[i], self.value_range, keep=False)[0]
 
-        _each(one, range(len(images)))
+        each(one, range(len(images)))
         return features
 
     def __call__(self, image: Array) -> np.ndarray:

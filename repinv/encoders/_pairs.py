@@ -1,0 +1,76 @@
+"""Neighbouring entries of an array at once, which the compiler does not see by itself.
+
+Votes go to scattered places, so that loops over pixels stay scalar; fewer loads and stores are
+what can be saved there.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import extending, types
+
+# What it returns takes one argument less than the function, which type checkers do not see.
+intrinsic: Any = extending.intrinsic
+
+
+def _pair_at(context: Any, builder: Any, kind: Any, array: Any, index: Any) -> tuple[Any, int]:
+    """Pointer to two entries of a contiguous array, and their alignment."""
+    data = context.make_array(kind)(context, builder, array).data
+    entry = builder.gep(data, [index])
+    pair = ir.VectorType(context.get_value_type(kind.dtype), 2)
+    return builder.bitcast(entry, pair.as_pointer()), kind.dtype.bitwidth // 8
+
+
+def _pair_of(builder: Any, first: Any, second: Any) -> Any:
+    """A vector of two scalars."""
+    empty = ir.Constant(ir.VectorType(first.type, 2), ir.Undefined)
+    whole = ir.IntType(32)
+    vector = builder.insert_element(empty, first, ir.Constant(whole, 0))
+    return builder.insert_element(vector, second, ir.Constant(whole, 1))
+
+
+@intrinsic
+def add_spread_pair(typingctx, array, index, pairs, at, first, second):  # type: ignore[no-untyped-def]
+    """array[index : index + 4] += (first·a, second·a, first·b, second·b), a pair (a, b) at `at`."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        source, align = _pair_at(context, builder, signature.args[2], args[2], args[3])
+        pair = builder.load(source, align=align)
+        weights = _pair_of(builder, args[4], args[5])
+
+        def four(vector: Any, order: tuple[int, ...]) -> Any:
+            mask = ir.Constant(ir.VectorType(ir.IntType(32), 4), list(order))
+            return builder.shuffle_vector(vector, vector, mask)
+
+        spread, repeated = four(pair, (0, 0, 1, 1)), four(weights, (0, 1, 0, 1))
+        where, _ = _pair_at(context, builder, signature.args[0], args[0], args[1])
+        where = builder.bitcast(where, spread.type.as_pointer())
+        votes = builder.fmul(spread, repeated, flags=["contract"])
+        total = builder.fadd(builder.load(where, align=align), votes, flags=["contract"])
+        builder.store(total, where, align=align)
+        return context.get_dummy_value()
+
+    dtype, whole = array.dtype, types.uint64
+    return types.void(array, whole, pairs, whole, dtype, dtype), codegen
+
+
+@intrinsic
+def add_mixed_pairs(typingctx, out, to, table, i, j, left, right):  # type: ignore[no-untyped-def]
+    """out[to : to + 2] += left·table[i : i + 2] + right·table[j : j + 2]."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        where, align = _pair_at(context, builder, signature.args[0], args[0], args[1])
+        total = builder.load(where, align=align)
+        for index, weight in ((args[3], args[5]), (args[4], args[6])):
+            entry, _ = _pair_at(context, builder, signature.args[2], args[2], index)
+            pair = builder.load(entry, align=align)
+            share = builder.fmul(pair, _pair_of(builder, weight, weight), flags=["contract"])
+            total = builder.fadd(total, share, flags=["contract"])
+        builder.store(total, where, align=align)
+        return context.get_dummy_value()
+
+    whole = types.uint64
+    dtype = out.dtype
+    return types.void(out, whole, table, whole, whole, dtype, dtype), codegen

@@ -1,0 +1,267 @@
+"""A run: stages of an energy, from a position in them to the finished images."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace
+from tqdm import tqdm
+
+from repinv import checkpoint
+from repinv.encoder import Array, Encoder, StraightThrough
+from repinv.energy import Energy, Weighted
+from repinv.losses import SquaredError
+from repinv.parametrizations import Parametrization
+from repinv.result import Result
+from repinv.rules import LBFGS, Adam, UpdateRule
+from repinv.solvers import Minimum, Snapshot, minimize, to_host
+
+#: Standard deviations of images: of photographs, and of what is just well seen.
+NATURAL, VISIBLE = 0.25, 0.06
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """One leg of a run.
+
+    Parameters
+    ----------
+    share : float
+        Of the iterations; the shares of a run are taken relative to their sum.
+    rule : UpdateRule
+    softness : float
+        Of the encoder (`Encoder.softened`); 0 is the encoder itself.
+    straight_through : bool
+        Features are the true encoder's, and the softened one gives the pullback alone.
+    priors : float
+        Factor of the weights of all priors.
+    """
+
+    share: float
+    rule: UpdateRule
+    softness: float = 0.0
+    straight_through: bool = False
+    priors: float = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """Everything that a run depends on but its position; plain enough to be written to a file."""
+
+    encoder: Encoder
+    parametrization: Parametrization
+    priors: tuple[Weighted, ...]
+    stages: tuple[Stage, ...]
+    max_iter: int
+    tol: float
+    check_every: int
+
+    def lengths(self) -> list[int]:
+        """Iterations of each stage; they add up to `max_iter`."""
+        total = sum(stage.share for stage in self.stages)
+        ends = np.cumsum([stage.share / total for stage in self.stages])
+        return [int(n) for n in np.diff(np.rint(ends * self.max_iter), prepend=0)]
+
+    def objective(self, stage: Stage, target: Array, weight: Array | None) -> Energy:
+        """The energy of one stage."""
+        encoder = self.encoder
+        if stage.softness > 0:
+            soft = encoder.softened(stage.softness)
+            if soft is not None:
+                encoder = StraightThrough(encoder, soft) if stage.straight_through else soft
+        priors = tuple(
+            dataclasses.replace(term, weight=term.weight * stage.priors)
+            for term in self.priors
+            if term.weight * stage.priors != 0
+        )
+        return Energy(encoder, SquaredError(target, weight), self.parametrization, priors)
+
+    def rule(self, stage: Stage, length: int) -> UpdateRule:
+        """The rule of one stage; Adam's step falls to zero at its end."""
+        if isinstance(stage.rule, Adam) and len(self.stages) > 1:
+            return dataclasses.replace(stage.rule, decay_over=length)
+        return stage.rule
+
+
+def run(
+    problem: Problem,
+    position: dict[str, Any],
+    target: Array,
+    weight: Array | None,
+    trace: dict[str, np.ndarray],
+    seconds: float,
+    notes: tuple[str, ...],
+    time_limit: float | None,
+    callback: Callable[[Snapshot], object] | None,
+    progress: bool,
+) -> Result:
+    """Go through the stages from a position in them, and finish the images."""
+    began = time.perf_counter()
+    lengths = problem.lengths()
+    found: Minimum | None = None
+    traces = [trace] if trace else []
+    bar = tqdm(
+        total=problem.max_iter,
+        initial=sum(lengths[: position["stage"]]) + position["iteration"],
+        disable=not progress,
+        unit="evaluation",
+    )
+    with bar:
+        while True:
+            stage, length = problem.stages[position["stage"]], lengths[position["stage"]]
+            before = sum(lengths[: position["stage"]])
+            rule = problem.rule(stage, length)
+            energy = problem.objective(stage, target, weight)
+            left = None if time_limit is None else time_limit - (time.perf_counter() - began)
+
+            def watch(snapshot: Snapshot, before: int = before) -> object:
+                shown = dataclasses.replace(snapshot, iteration=before + snapshot.iteration)
+                bar.update(shown.iteration - bar.n)
+                bar.set_postfix(energy=f"{float(np.min(shown.value)):.2e}", refresh=False)
+                return callback(shown) if callback is not None else False
+
+            found = minimize(
+                energy.value_and_grad,
+                position["z"],
+                rule,
+                max_iter=length,
+                tol=problem.tol,
+                check_every=problem.check_every,
+                project=problem.parametrization.project,
+                callback=watch if callback is not None or progress else None,
+                time_limit=left,
+                state=position["state"],
+                iteration=position["iteration"],
+            )
+            if found.trace:
+                traces.append({name: to_host(values) for name, values in found.trace.items()})
+            position |= {"iteration": found.iteration, "z": found.next_z, "state": found.state}
+            last = position["stage"] == len(problem.stages) - 1
+            if last or found.stop_reason not in ("max_iter", "tolerance"):
+                break
+            position = _next_stage(problem, position, found)
+        bar.update(before + found.iteration - bar.n)
+    seconds += time.perf_counter() - began
+    joined = _joined(traces)
+    x = problem.parametrization.image(found.z)
+    images, features, error = _finished(problem.encoder, x, target, weight)
+    return Result(
+        images=images,
+        error=error,
+        features=features,
+        trace=joined,
+        iterations=len(joined["energy"]) if joined else 0,
+        evaluations=(len(joined["energy"]) if joined else 0) + 3,
+        seconds=seconds,
+        stop_reason=found.stop_reason,
+        notes=notes,
+        run=_packed(problem, position, target, weight, joined, seconds, notes),
+    )
+
+
+def _joined(traces: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Traces one after the other; a term that a stage did without is zero there."""
+    names = dict.fromkeys(name for part in traces for name in part)
+    return {
+        name: np.concatenate([part.get(name, np.zeros_like(part["energy"])) for part in traces])
+        for name in names
+    }
+
+
+def _next_stage(problem: Problem, position: dict[str, Any], found: Minimum) -> dict[str, Any]:
+    """The position at the beginning of the next stage."""
+    here, after = (problem.stages[position["stage"] + k].rule for k in (0, 1))
+    state = None
+    if isinstance(here, LBFGS) and here == after:
+        # Curvature changes little from one stage to the next.
+        state = here.restart(found.state)
+    return {"stage": position["stage"] + 1, "iteration": 0, "z": found.z, "state": state}
+
+
+def _packed(
+    problem: Problem,
+    position: dict[str, Any],
+    target: Array,
+    weight: Array | None,
+    trace: dict[str, np.ndarray],
+    seconds: float,
+    notes: tuple[str, ...],
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Header and arrays of a run's file."""
+    fields = {f.name: getattr(problem, f.name) for f in dataclasses.fields(problem)}
+    try:
+        encoder = checkpoint.describe(fields.pop("encoder"))
+    except TypeError:
+        encoder = None
+    described = {"encoder": encoder} | {k: checkpoint.describe(v) for k, v in fields.items()}
+    state = position["state"] or {}
+    plain = {k: v for k, v in state.items() if isinstance(v, int | float)}
+    header = {
+        "problem": described,
+        "position": {
+            "stage": position["stage"],
+            "iteration": position["iteration"],
+            "state": plain if position["state"] is not None else None,
+        },
+        "seconds": seconds,
+        "notes": list(notes),
+    }
+    arrays = {"z": to_host(position["z"]), "target": to_host(target)}
+    if weight is not None:
+        arrays["weight"] = to_host(weight)
+    arrays |= {f"state/{k}": to_host(v) for k, v in state.items() if k not in plain}
+    arrays |= {f"trace/{k}": v for k, v in trace.items()}
+    return header, arrays
+
+
+def _finished(
+    encoder: Encoder, x: Array, target: Array, weight: Array | None
+) -> tuple[np.ndarray, Array, np.ndarray]:
+    """The exact last step: images within [0, 1], of natural contrast where that is free.
+
+    Encoders that normalize contrast leave it open, and how open the error itself says: the
+    contrast that fills [0, 1] is taken where the error stays as it is, and at least a visible one
+    where the error stays of its order.
+    """
+    loss = SquaredError(target, weight)
+    xp = array_namespace(x)
+    best = xp.clip(x, 0.0, 1.0)
+    features = encoder.encode(best)
+    error = loss.value_and_grad(features)[0]
+    for contrast, tolerance in ((VISIBLE, 4.0), (NATURAL, 1.02)):
+        stretched = _stretched(x, contrast)
+        its_features = encoder.encode(stretched)
+        its_error = loss.value_and_grad(its_features)[0]
+        better = its_error <= tolerance * error
+        best = xp.where(_column(better, x), stretched, best)
+        features = xp.where(_column(better, features), its_features, features)
+        error = xp.where(better, its_error, error)
+    images = to_host(best)
+    images = images[:, 0] if images.shape[1] == 1 else np.moveaxis(images, 1, -1)
+    return np.ascontiguousarray(images), features, to_host(error).astype(np.float64)
+
+
+def _column(values: Array, like: Array) -> Array:
+    """Values (N,) with axes of length one behind, so that they broadcast against `like`."""
+    return values.reshape((-1,) + (1,) * (like.ndim - 1))
+
+
+def _stretched(x: Array, contrast: float) -> Array:
+    """Images with a standard deviation of at least `contrast`, or as much as [0, 1] has room for.
+
+    The middle of their range goes to ½; contrast is never taken away but where [0, 1] is left.
+    """
+    xp = array_namespace(x)
+    flat = xp.reshape(x, (x.shape[0], -1))
+    low, high = xp.min(flat, axis=1), xp.max(flat, axis=1)
+    half = (high - low) / 2
+    deviation = xp.std(flat, axis=1)
+    room = 0.5 / xp.where(half > 0, half, xp.ones_like(half))
+    wanted = contrast / xp.where(deviation > 0, deviation, xp.ones_like(deviation))
+    gain = xp.minimum(room, xp.maximum(wanted, xp.ones_like(wanted)))
+    middle = _column((low + high) / 2, x)
+    return xp.clip((x - middle) * _column(gain, x) + 0.5, 0.0, 1.0)
