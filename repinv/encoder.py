@@ -125,6 +125,7 @@ class StraightThrough(Encoder):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "channels", self.forward.channels)
+        object.__setattr__(self, "value_range", self.forward.value_range)
         object.__setattr__(self, "precision", self.forward.precision)
 
     def vjp(self, x: Array, /) -> tuple[Array, Pullback]:
@@ -138,6 +139,10 @@ class StraightThrough(Encoder):
     def feature_shape(self, image_shape: tuple[int, ...], /) -> tuple[int, ...]:
         """Shape of the features of `forward`; see `Encoder.feature_shape`."""
         return self.forward.feature_shape(image_shape)
+
+    def image_shapes(self, feature_shape: tuple[int, ...], /) -> SizeRange | None:
+        """Image sizes of `forward`; see `Encoder.image_shapes`."""
+        return self.forward.image_shapes(feature_shape)
 
     def asarray(self, a: Array, /) -> Array:
         """Bring an array to the library and device of `forward`; see `Encoder.asarray`."""

@@ -232,7 +232,7 @@ def _finished(
     best = xp.clip(x, 0.0, 1.0)
     features = encoder.encode(best)
     error = loss.value_and_grad(features)[0]
-    for contrast, tolerance in ((VISIBLE, 4.0), (NATURAL, 1.02)):
+    for contrast, tolerance in ((VISIBLE, 5.0), (NATURAL, 1.02)):
         stretched = _stretched(x, contrast)
         its_features = encoder.encode(stretched)
         its_error = loss.value_and_grad(its_features)[0]

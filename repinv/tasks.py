@@ -30,10 +30,11 @@ PRIORS = (
 SMOOTH = (Stage(0.375, LBFGS(), priors=0.0), Stage(0.625, LBFGS()))
 #: For encoders with hard decisions: their softened selves, ever harder, then the encoder itself.
 ANNEALED = (
-    Stage(0.35, LBFGS(), softness=1.0, priors=0.0),
-    Stage(0.2, LBFGS(), softness=0.3),
-    Stage(0.2, LBFGS(), softness=0.055),
-    Stage(0.2, LBFGS(), softness=0.01),
+    Stage(0.2, LBFGS(), softness=1.0, priors=0.0),
+    Stage(0.2, LBFGS(), softness=1.0, priors=2.0),
+    Stage(0.18, LBFGS(), softness=0.3),
+    Stage(0.18, LBFGS(), softness=0.055),
+    Stage(0.19, LBFGS(), softness=0.01),
     Stage(0.05, LBFGS(), softness=0.05, straight_through=True),
 )
 
