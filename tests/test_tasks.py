@@ -61,13 +61,13 @@ def edges(x):
 @pytest.mark.parametrize(
     ("encoder", "most", "resemblance", "of_edges"),
     [
-        # Directed gradients tell dark from bright; undirected ones leave the sign free.
-        pytest.param(BILINEAR, 0.005, 0.75, 0.4, id="vlfeat bilinear"),
-        pytest.param(HARD, 0.02, 0.65, 0.3, id="vlfeat hard"),
-        pytest.param(HOG.dpm(), 0.02, 0.65, 0.3, id="dpm"),
-        pytest.param(HOG.vlfeat(variant="dalal-triggs"), 0.03, None, 0.35, id="dalal-triggs"),
-        pytest.param(HOG.skimage(), 0.025, None, 0.4, id="skimage"),
-        pytest.param(HOG.opencv, 0.01, None, 0.35, id="opencv"),
+        # Twice what is reached. Undirected gradients leave open what is dark and what is bright.
+        pytest.param(BILINEAR, 0.0065, 0.75, 0.4, id="vlfeat bilinear"),
+        pytest.param(HARD, 0.033, 0.7, 0.33, id="vlfeat hard"),
+        pytest.param(HOG.dpm(), 0.035, 0.7, 0.33, id="dpm"),
+        pytest.param(HOG.vlfeat(variant="dalal-triggs"), 0.025, None, 0.38, id="dalal-triggs"),
+        pytest.param(HOG.skimage(), 0.0155, None, 0.42, id="skimage"),
+        pytest.param(HOG.opencv, 0.03, None, 0.36, id="opencv"),
     ],
 )
 def test_a_photograph_is_recovered_from_its_features(image, encoder, most, resemblance, of_edges):
@@ -97,26 +97,32 @@ def test_a_photograph_is_recovered_from_its_features(image, encoder, most, resem
         pytest.param(HARD, TALL, id="vlfeat hard, 96x80"),
         pytest.param(HOG.dpm(), SMALL, id="dpm, 64x64"),
         pytest.param(HOG.skimage(), SMALL, id="skimage, 64x64"),
+        pytest.param(HOG.opencv((64, 64)), SMALL, id="opencv, 64x64"),
     ],
 )
 def test_a_pre_image_can_be_seen_without_stretching(encoder, image):
-    result = invert(encoder(image), encoder, shape=image.shape, max_iter=200)
-    assert np.ptp(result.image) > 0.5
-    assert result.image.std() > 0.25 * image.std()
+    target = encoder(image * np.float32(encoder.value_range[1]))
+    result = invert(target, encoder, shape=image.shape, max_iter=200)
+    assert np.ptp(result.image) > 0.4
+    assert result.image.std() > 0.05
 
 
-@pytest.mark.parametrize("encoder", [BILINEAR, HARD, HOG.skimage()], ids=["bilinear", "hard", "sk"])
+@pytest.mark.parametrize(
+    ("encoder", "most"),
+    [(BILINEAR, 0.009), (HARD, 0.04), (HOG.skimage(), 0.0125)],
+    ids=["bilinear", "hard", "skimage"],
+)
 @pytest.mark.parametrize(
     ("gain", "offset"),
     [(0.1, 0.45), (0.2, 0.0), (0.2, 0.8), (1.0, 0.0)],
     ids=["low contrast", "dark", "bright", "as it is"],
 )
-def test_photographs_of_any_brightness_are_recovered(encoder, gain, offset):
+def test_photographs_of_any_brightness_are_recovered(encoder, most, gain, offset):
     image = gain * SMALL + np.float32(offset)
     target = encoder(image)
     result = invert(target, encoder, shape=image.shape, max_iter=200)
-    assert error_of(result.image, encoder, target) < (0.008 if encoder == BILINEAR else 0.025)
-    assert metrics.ncc(edges(result.image), edges(image)) > 0.25
+    assert error_of(result.image, encoder, target) < most
+    assert metrics.ncc(edges(result.image), edges(image)) > 0.33
 
 
 def test_colour_is_recovered():
@@ -155,9 +161,9 @@ def test_pre_images_differ_and_the_first_is_the_only_one_of_a_run_of_one(encoder
     alone = quick(encoder, seed=5)
     assert several.images.shape == (3, 64, 64)
     assert several.trace["energy"].shape == (30, 3)
-    np.testing.assert_array_equal(several.trace["energy"][0, 0], alone.trace["energy"][0, 0])
-    np.testing.assert_allclose(several.images[0], alone.images[0], atol=2e-3)
-    np.testing.assert_allclose(several.error[0], alone.error[0], rtol=2e-2)
+    np.testing.assert_array_equal(several.images[0], alone.images[0])
+    np.testing.assert_array_equal(several.error[0], alone.error[0])
+    np.testing.assert_array_equal(several.trace["energy"][:, 0], alone.trace["energy"][:, 0])
     for i, j in ((0, 1), (0, 2), (1, 2)):
         assert metrics.ncc(several.images[i], several.images[j]) < 0.99
 
@@ -210,16 +216,19 @@ def test_a_rule_may_run_alone_on_the_true_encoder(solver):
     np.testing.assert_allclose(result.error, error_of(result.image, HARD, target), rtol=1e-3)
 
 
-def test_stages_share_the_iterations_by_their_shares():
+def test_stages_share_the_iterations_by_their_shares(monkeypatch):
+    used = []
+    vjp = HOG.vjp
+    monkeypatch.setattr(HOG, "vjp", lambda self, x: (used.append(self), vjp(self, x))[1])
     stages = (
-        Stage(1, Adam(relative=True), 0.5),
-        Stage(3, Adam(relative=True), 0.2, straight_through=True),
+        Stage(1, LBFGS(), softness=0.5),
+        Stage(2.5, Adam(relative=True), softness=0.2, straight_through=True),
+        Stage(0.5, LBFGS()),
     )
-    result = quick(HARD, solver=stages, max_iter=40, priors=())
-    # A surrogate's error jumps where the true encoder takes over, after a quarter.
+    result = quick(HARD, solver=stages, max_iter=40)
+    expected = [HARD.softened(0.5)] * 10 + [HARD.softened(0.2)] * 25 + [HARD] * 5
+    assert used == expected
     assert result.iterations == 40
-    energy = result.trace["energy"][:, 0]
-    assert np.argmax(np.abs(np.diff(np.log(energy)))[5:]) + 5 == 9
 
 
 def test_pixels_are_a_parametrization_too():
@@ -242,7 +251,7 @@ def test_a_run_begins_at_the_initial_image():
     features = FEATURES[BILINEAR]
     result = quick(initial=SMALL, max_iter=1, priors=())
     assert result.trace["data"][0, 0] < 1e-8
-    np.testing.assert_allclose(result.image, SMALL, atol=1e-4)
+    assert metrics.ncc(result.image, SMALL) > 0.999
     assert result.error[0] < 1e-6
     other = quick(initial=SMALL[::-1].copy(), max_iter=1, priors=())
     mirrored = error_of(SMALL[::-1], BILINEAR, features)
@@ -539,9 +548,8 @@ def test_an_encoder_of_the_users_own_is_given_again_to_continue_a_run(tmp_path):
     whole = invert(target, Own(), shape=(64, 64), max_iter=40)
     part = invert(target, Own(), shape=(64, 64), max_iter=40, check_every=5, time_limit=0.0)
     part.save(tmp_path / "run.npz")
-    assert_same_run_but_for_checks = repinv.resume(tmp_path / "run.npz", encoder=Own())
-    np.testing.assert_array_equal(assert_same_run_but_for_checks.images, whole.images)
-    with pytest.raises(ValueError, match="encoder"):
+    assert_same_run(repinv.resume(tmp_path / "run.npz", encoder=Own()), whole)
+    with pytest.raises(ValueError, match="encoder="):
         repinv.resume(tmp_path / "run.npz")
 
 
