@@ -463,11 +463,11 @@ def assert_same_run(got, expected):
 
 
 @flavours
-@pytest.mark.parametrize("at", [0, 4, 10, 17, 23, 38, 40, 55, 79])
+@pytest.mark.parametrize("at", [0, 7, 14, 18, 29, 39])
 def test_a_run_interrupted_in_any_stage_is_continued_to_the_identical_end(
     monkeypatch, tmp_path, encoder, at
 ):
-    options = {"max_iter": 80, "n_preimages": 2, "jitter": 1, "shape": None}
+    options = {"max_iter": 40, "n_preimages": 2, "jitter": 1, "shape": None}
     whole = quick(encoder, **options)
     interrupting(monkeypatch, at)
     part = quick(encoder, **options)
