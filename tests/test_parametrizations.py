@@ -1,0 +1,176 @@
+"""Parametrizations: adjoints, inverses, spectra, shifts; see also test_conformance.py."""
+
+import numpy as np
+import pytest
+import torch
+
+from repinv import Jitter, Pixels, Spectral
+
+RNG = np.random.default_rng(6)
+IMAGE = RNG.random((2, 3, 11, 16))
+Z = RNG.standard_normal(IMAGE.shape)
+V = RNG.standard_normal(IMAGE.shape)
+LINEAR = {
+    "pixels": Pixels(),
+    "spectral": Spectral(),
+    "spectral, flat": Spectral(exponent=0, amplitude=3.0),
+    "jitter of pixels": Jitter(Pixels(), 4),
+    "jitter of spectral": Jitter(Spectral(), 4, seed=2),
+    "jitter of jitter": Jitter(Jitter(Pixels(), 2), 2, seed=1),
+}
+linear = pytest.mark.parametrize("parametrization", LINEAR.values(), ids=LINEAR)
+
+
+def inner(a, b):
+    return np.sum(a * b, axis=(1, 2, 3))
+
+
+@linear
+@pytest.mark.parametrize("iteration", [0, 1, 17])
+def test_pullback_is_the_adjoint_of_the_jvp(parametrization, iteration):
+    # The maps are affine, so that their derivative is a difference of any length.
+    x, pullback = parametrization.vjp(Z, iteration)
+    jvp = x - parametrization.vjp(0 * Z, iteration)[0]
+    np.testing.assert_allclose(inner(jvp, V), inner(Z, pullback(V)), rtol=1e-12)
+
+
+@linear
+def test_the_image_of_the_inverse_is_the_image(parametrization):
+    np.testing.assert_allclose(parametrization.image(parametrization.inverse(IMAGE)), IMAGE)
+
+
+@linear
+def test_the_inverse_of_the_image_is_the_variable(parametrization):
+    got = parametrization.inverse(parametrization.image(Z))
+    np.testing.assert_allclose(got, Z, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("parametrization", [Pixels(), Spectral()])
+def test_the_image_is_what_the_encoder_sees(parametrization):
+    np.testing.assert_array_equal(parametrization.vjp(Z, 3)[0], parametrization.image(Z))
+
+
+def test_pixels_are_projected_into_the_range():
+    got = Pixels().project(np.array([-0.5, 0.0, 0.3, 1.0, 7.0]).reshape(1, 1, 1, 5))
+    np.testing.assert_array_equal(got.ravel(), [0, 0, 0.3, 1, 1])
+
+
+def test_unbounded_pixels_are_left_where_they_are():
+    np.testing.assert_array_equal(Pixels(bounded=False).project(10 * Z), 10 * Z)
+
+
+def test_pixels_start_about_mid_gray_and_in_range():
+    noise = np.random.default_rng(0).standard_normal((1, 1, 200, 200))
+    start = Pixels(noise=0.1).start(noise)
+    np.testing.assert_allclose([start.mean(), start.std()], [0.5, 0.1], rtol=0.02)
+    wild = Pixels(noise=3.0).start(noise)
+    assert (wild.min(), wild.max()) == (0, 1)
+
+
+def test_a_spectral_image_is_half_gray_and_a_sum_of_cosines():
+    z = np.zeros((1, 1, 8, 12))
+    z[0, 0, 2, 5] = 1.0
+    x = Spectral().vjp(z)[0][0, 0] - 0.5
+    down = np.cos(np.pi * 2 * (np.arange(8) + 0.5) / 8)
+    across = np.cos(np.pi * 5 * (np.arange(12) + 0.5) / 12)
+    wave = np.outer(down, across)
+    np.testing.assert_allclose(x / np.abs(x).max(), wave / np.abs(wave).max(), atol=1e-12)
+    assert x[0, 0] > 0
+
+
+@pytest.mark.parametrize("exponent", [0.0, 0.85, 2.0])
+def test_the_amplitude_falls_with_a_power_of_the_frequency(exponent):
+    def gain(i, j):
+        z = np.zeros((1, 1, 32, 32))
+        z[0, 0, i, j] = 1.0
+        return np.linalg.norm(Spectral(exponent).vjp(z)[0] - 0.5)
+
+    np.testing.assert_allclose(gain(0, 8) / gain(0, 4), 2.0**-exponent, rtol=1e-12)
+    np.testing.assert_allclose(gain(24, 7) / gain(0, 25), 1, rtol=1e-12)
+    np.testing.assert_allclose(gain(0, 0) / gain(0, 1), 2.0**exponent, rtol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (64, 48), (5, 120)])
+def test_white_noise_has_the_amplitude_that_is_asked_for(shape):
+    z = np.random.default_rng(1).standard_normal((60, 1, *shape))
+    spread = np.sqrt(np.mean((Spectral(amplitude=0.3).vjp(z)[0] - 0.5) ** 2))
+    np.testing.assert_allclose(spread, 0.3, rtol=0.05)
+
+
+def test_the_start_is_the_noise_at_its_scale():
+    np.testing.assert_allclose(Spectral(start_scale=0.02).start(Z), 0.02 * Z, rtol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (8, 8), (13, 30), (64, 33)])
+def test_the_transform_of_arrays_equals_the_matrices_of_tensors(shape, dtype):
+    rng = np.random.default_rng(3)
+    z, v = (rng.standard_normal((2, 2, *shape)).astype(dtype) for _ in range(2))
+    image = rng.random((2, 2, *shape)).astype(dtype)
+    x, pullback = Spectral().vjp(z)
+    tensor_x, tensor_pullback = Spectral().vjp(torch.asarray(z))
+    inverse = Spectral().inverse(image)
+    pairs = [
+        (tensor_x, x),
+        (tensor_pullback(torch.asarray(v)), pullback(v)),
+        (Spectral().inverse(torch.asarray(image)), inverse),
+    ]
+    for got, expected in pairs:
+        assert got.numpy().dtype == expected.dtype == dtype
+        tolerance = 30 * np.finfo(dtype).eps * np.abs(expected).max()
+        np.testing.assert_allclose(got.numpy(), expected, rtol=0, atol=tolerance)
+
+
+def test_jitter_shifts_the_image_round_its_borders():
+    x = Jitter(Pixels(), 3).vjp(IMAGE, 5)[0]
+    shifts = [
+        (down, right)
+        for down in range(-3, 4)
+        for right in range(-3, 4)
+        if np.array_equal(np.roll(IMAGE, (down, right), (-2, -1)), x)
+    ]
+    assert len(shifts) == 1
+
+
+def shift(jitter, iteration):
+    x = np.zeros((1, 1, 16, 16))
+    x[0, 0, 8, 8] = 1
+    row, column = np.argwhere(jitter.vjp(x, iteration)[0][0, 0])[0]
+    return int(row) - 8, int(column) - 8
+
+
+def test_jitter_is_repeatable_from_the_seed_and_the_iteration():
+    shifts = [shift(Jitter(Pixels(), 4, seed=3), i) for i in range(40)]
+    backwards = [shift(Jitter(Pixels(), 4, seed=3), i) for i in reversed(range(40))]
+    assert shifts == backwards[::-1]
+    assert shifts != [shift(Jitter(Pixels(), 4, seed=4), i) for i in range(40)]
+
+
+def test_jitter_takes_every_shift_up_to_its_amount():
+    shifts = [shift(Jitter(Pixels(), 2), i) for i in range(400)]
+    expected = {(down, right) for down in range(-2, 3) for right in range(-2, 3)}
+    assert set(shifts) == expected
+
+
+def test_jitter_of_amount_zero_is_its_base():
+    np.testing.assert_array_equal(Jitter(Pixels(), 0).vjp(IMAGE, 9)[0], IMAGE)
+
+
+@pytest.mark.parametrize("base", [Pixels(noise=0.3), Pixels(bounded=False), Spectral()])
+def test_jitter_starts_projects_and_ends_as_its_base(base):
+    jitter = Jitter(base, 3)
+    for name in ("start", "inverse", "project", "image"):
+        np.testing.assert_array_equal(getattr(jitter, name)(2 * Z), getattr(base, name)(2 * Z))
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: Spectral(amplitude=0), "amplitude"),
+        (lambda: Spectral(start_scale=-1), "start_scale"),
+        (lambda: Jitter(Pixels(), -1), "amount >= 0"),
+    ],
+)
+def test_options_out_of_bounds_are_refused(make, words):
+    with pytest.raises(ValueError, match=words):
+        make()

@@ -1,0 +1,585 @@
+"""Inversion, by what it recovers: errors, resemblance, refusals, and runs that are continued."""
+
+import dataclasses
+import time
+
+import numpy as np
+import pytest
+import skimage
+import torch
+
+import repinv
+from repinv import (
+    HOG,
+    LBFGS,
+    Adam,
+    Momentum,
+    Pixels,
+    SquaredError,
+    Stage,
+    Weighted,
+    invert,
+    metrics,
+)
+
+CAMERA = skimage.data.camera() / 255
+
+
+def photograph(height, width, top=60, left=180):
+    """The man and his camera, at a quarter of the size."""
+    crop = CAMERA[top : top + 4 * height, left : left + 4 * width]
+    return crop.reshape(height, 4, width, 4).mean(axis=(1, 3)).astype(np.float32)
+
+
+SMALL = photograph(64, 64)
+TALL = photograph(96, 80)
+BILINEAR = HOG.vlfeat(bilinear_orientations=True)
+HARD = HOG.vlfeat()
+FEATURES = {BILINEAR: BILINEAR(SMALL), HARD: HARD(SMALL)}
+flavours = pytest.mark.parametrize("encoder", [BILINEAR, HARD], ids=["bilinear", "hard"])
+
+
+def quick(encoder=BILINEAR, features=None, **options):
+    """An inversion of the small photograph, of few steps unless told otherwise."""
+    features = FEATURES[encoder] if features is None else features
+    return invert(features, encoder, **({"shape": (64, 64), "max_iter": 30} | options))
+
+
+def error_of(image, encoder, target):
+    """‖Φ(x) − Φ₀‖²/‖Φ₀‖² in float64, pixels in the units of the encoder."""
+    low, high = encoder.value_range
+    features = encoder(low + (high - low) * image.astype(np.float64))
+    target = np.asarray(target, np.float64).reshape(features.shape)
+    return np.sum((features - target) ** 2) / np.sum(target**2)
+
+
+def edges(x):
+    return np.clip(np.hypot(*np.gradient(x.astype(np.float64))), 0, 1)
+
+
+@pytest.mark.parametrize("image", [SMALL, TALL], ids=["64x64", "96x80"])
+@pytest.mark.parametrize(
+    ("encoder", "most", "resemblance", "of_edges"),
+    [
+        # Twice what is reached. Undirected gradients leave open what is dark and what is bright.
+        pytest.param(BILINEAR, 0.0065, 0.75, 0.4, id="vlfeat bilinear"),
+        pytest.param(HARD, 0.033, 0.7, 0.33, id="vlfeat hard"),
+        pytest.param(HOG.dpm(), 0.035, 0.7, 0.33, id="dpm"),
+        pytest.param(HOG.vlfeat(variant="dalal-triggs"), 0.025, None, 0.38, id="dalal-triggs"),
+        pytest.param(HOG.skimage(), 0.0155, None, 0.42, id="skimage"),
+        pytest.param(HOG.opencv, 0.03, None, 0.36, id="opencv"),
+    ],
+)
+def test_a_photograph_is_recovered_from_its_features(image, encoder, most, resemblance, of_edges):
+    height, width = image.shape
+    if encoder == HOG.opencv:
+        encoder = HOG.opencv((width, height))
+    target = encoder(image * np.float32(encoder.value_range[1]))
+    result = invert(target, encoder, shape=image.shape, max_iter=200)
+    assert result.stop_reason == "max_iter"
+    assert result.iterations == 200
+    assert result.image.shape == image.shape
+    assert result.image.min() >= 0
+    assert result.image.max() <= 1
+    error = error_of(result.image, encoder, target)
+    assert error < most
+    np.testing.assert_allclose(result.error, [error], rtol=1e-2)
+    assert metrics.ncc(edges(result.image), edges(image)) > of_edges
+    if resemblance is not None:
+        assert metrics.ncc(result.image, image) > resemblance
+
+
+@pytest.mark.parametrize(
+    ("encoder", "image"),
+    [
+        pytest.param(BILINEAR, SMALL, id="vlfeat bilinear, 64x64"),
+        pytest.param(HARD, SMALL, id="vlfeat hard, 64x64"),
+        pytest.param(HARD, TALL, id="vlfeat hard, 96x80"),
+        pytest.param(HOG.dpm(), SMALL, id="dpm, 64x64"),
+        pytest.param(HOG.skimage(), SMALL, id="skimage, 64x64"),
+        pytest.param(HOG.opencv((64, 64)), SMALL, id="opencv, 64x64"),
+    ],
+)
+def test_a_pre_image_can_be_seen_without_stretching(encoder, image):
+    target = encoder(image * np.float32(encoder.value_range[1]))
+    result = invert(target, encoder, shape=image.shape, max_iter=200)
+    assert np.ptp(result.image) > 0.4
+    assert result.image.std() > 0.05
+
+
+@pytest.mark.parametrize(
+    ("encoder", "most"),
+    [(BILINEAR, 0.009), (HARD, 0.04), (HOG.skimage(), 0.0125)],
+    ids=["bilinear", "hard", "skimage"],
+)
+@pytest.mark.parametrize(
+    ("gain", "offset"),
+    [(0.1, 0.45), (0.2, 0.0), (0.2, 0.8), (1.0, 0.0)],
+    ids=["low contrast", "dark", "bright", "as it is"],
+)
+def test_photographs_of_any_brightness_are_recovered(encoder, most, gain, offset):
+    image = gain * SMALL + np.float32(offset)
+    target = encoder(image)
+    result = invert(target, encoder, shape=image.shape, max_iter=200)
+    assert error_of(result.image, encoder, target) < most
+    assert metrics.ncc(edges(result.image), edges(image)) > 0.33
+
+
+def test_colour_is_recovered():
+    image = skimage.data.astronaut()[:256, 100:356] / 255
+    image = image.reshape(64, 4, 64, 4, 3).mean(axis=(1, 3)).astype(np.float32)
+    encoder = HOG.skimage(channel_axis=-1)
+    target = encoder(image)
+    result = invert(target, encoder, shape=(64, 64, 3), max_iter=150)
+    assert result.image.shape == (64, 64, 3)
+    assert error_of(result.image, encoder, target) < 0.04
+
+
+@flavours
+def test_the_error_is_that_of_the_returned_images_under_the_true_encoder(encoder):
+    target = FEATURES[encoder]
+    result = quick(encoder, n_preimages=3, max_iter=50)
+    errors = [error_of(image, encoder, target) for image in result.images]
+    np.testing.assert_allclose(result.error, errors, rtol=1e-3)
+    again = np.stack([encoder(image) for image in result.images])
+    np.testing.assert_allclose(result.features, again, rtol=0, atol=1e-5)
+    np.testing.assert_array_equal(result.image, result.images[np.argmin(errors)])
+
+
+@flavours
+def test_one_seed_gives_one_result_and_another_another(encoder):
+    first, again = quick(encoder, seed=3), quick(encoder, seed=3)
+    np.testing.assert_array_equal(first.images, again.images)
+    np.testing.assert_array_equal(first.error, again.error)
+    np.testing.assert_array_equal(first.trace["energy"], again.trace["energy"])
+    assert metrics.ncc(first.image, quick(encoder, seed=4).image) < 0.99
+
+
+@flavours
+def test_pre_images_differ_and_the_first_is_the_only_one_of_a_run_of_one(encoder):
+    several = quick(encoder, n_preimages=3, seed=5)
+    alone = quick(encoder, seed=5)
+    assert several.images.shape == (3, 64, 64)
+    assert several.trace["energy"].shape == (30, 3)
+    np.testing.assert_array_equal(several.images[0], alone.images[0])
+    np.testing.assert_array_equal(several.error[0], alone.error[0])
+    np.testing.assert_array_equal(several.trace["energy"][:, 0], alone.trace["energy"][:, 0])
+    for i, j in ((0, 1), (0, 2), (1, 2)):
+        assert metrics.ncc(several.images[i], several.images[j]) < 0.99
+
+
+def test_one_evaluation_is_one_iteration(monkeypatch):
+    calls = []
+    vjp = HOG.vjp
+    monkeypatch.setattr(HOG, "vjp", lambda self, x: (calls.append(len(x)), vjp(self, x))[1])
+    result = quick(HARD, n_preimages=2, max_iter=40)
+    assert calls == [2] * 40
+    assert (result.iterations, len(result.trace["energy"])) == (40, 40)
+    assert result.evaluations >= 40
+
+
+def test_the_trace_holds_every_term_of_the_energy():
+    priors = (
+        Weighted("variation", 1e-4, repinv.TotalVariation()),
+        Weighted("range", 1e-2, repinv.IntensityRange()),
+    )
+    result = quick(priors=priors, solver=LBFGS())
+    assert set(result.trace) == {"energy", "data", "variation", "range"}
+    parts = sum(result.trace[name] for name in ("data", "variation", "range"))
+    np.testing.assert_allclose(parts, result.trace["energy"], rtol=1e-5)
+
+
+def test_the_trace_of_stages_is_as_long_as_the_run_for_every_term():
+    for encoder in (BILINEAR, HARD):
+        trace = quick(encoder, max_iter=37).trace
+        assert {len(values) for values in trace.values()} == {37}
+        parts = sum(values for name, values in trace.items() if name != "energy")
+        np.testing.assert_allclose(parts, trace["energy"], rtol=1e-5)
+
+
+@pytest.mark.parametrize("budget", [1, 2, 3, 7, 8, 11])
+@flavours
+def test_a_run_takes_as_many_iterations_as_it_is_given(encoder, budget):
+    result = quick(encoder, max_iter=budget)
+    assert (result.iterations, result.stop_reason) == (budget, "max_iter")
+    assert np.isfinite(result.images).all()
+    assert result.images.min() >= 0
+    assert result.images.max() <= 1
+
+
+@pytest.mark.parametrize("solver", [LBFGS(), Adam(relative=True), Momentum(((1.0, 1),))])
+def test_a_rule_may_run_alone_on_the_true_encoder(solver):
+    result = quick(HARD, solver=solver, max_iter=60)
+    errors = result.trace["data"]
+    assert errors.shape == (60, 1)
+    target = FEATURES[HARD]
+    np.testing.assert_allclose(result.error, error_of(result.image, HARD, target), rtol=1e-3)
+
+
+def test_stages_share_the_iterations_by_their_shares(monkeypatch):
+    used = []
+    vjp = HOG.vjp
+    monkeypatch.setattr(HOG, "vjp", lambda self, x: (used.append(self), vjp(self, x))[1])
+    stages = (
+        Stage(1, LBFGS(), softness=0.5),
+        Stage(2.5, Adam(relative=True), softness=0.2, straight_through=True),
+        Stage(0.5, LBFGS()),
+    )
+    result = quick(HARD, solver=stages, max_iter=40)
+    expected = [HARD.softened(0.5)] * 10 + [HARD.softened(0.2)] * 25 + [HARD] * 5
+    assert used == expected
+    assert result.iterations == 40
+
+
+def test_pixels_are_a_parametrization_too():
+    result = quick(parametrization=Pixels(), max_iter=150)
+    assert result.error[0] < 0.05
+    assert result.image.min() >= 0
+    assert result.image.max() <= 1
+
+
+def test_jitter_is_drawn_from_the_seed_and_the_image_is_not_shifted():
+    first, again = quick(jitter=2, max_iter=60), quick(jitter=2, max_iter=60)
+    np.testing.assert_array_equal(first.image, again.image)
+    assert not np.array_equal(first.image, quick(max_iter=60).image)
+    np.testing.assert_allclose(
+        first.error, error_of(first.image, BILINEAR, FEATURES[BILINEAR]), rtol=1e-3
+    )
+
+
+def test_a_run_begins_at_the_initial_image():
+    features = FEATURES[BILINEAR]
+    result = quick(initial=SMALL, max_iter=1, priors=())
+    assert result.trace["data"][0, 0] < 1e-8
+    assert metrics.ncc(result.image, SMALL) > 0.999
+    assert result.error[0] < 1e-6
+    other = quick(initial=SMALL[::-1].copy(), max_iter=1, priors=())
+    mirrored = error_of(SMALL[::-1], BILINEAR, features)
+    np.testing.assert_allclose(other.trace["data"][0, 0], mirrored, rtol=1e-3)
+
+
+def test_an_initial_image_is_not_written_to():
+    initial, target = SMALL.copy(), FEATURES[BILINEAR].copy()
+    quick(initial=initial, features=target, max_iter=20)
+    np.testing.assert_array_equal(initial, SMALL)
+    np.testing.assert_array_equal(target, FEATURES[BILINEAR])
+
+
+def test_a_mask_leaves_the_other_cells_free():
+    mask = np.zeros(FEATURES[BILINEAR].shape, bool)
+    mask[:, :, :4] = True
+    spoilt = np.where(mask, FEATURES[BILINEAR], 7.0)
+    result = quick(features=spoilt, mask=mask, max_iter=150)
+    features = BILINEAR(result.image)
+    difference = (features - FEATURES[BILINEAR]) ** 2
+    error = difference[mask].sum() / (FEATURES[BILINEAR][mask] ** 2).sum()
+    assert error < 0.01
+    np.testing.assert_allclose(result.error, error, rtol=1e-2)
+    left = (slice(None), slice(4, 28))
+    assert metrics.ncc(edges(result.image)[left], edges(SMALL)[left]) > 0.35
+
+
+def test_a_mask_may_weigh_and_broadcast():
+    by_column = np.linspace(0.1, 2, 8)
+    result = quick(mask=by_column, max_iter=40)
+    full = quick(mask=np.broadcast_to(by_column, (31, 8, 8)), max_iter=40)
+    np.testing.assert_array_equal(result.image, full.image)
+    features = BILINEAR(result.image).astype(np.float64)
+    target = FEATURES[BILINEAR].astype(np.float64)
+    weighted = np.sum(by_column * (features - target) ** 2) / np.sum(by_column * target**2)
+    np.testing.assert_allclose(result.error, weighted, rtol=1e-3)
+
+
+def test_a_mask_of_ones_changes_nothing():
+    np.testing.assert_allclose(quick(mask=True).image, quick().image, atol=1e-4)
+
+
+def test_flat_features_are_those_of_the_layout():
+    np.testing.assert_array_equal(quick(features=FEATURES[BILINEAR].ravel()).image, quick().image)
+    column = FEATURES[BILINEAR].reshape(-1, 1)
+    np.testing.assert_array_equal(quick(features=column).image, quick().image)
+
+
+def test_features_of_other_dtypes_and_libraries_are_taken():
+    features = FEATURES[BILINEAR]
+    expected = quick().image
+    np.testing.assert_array_equal(quick(features=features.astype(np.float64)).image, expected)
+    np.testing.assert_array_equal(quick(features=np.asfortranarray(features)).image, expected)
+    np.testing.assert_array_equal(quick(features=features.tolist()).image, expected)
+    np.testing.assert_array_equal(quick(features=torch.asarray(features.copy())).image, expected)
+
+
+def test_the_shape_may_be_left_out_and_the_choice_is_told():
+    result = quick(shape=None)
+    assert result.image.shape == (60, 60)
+    assert any("60x60" in note and "60..67 x 60..67" in note for note in result.notes)
+    assert quick().notes == ()
+
+
+ENCODED = FEATURES[BILINEAR]
+
+
+def with_one(value, dtype):
+    features = ENCODED.astype(dtype)
+    features[3, 2, 1] = value
+    return features
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        (
+            {"shape": (64, 128)},
+            ValueError,
+            r"features of shape \(31, 8, 8\) fit images of 60\.\.67 x 60\.\.67 pixels; "
+            r"shape=\(64, 128\) gives \(31, 8, 16\)",
+        ),
+        ({"features": ENCODED[:30]}, ValueError, r"\(30, 8, 8\).*\(31, 8, 8\)"),
+        ({"features": ENCODED[None]}, ValueError, r"\(1, 31, 8, 8\).*\(31, 8, 8\)"),
+        ({"features": ENCODED.transpose(1, 2, 0)}, ValueError, r"\(8, 8, 31\).*\(31, 8, 8\)"),
+        ({"features": ENCODED.ravel()[:-1]}, ValueError, r"\(1983,\).*\(31, 8, 8\)"),
+        ({"features": ENCODED.ravel(), "shape": None}, ValueError, r"pass shape=\(H, W\)"),
+        ({"features": with_one(np.nan, np.float32)}, ValueError, "finite"),
+        ({"features": with_one(np.inf, np.float32)}, ValueError, "finite"),
+        ({"features": with_one(1e300, np.float64)}, ValueError, "finite|large"),
+        ({"features": torch.asarray(with_one(np.nan, np.float32))}, ValueError, "finite"),
+        ({"features": with_one(1j, np.complex64)}, TypeError, "real numbers.*complex64"),
+        ({"features": torch.asarray(with_one(1j, np.complex64))}, TypeError, "real numbers"),
+        ({"features": ENCODED.astype(object)}, TypeError, "real numbers.*object"),
+        ({"features": ENCODED.astype(str)}, TypeError, "real numbers"),
+        ({"features": np.zeros((31, 0, 8), np.float32)}, ValueError, r"empty.*\(31, 0, 8\)"),
+        ({"features": []}, ValueError, r"empty.*\(0,\)"),
+        ({"shape": (64,)}, ValueError, r"\(H, W\) or \(H, W, C\)"),
+        ({"shape": (64, 64.5)}, ValueError, r"\(H, W\) or \(H, W, C\)"),
+        ({"shape": (0, 64)}, ValueError, r"\(H, W\) or \(H, W, C\)"),
+        ({"shape": (64, -64)}, ValueError, r"\(H, W\) or \(H, W, C\)"),
+        ({"mask": np.ones((31, 8, 7))}, ValueError, r"\(31, 8, 8\).*\(31, 8, 7\)"),
+        ({"mask": np.zeros((31, 8, 8))}, ValueError, "not zero everywhere"),
+        ({"mask": -np.ones((31, 8, 8))}, ValueError, "not negative"),
+        ({"mask": np.full((31, 8, 8), np.nan)}, ValueError, "finite"),
+        ({"mask": np.ones((31, 8, 8), complex)}, TypeError, "mask.*complex"),
+        ({"initial": np.zeros((64, 60))}, ValueError, "initial"),
+        ({"initial": 255 * SMALL}, ValueError, "divide 8-bit pixels by 255"),
+        ({"initial": np.full((64, 64), np.nan)}, ValueError, "initial"),
+        ({"n_preimages": 0}, ValueError, "n_preimages must be a whole number >= 1; got 0"),
+        ({"n_preimages": 1.5}, ValueError, "n_preimages must be a whole number"),
+        ({"max_iter": 0}, ValueError, "max_iter must be a whole number >= 1; got 0"),
+        ({"check_every": 0}, ValueError, "check_every must be a whole number"),
+        ({"jitter": -1}, ValueError, "jitter must be a whole number"),
+        ({"n_preimages": 10**9}, ValueError, "GiB"),
+    ],
+)
+def test_what_cannot_be_inverted_is_refused(options, error, words):
+    with pytest.raises(error, match=words):
+        quick(**options)
+
+
+def test_channels_that_the_encoder_does_not_take_are_refused():
+    encoder = HOG.skimage()
+    with pytest.raises(ValueError, match=r"takes 1 channel.*\(64, 64, 3\) has 3"):
+        invert(encoder(SMALL), encoder, shape=(64, 64, 3))
+
+
+@flavours
+def test_a_callback_sees_the_iterations_of_the_whole_run_and_may_stop_it(encoder):
+    shown = []
+
+    def callback(snapshot):
+        shown.append(snapshot.iteration)
+        return len(shown) == 3
+
+    result = quick(encoder, max_iter=160, callback=callback, check_every=5)
+    assert shown == [5, 10, 15]
+    assert (result.stop_reason, result.iterations) == ("callback", 15)
+
+
+def test_a_time_limit_ends_the_run_within_a_check():
+    for encoder in (BILINEAR, HARD):
+        result = quick(encoder, max_iter=400, time_limit=0.0)
+        assert (result.stop_reason, result.iterations) == ("time_limit", 10)
+    began = time.perf_counter()
+    result = quick(max_iter=100_000, time_limit=0.3)
+    assert result.stop_reason == "time_limit"
+    assert 0.3 < time.perf_counter() - began < 2
+
+
+@flavours
+def test_short_stages_do_not_outrun_the_time_limit(encoder):
+    # Stages of less than `check_every` iterations look at the clock and the callback too.
+    shown = []
+    result = quick(
+        encoder, max_iter=40, check_every=10, callback=lambda s: shown.append(s.iteration)
+    )
+    assert max(np.diff([0, *shown, 40])) <= 10
+    assert quick(encoder, max_iter=40, time_limit=0.0).iterations <= 10
+    assert result.iterations == 40
+
+
+def test_a_tolerance_ends_the_run():
+    result = quick(solver=LBFGS(), max_iter=400, tol=0.3)
+    assert result.stop_reason == "tolerance"
+    assert result.iterations < 400
+    assert result.iterations % 10 == 0
+
+
+def interrupting(monkeypatch, at):
+    """Ctrl-C in the evaluation of iteration `at`, once."""
+    calls = []
+    vjp = HOG.vjp
+
+    def interrupted(self, x):
+        calls.append(1)
+        if len(calls) == at + 1:
+            raise KeyboardInterrupt
+        return vjp(self, x)
+
+    monkeypatch.setattr(HOG, "vjp", interrupted)
+
+
+@flavours
+@pytest.mark.parametrize("at", [0, 1, 33])
+def test_an_interrupted_run_has_the_best_so_far(monkeypatch, encoder, at):
+    interrupting(monkeypatch, at)
+    result = quick(encoder, max_iter=80)
+    monkeypatch.undo()
+    assert (result.stop_reason, result.iterations) == ("interrupted", at)
+    assert result.image.shape == (64, 64)
+    np.testing.assert_allclose(
+        result.error, error_of(result.image, encoder, FEATURES[encoder]), rtol=1e-3
+    )
+
+
+def assert_same_run(got, expected):
+    np.testing.assert_array_equal(got.images, expected.images)
+    np.testing.assert_array_equal(got.error, expected.error)
+    np.testing.assert_array_equal(got.features, expected.features)
+    assert got.trace.keys() == expected.trace.keys()
+    for name, values in expected.trace.items():
+        np.testing.assert_array_equal(got.trace[name], values)
+    assert got.iterations == expected.iterations
+    assert got.evaluations == expected.evaluations
+    assert got.stop_reason == expected.stop_reason
+    assert got.notes == expected.notes
+
+
+@flavours
+@pytest.mark.parametrize("at", [0, 7, 14, 18, 29, 39])
+def test_a_run_interrupted_in_any_stage_is_continued_to_the_identical_end(
+    monkeypatch, tmp_path, encoder, at
+):
+    options = {"max_iter": 40, "n_preimages": 2, "jitter": 1, "shape": None}
+    whole = quick(encoder, **options)
+    interrupting(monkeypatch, at)
+    part = quick(encoder, **options)
+    monkeypatch.undo()
+    assert (part.stop_reason, part.iterations) == ("interrupted", at)
+    part.save(tmp_path / "run.npz")
+    assert_same_run(repinv.resume(tmp_path / "run.npz"), whole)
+
+
+@pytest.mark.parametrize(
+    "solver", [LBFGS(), Adam(), repinv.AdaGrad(), Momentum(((1.0, 20), (0.1, 1)))]
+)
+def test_a_run_may_be_stopped_and_continued_more_than_once(tmp_path, solver):
+    options = {"solver": solver, "max_iter": 60, "mask": np.linspace(0, 1, 8)}
+    whole = quick(**options)
+    part = quick(**options, callback=lambda snapshot: snapshot.iteration == 20)
+    part.save(tmp_path / "run.npz")
+    part = repinv.resume(tmp_path / "run.npz", callback=lambda snapshot: snapshot.iteration == 40)
+    assert (part.iterations, part.stop_reason) == (40, "callback")
+    part.save(tmp_path / "run.npz")
+    assert_same_run(repinv.resume(tmp_path / "run.npz"), whole)
+    # Continuing does not change the file.
+    assert_same_run(repinv.resume(tmp_path / "run.npz"), whole)
+
+
+@pytest.mark.parametrize("back", [10, 20])
+def test_a_continued_run_stops_by_tolerance_where_it_would_have(tmp_path, back):
+    options = {"solver": LBFGS(), "max_iter": 400, "tol": 0.3}
+    whole = quick(**options)
+    assert whole.stop_reason == "tolerance"
+    stop = whole.iterations - back
+    part = quick(**options, callback=lambda snapshot: snapshot.iteration == stop)
+    part.save(tmp_path / "run.npz")
+    assert_same_run(repinv.resume(tmp_path / "run.npz"), whole)
+
+
+@flavours
+def test_a_finished_run_is_continued_by_nothing(tmp_path, encoder):
+    whole = quick(encoder)
+    whole.save(tmp_path / "run.npz")
+    assert_same_run(repinv.resume(tmp_path / "run.npz"), whole)
+
+
+@dataclasses.dataclass(frozen=True)
+class Own(repinv.Encoder):
+    """An encoder that is not repinv's: sums of neighbours."""
+
+    def vjp(self, x, /):
+        def pullback(v):
+            grad = np.zeros_like(x)
+            grad[..., 1:] += v
+            grad[..., :-1] += v
+            return grad
+
+        return x[..., 1:] + x[..., :-1], pullback
+
+    def feature_shape(self, image_shape, /):
+        return (*image_shape[:2], image_shape[2] - 1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Gray:
+    """A prior that is not repinv's: the mean squared distance to gray."""
+
+    def value_and_grad(self, x, /):
+        return ((x - 0.5) ** 2).mean(axis=(1, 2, 3)), (x - 0.5) * (2 / x[0].size)
+
+
+def test_an_encoder_of_the_users_own_is_inverted():
+    target = Own()(SMALL)
+    result = invert(target, Own(), shape=(64, 64), max_iter=150, priors=())
+    assert error_of(result.image, Own(), target) < 1e-4
+    assert metrics.ncc(result.image, SMALL) > 0.95
+
+
+def test_an_encoder_of_the_users_own_is_given_again_to_continue_a_run(tmp_path):
+    target = Own()(SMALL)
+    whole = invert(target, Own(), shape=(64, 64), max_iter=40)
+    part = invert(target, Own(), shape=(64, 64), max_iter=40, check_every=5, time_limit=0.0)
+    part.save(tmp_path / "run.npz")
+    assert_same_run(repinv.resume(tmp_path / "run.npz", encoder=Own()), whole)
+    with pytest.raises(ValueError, match="encoder="):
+        repinv.resume(tmp_path / "run.npz")
+
+
+def test_a_prior_of_the_users_own_is_used_and_only_saving_is_refused(tmp_path):
+    result = quick(priors=(Weighted("gray", 1e-2, Gray()),))
+    assert "gray" in result.trace
+    with pytest.raises(TypeError, match="repinv's own"):
+        result.save(tmp_path / "run.npz")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_weighted_loss_is_what_the_error_of_a_masked_run_is():
+    mask = np.random.default_rng(0).random(ENCODED.shape)
+    result = quick(mask=mask)
+    value, _ = SquaredError(ENCODED[None], mask[None]).value_and_grad(result.features)
+    np.testing.assert_allclose(result.error, value, rtol=1e-4)
+
+
+def test_progress_is_shown_on_request_only(capsys):
+    quick(max_iter=20)
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "")
+    quick(max_iter=20, progress=True)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "20/20" in captured.err
+
+
+def test_a_result_is_summed_up_in_a_line_for_each_thing():
+    text = repr(quick(shape=None))
+    assert text.startswith("Result: 1 image(s) of (60, 60), relative feature error ")
+    assert "30 iterations" in text
+    assert "the smallest of 60..67 x 60..67 pixels that fit" in text
