@@ -74,7 +74,7 @@ def moved(part, convert):
     arrays = {
         field.name: convert(getattr(part, field.name))
         for field in dataclasses.fields(part)
-        if isinstance(getattr(part, field.name), np.ndarray)
+        if field.init and isinstance(getattr(part, field.name), np.ndarray)
     }
     return dataclasses.replace(part, **arrays)
 
