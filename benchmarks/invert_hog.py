@@ -157,9 +157,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     images = photographs(options.folder, options.limit)
-    print(
-        f"{platform.machine()}, Python {platform.python_version()}, NumPy {np.__version__}, one thread"
-    )
+    versions = f"Python {platform.python_version()}, NumPy {np.__version__}"
+    print(f"{platform.machine()}, {versions}, one thread")
     found = {}
     for name, bilinear in (("HOG (uoctti, hard)", False), ("HOGb (uoctti, bilinear)", True)):
         found[name] = measured(images, bilinear)

@@ -69,7 +69,7 @@ def _is_ours(cls: type) -> bool:
 
 def save(path: str | os.PathLike[str], header: dict[str, Any], arrays: dict[str, Any]) -> None:
     """Write a header (JSON) and arrays by name; the file appears whole or not at all."""
-    text = json.dumps({"repinv": VERSION, **header})
+    text = json.dumps({"repinv": VERSION, "arrays": sorted(arrays), **header})
     handle, name = tempfile.mkstemp(dir=Path(path).parent, suffix=".part")
     part = Path(name)
     try:
@@ -90,7 +90,7 @@ def load(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, np.nda
         If the file is not a run of this version, is truncated, or holds pickled objects.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         header = json.loads(str(arrays.pop("header")))
     except FileNotFoundError:
@@ -101,4 +101,6 @@ def load(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, np.nda
         raise ValueError(
             f"{path} is not a run of version {VERSION}; it was written by another repinv."
         )
+    if header.pop("arrays", None) != sorted(arrays):
+        raise ValueError(f"{path} is not a whole run saved by repinv: arrays are missing.")
     return header, arrays
