@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 METADATA := setup.cfg pyproject.toml constraints.txt
 
-.PHONY: help demo test doctest lint format wheel clean
+.PHONY: help demo test doctest lint format wheel clean clean-kernels
 .DELETE_ON_ERROR:
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo "make lint     ruff, mypy and the import directions"
 	@echo "make format   let ruff rewrite the files"
 	@echo "make wheel    build the wheel, and import it from an empty place"
+	@echo "make clean-kernels  forget the compiled kernels"
 	@echo "make clean    remove .venv and what was built"
 
 demo: $(VENV)/.installed
@@ -40,6 +41,9 @@ format: $(VENV)/.installed-test
 
 wheel: $(VENV)/.installed-test
 	PYTHON=$(CURDIR)/$(BIN)/python .ci/check-wheel
+
+clean-kernels:
+	rm -f repinv/encoders/__pycache__/*.nbi repinv/encoders/__pycache__/*.nbc
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info
