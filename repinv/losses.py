@@ -6,7 +6,8 @@ its own scale, so that the weight of a prior means the same for every representa
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 from array_api_compat import array_namespace
@@ -67,14 +68,15 @@ class SquaredError:
 
     target: Any
     weight: Any = None
-    _scale: Any = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
+    @cached_property
+    def _scale(self) -> Array:
+        """1 / ‖w∘Φ₀‖², to be broadcast against the features; taken once, since Φ₀ is constant."""
         xp = array_namespace(self.target)
         weighted = self.target if self.weight is None else self.weight * self.target
         norm = _inner(self.target, weighted)
         scale = 1 / xp.where(norm > 0, norm, xp.ones_like(norm))
-        object.__setattr__(self, "_scale", _per_problem(scale, self.target))
+        return _per_problem(scale, self.target)
 
     def value_and_grad(self, features: Array, /) -> tuple[Array, Array]:
         """Values (N,), and their gradients (N, *F) with respect to the features."""

@@ -210,6 +210,10 @@ class IntensityRange:
         return value, excess * (2 / (self.scale * flat.shape[1]))
 
 
+#: Squared ratio to a photograph's gradient below which an image counts as constant.
+_FAINT = 1e-24
+
+
 @dataclass(frozen=True)
 class NaturalContrast:
     """Squared logarithm of the root mean square gradient over that of photographs.
@@ -222,8 +226,8 @@ class NaturalContrast:
     Notes
     -----
     For encoders that normalize contrast, which would leave it to chance. ∇ is that of
-    `TotalVariation`. A constant image, which has no direction to gain contrast in, costs what an
-    image of one thousandth of the contrast does, with gradient 0.
+    `TotalVariation`. Below 1e-12 of a photograph's gradient the value is held and the gradient 0:
+    a constant image has no direction to gain contrast in.
 
     Examples
     --------
@@ -244,8 +248,8 @@ class NaturalContrast:
         """Values (N,), and their gradients (N, C, H, W) with respect to the images."""
         xp = array_namespace(x)
         square, grad = TotalVariation(beta=2.0, scale=self.gradient).value_and_grad(x)
-        textured = square > 0
-        square = xp.where(textured, square, xp.full_like(square, 1e-6))
+        textured = square > _FAINT
+        square = xp.where(textured, square, xp.full_like(square, _FAINT))
         # ½ log s is the logarithm of the ratio; d (½ log s)² = ½ log(s)/s ds.
         logarithm = 0.5 * xp.log(square)
         slope = xp.where(textured, logarithm / square, xp.zeros_like(square))

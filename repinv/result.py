@@ -70,8 +70,11 @@ class Result:
         Raises
         ------
         TypeError
-            If the encoder is not one of repinv's own; see `repinv.resume`.
+            If a prior, a rule or a parametrization is not one of repinv's own. An encoder need
+            not be, but is then to be given again to `repinv.resume`.
         """
         header, arrays = self.run
+        if isinstance(header["problem"], str):
+            raise TypeError(header["problem"])
         found = {"images": self.images, "error": self.error}
         checkpoint.save(path, header, arrays | {f"found/{k}": v for k, v in found.items()})

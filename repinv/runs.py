@@ -87,6 +87,30 @@ class Problem:
         return stage.rule
 
 
+def check_position(
+    problem: Problem, position: dict[str, Any], target: Array, trace: dict[str, np.ndarray]
+) -> None:
+    """Raise ValueError if a position that was read from a file cannot be one of this run."""
+    lengths, z = problem.lengths(), position["z"]
+    stage, iteration = position["stage"], position["iteration"]
+    if not (0 <= stage < len(lengths) and 0 <= iteration <= lengths[stage]):
+        raise ValueError(f"the run has no iteration {iteration} in a stage {stage}.")
+    expected = tuple(problem.encoder.feature_shape(tuple(z.shape[1:])))
+    if tuple(target.shape[1:]) != expected:
+        raise ValueError(f"the run's target is {target.shape}; its image gives {expected}.")
+    if position["state"] is not None:
+        rule = problem.rule(problem.stages[stage], lengths[stage])
+        shapes = [
+            {name: getattr(value, "shape", None) for name, value in state.items()}
+            for state in (rule.init(z), position["state"])
+        ]
+        if shapes[0] != shapes[1]:
+            raise ValueError("the run's state is not that of its rule.")
+    done = sum(lengths[:stage]) + iteration
+    if (done and set(map(np.shape, trace.values())) != {(done, z.shape[0])}) or "data" not in trace:
+        raise ValueError(f"the run's trace does not hold its {done} iterations.")
+
+
 def run(
     problem: Problem,
     position: dict[str, Any],
@@ -136,10 +160,16 @@ def run(
                 time_limit=left,
                 state=position["state"],
                 iteration=position["iteration"],
+                seen=position.get("seen"),
             )
             if found.trace:
                 traces.append({name: to_host(values) for name, values in found.trace.items()})
-            position |= {"iteration": found.iteration, "z": found.next_z, "state": found.state}
+            position |= {
+                "iteration": found.iteration,
+                "z": found.next_z,
+                "state": found.state,
+                "seen": found.seen,
+            }
             last = position["stage"] == len(problem.stages) - 1
             if last or found.stop_reason not in ("max_iter", "tolerance"):
                 break
@@ -197,7 +227,11 @@ def _packed(
         encoder = checkpoint.describe(fields.pop("encoder"))
     except TypeError:
         encoder = None
-    described = {"encoder": encoder} | {k: checkpoint.describe(v) for k, v in fields.items()}
+    described: dict[str, Any] | str
+    try:
+        described = {"encoder": encoder} | {k: checkpoint.describe(v) for k, v in fields.items()}
+    except TypeError as error:
+        described = str(error)
     state = position["state"] or {}
     plain = {k: v for k, v in state.items() if isinstance(v, int | float)}
     header = {
@@ -213,6 +247,8 @@ def _packed(
     arrays = {"z": to_host(position["z"]), "target": to_host(target)}
     if weight is not None:
         arrays["weight"] = to_host(weight)
+    if position.get("seen") is not None:
+        arrays["seen"] = position["seen"]
     arrays |= {f"state/{k}": to_host(v) for k, v in state.items() if k not in plain}
     arrays |= {f"trace/{k}": v for k, v in trace.items()}
     return header, arrays

@@ -42,6 +42,8 @@ class Minimum:
         The rule's state; with `next_z` and `iteration` it continues the run.
     iteration : int
         Iterations done, those of a run that this one continued included.
+    seen : ndarray, shape (N,), or None
+        Best values at the last check, for the tolerance.
     trace : dict of str to array, shape (iterations of this run, N)
         Every term of the energy, and "energy", their sum, at every evaluation.
     seconds : float
@@ -54,6 +56,7 @@ class Minimum:
     next_z: Array
     state: State
     iteration: int
+    seen: np.ndarray | None
     trace: dict[str, Array]
     seconds: float
     stop_reason: str
@@ -77,6 +80,7 @@ def minimize(
     time_limit: float | None = None,
     state: State | None = None,
     iteration: int = 0,
+    seen: np.ndarray | None = None,
 ) -> Minimum:
     """Minimize a batch of independent functions, one evaluation of each an iteration.
 
@@ -100,7 +104,7 @@ def minimize(
         Shown a `Snapshot` at every check; the run stops when it returns True.
     time_limit : float or None
         Seconds.
-    state, iteration : dict, int
+    state, iteration, seen : dict, int, ndarray
         Of the `Minimum` that is to be continued, from its `next_z`.
 
     Returns
@@ -122,30 +126,32 @@ def minimize(
     began = time.perf_counter()
     state = rule.init(z) if state is None else state
     trace: list[dict[str, Array]] = []
-    stop_reason, seen = "max_iter", None
+    stop_reason = "max_iter"
     # A step's matrix products are short; threads would wait for each other longer than they work.
     limits = threadpool_limits(1, "blas") if is_numpy_array(z) else contextlib.nullcontext()
     try:
         with limits:
             while iteration < max_iter:
                 value, grad, terms = value_and_grad(z, iteration)
+                next_z, next_state = rule.update(z, value, grad, state)
+                next_z = next_z if project is None else project(next_z)
+                # Together: an interruption finds the run before this evaluation, or after it.
+                z, state, iteration = next_z, next_state, iteration + 1
                 trace.append({"energy": value, **terms})
-                next_z, state = rule.update(z, value, grad, state)
-                z = next_z if project is None else project(next_z)
-                iteration += 1
-                if iteration % check_every or iteration == max_iter:
+                if iteration % check_every and iteration < max_iter:
                     continue
-                best = to_host(state["best_value"])
-                if callback is not None and callback(Snapshot(iteration, best, state["best_z"])):
-                    stop_reason = "callback"
-                    break
                 if time_limit is not None and time.perf_counter() - began > time_limit:
                     stop_reason = "time_limit"
                     break
-                if tol > 0 and seen is not None and np.all(seen - best <= tol * np.abs(seen)):
+                if callback is None and tol == 0:
+                    continue
+                before, seen = seen, to_host(state["best_value"])
+                if callback is not None and callback(Snapshot(iteration, seen, state["best_z"])):
+                    stop_reason = "callback"
+                    break
+                if tol > 0 and before is not None and np.all(before - seen <= tol * np.abs(before)):
                     stop_reason = "tolerance"
                     break
-                seen = best
     except KeyboardInterrupt:
         stop_reason = "interrupted"
     xp = array_namespace(z)
@@ -156,6 +162,7 @@ def minimize(
         next_z=z,
         state=state,
         iteration=iteration,
+        seen=seen,
         trace={name: xp.stack([terms[name] for terms in trace]) for name in names},
         seconds=time.perf_counter() - began,
         stop_reason=stop_reason,

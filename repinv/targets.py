@@ -53,15 +53,20 @@ def target(
 
 def _real_and_finite(features: Array) -> Array:
     """Features as an array of real and finite numbers; NumPy's in float32."""
-    if is_array_api_obj(features) and not is_numpy_array(features):
-        return features
-    checked = np.asarray(features)
-    if checked.dtype.kind not in "fiu":
-        raise TypeError(f"features must be real numbers; got an array of dtype {checked.dtype}.")
-    checked = checked.astype(np.float32)
-    if not np.isfinite(checked).all():
+    if not is_array_api_obj(features) or is_numpy_array(features):
+        features = np.asarray(features)
+        if features.dtype.kind not in "fiu" and features.size:
+            raise TypeError(
+                f"features must be real numbers; got an array of dtype {features.dtype}."
+            )
+        with np.errstate(over="ignore"):
+            features = features.astype(np.float32)
+    xp = array_namespace(features)
+    if not xp.isdtype(features.dtype, ("real floating", "integral")):
+        raise TypeError(f"features must be real numbers; got an array of dtype {features.dtype}.")
+    if not bool(xp.all(xp.isfinite(features))):
         raise ValueError("features must be finite in float32; these hold NaN, infinity or more.")
-    return checked
+    return features
 
 
 def _sizes(encoder: Encoder, feature_shape: tuple[int, ...]) -> Any:
@@ -97,7 +102,10 @@ def weight(mask: Array, shape: tuple[int, ...]) -> np.ndarray:
 
 def initial(image: Array, size: tuple[int, int, int]) -> np.ndarray:
     """A checked start (1, C, H, W)."""
-    x = np.asarray(image, dtype=np.float32)
+    x = np.asarray(image)
+    if x.dtype.kind not in "bfiu":
+        raise TypeError(f"initial must be an image of real numbers; got dtype {x.dtype}.")
+    x = x.astype(np.float32)
     x = x[..., None] if x.ndim == 2 else x
     x = np.moveaxis(x, -1, 0)[None]
     if x.shape[1:] != size:

@@ -15,7 +15,7 @@ from repinv.parametrizations import Jitter, Parametrization, Pixels, Spectral
 from repinv.priors import AlphaNorm, IntensityRange, NaturalContrast, TotalVariation
 from repinv.result import Result
 from repinv.rules import LBFGS, Momentum, UpdateRule
-from repinv.runs import Problem, Stage, run
+from repinv.runs import Problem, Stage, check_position, run
 from repinv.solvers import Snapshot
 
 #: Priors where none are given. That images are smooth is in `Spectral`, and in growing them out of
@@ -257,27 +257,36 @@ def resume(
     header, arrays = checkpoint.load(path)
     try:
         described = dict(header["problem"])
-        given = encoder if encoder is not None else checkpoint.restore(described["encoder"])
+        if encoder is None and described["encoder"] is None:
+            raise ValueError(
+                f"{path}: the run's encoder is not one of repinv's own; pass it as encoder=."
+            )
+        given = checkpoint.restore(described["encoder"]) if encoder is None else encoder
         rest = {k: checkpoint.restore(v) for k, v in described.items() if k != "encoder"}
         problem = Problem(encoder=given, **rest)
         position = dict(header["position"])
-        seconds, notes = header["seconds"], tuple(header["notes"])
+        seconds, notes = float(header["seconds"]), tuple(header["notes"])
         position["z"] = given.asarray(arrays["z"])
+        position["seen"] = arrays.get("seen")
         if position["state"] is not None:
             position["state"] = dict(position["state"]) | {
-                name.removeprefix("state/"): given.asarray(values)
-                for name, values in arrays.items()
-                if name.startswith("state/")
+                name: given.asarray(values) for name, values in _under("state/", arrays).items()
             }
         target = given.asarray(arrays["target"])
         weight = given.asarray(arrays["weight"]) if "weight" in arrays else None
-    except (KeyError, TypeError, AttributeError) as error:
+        trace = _under("trace/", arrays)
+        check_position(problem, position, target, trace)
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
         raise ValueError(f"{path} is not a whole run saved by repinv ({error!r}).") from None
-    trace = {
-        name.removeprefix("trace/"): values
-        for name, values in arrays.items()
-        if name.startswith("trace/")
-    }
     return run(
         problem, position, target, weight, trace, seconds, notes, time_limit, callback, progress
     )
+
+
+def _under(prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Arrays whose name begins with a prefix, by the rest of their name."""
+    return {
+        name.removeprefix(prefix): values
+        for name, values in arrays.items()
+        if name.startswith(prefix)
+    }

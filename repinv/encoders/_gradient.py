@@ -107,62 +107,63 @@ def _arctan_overload(t):  # type: ignore[no-untyped-def]
 
 
 @helper
-def _difference_row(channel, y, scale, across, down):  # type: ignore[no-untyped-def]
+def _difference_row(image, c, y, scale, across, down, row):  # type: ignore[no-untyped-def]
     """I(x+1) − I(x−1) along both axes for one row, zero where it would cross the border."""
-    height, width = channel.shape
-    here, above, below = channel[y], channel[max(y - 1, 0)], channel[min(y + 1, height - 1)]
-    across[0] = across[width - 1] = 0
+    _, height, width = image.shape
+    across[row, 0] = across[row, width - 1] = 0
     for x in range(1, width - 1):
-        across[x] = scale * (here[x + 1] - here[x - 1])
+        across[row, x] = scale * (image[c, y, x + 1] - image[c, y, x - 1])
     if 0 < y < height - 1:
         for x in range(width):
-            down[x] = scale * (below[x] - above[x])
+            down[row, x] = scale * (image[c, y + 1, x] - image[c, y - 1, x])
     else:
-        down[:] = 0
+        for x in range(width):
+            down[row, x] = 0
 
 
 @helper
-def _strength_row(across, down, rule, strength):  # type: ignore[no-untyped-def]
+def _strength_row(across, down, row, rule, strength):  # type: ignore[no-untyped-def]
     """What channels are compared by, in strength[0]; see `Binning`.
 
     Products go through memory, since the compiler would fuse them with the sum, and ties hang
     on each being rounded.
     """
     if rule == SKIMAGE:
-        for x in range(across.size):
-            strength[0, x] = math.hypot(across[x], down[x])
+        for x in range(strength.shape[1]):
+            strength[0, x] = math.hypot(across[row, x], down[row, x])
         return
     if rule == DPM:
-        for x in range(across.size):
-            strength[0, x] = np.float64(across[x]) * np.float64(across[x])
-        for x in range(across.size):
-            strength[1, x] = np.float64(down[x]) * np.float64(down[x])
-        for x in range(across.size):
+        for x in range(strength.shape[1]):
+            strength[0, x] = np.float64(across[row, x]) * np.float64(across[row, x])
+        for x in range(strength.shape[1]):
+            strength[1, x] = np.float64(down[row, x]) * np.float64(down[row, x])
+        for x in range(strength.shape[1]):
             strength[0, x] += strength[1, x]
         return
-    for x in range(across.size):
-        strength[0, x] = np.float32(across[x]) * np.float32(across[x])
-    for x in range(across.size):
-        strength[1, x] = np.float32(down[x]) * np.float32(down[x])
-    for x in range(across.size):
+    for x in range(strength.shape[1]):
+        strength[0, x] = np.float32(across[row, x]) * np.float32(across[row, x])
+    for x in range(strength.shape[1]):
+        strength[1, x] = np.float32(down[row, x]) * np.float32(down[row, x])
+    for x in range(strength.shape[1]):
         strength[0, x] = np.float32(strength[0, x] + strength[1, x])
 
 
 @helper
-def _strongest_row(image, y, scale, rule, across, down, channel):  # type: ignore[no-untyped-def]
+def _strongest_row(image, y, scale, rule, across, down, channel, row):  # type: ignore[no-untyped-def]
     """`_difference_row` of the channel where it is largest, the first one on a tie."""
     width = image.shape[2]
     best, strength = np.empty((2, width)), np.empty((2, width))
-    other_across, other_down = np.empty_like(across), np.empty_like(down)
-    _strength_row(across, down, rule, best)
-    channel[:] = 0
+    other_across, other_down = np.empty((1, width), image.dtype), np.empty((1, width), image.dtype)
+    _strength_row(across, down, row, rule, best)
+    for x in range(width):
+        channel[row, x] = 0
     for c in range(1, image.shape[0]):
-        _difference_row(image[c], y, scale, other_across, other_down)
-        _strength_row(other_across, other_down, rule, strength)
+        _difference_row(image, c, y, scale, other_across, other_down, 0)
+        _strength_row(other_across, other_down, 0, rule, strength)
         for x in range(width):
             if strength[0, x] > best[0, x]:
-                best[0, x], channel[x] = strength[0, x], c
-                across[x], down[x] = other_across[x], other_down[x]
+                best[0, x], channel[row, x] = strength[0, x], c
+                across[row, x], down[row, x] = other_across[0, x], other_down[0, x]
 
 
 @helper
@@ -185,7 +186,7 @@ def _dpm_bin(gx, gy, lower):  # type: ignore[no-untyped-def]
 
 
 @helper
-def _angle_row(binning, across, down, magnitude, position):  # type: ignore[no-untyped-def]
+def _angle_row(binning, across, down, row, magnitude, position):  # type: ignore[no-untyped-def]
     """Gradient (across, down) → unit vectors in its place, magnitudes, and positions of angles.
 
     Positions lie between the centres of bins, the first one's at zero.
@@ -196,8 +197,8 @@ def _angle_row(binning, across, down, magnitude, position):  # type: ignore[no-u
     half_turn = real(binning.per_radian * math.pi)
     quarter = half * half_turn
     turn = half_turn + half_turn if binning.directed else half_turn
-    for x in range(across.size):
-        gx, gy = across[x], down[x]
+    for x in range(magnitude.size):
+        gx, gy = across[row, x], down[row, x]
         a, b = abs(gx), abs(gy)
         large, small = max(a, b), min(a, b)
         size = math.sqrt(gx * gx + gy * gy)
@@ -210,100 +211,123 @@ def _angle_row(binning, across, down, magnitude, position):  # type: ignore[no-u
         angle = turn - angle if gy < zero else angle
         magnitude[x] = size
         # NaN compares false and goes to the first bin: an index stays an index.
-        position[x] = angle if angle <= turn else zero
-        across[x] = gx * inverse
-        down[x] = gy * inverse
+        position[row, x] = angle if angle <= turn else zero
+        across[row, x] = gx * inverse
+        down[row, x] = gy * inverse
     if shift > zero:
-        for x in range(across.size):
-            angle = position[x] - shift
-            position[x] = angle + bins if angle < zero else angle
+        for x in range(magnitude.size):
+            angle = position[row, x] - shift
+            position[row, x] = angle + bins if angle < zero else angle
 
 
 @helper
-def _nearest_row(bins, position):  # type: ignore[no-untyped-def]
+def _nearest_row(bins, row, position):  # type: ignore[no-untyped-def]
     """Positions → nearest bins, the lower one halfway between two."""
     half, bins = position.dtype.type(0.5), position.dtype.type(bins)
-    for x in range(position.size):
-        nearest = math.ceil(position[x] - half)
-        position[x] = nearest - bins if nearest >= bins else nearest
+    for x in range(position.shape[1]):
+        nearest = math.ceil(position[row, x] - half)
+        position[row, x] = nearest - bins if nearest >= bins else nearest
 
 
 @helper
-def _settled_row(binning, raw, magnitude, position):  # type: ignore[no-untyped-def]
+def _settled_row(binning, raw, row, magnitude, position):  # type: ignore[no-untyped-def]
     """Positions → nearest bins by the rule of a library, from the raw gradient where close.
 
     What lies in no bin loses its magnitude (or becomes NaN, if it has none that is finite).
     """
     bins, real = binning.bins, position.dtype.type
-    for x in range(position.size):
-        nearest = math.floor(position[x] + real(0.5))
-        if abs(position[x] + real(0.5) - np.rint(position[x] + real(0.5))) < _DOUBTFUL:
+    for x in range(position.shape[1]):
+        nearest = math.floor(position[row, x] + real(0.5))
+        if abs(position[row, x] + real(0.5) - np.rint(position[row, x] + real(0.5))) < _DOUBTFUL:
             if binning.rule == SKIMAGE:
                 nearest = _skimage_bin(raw[0, x], raw[1, x], bins)
                 if nearest < 0:
                     magnitude[x] *= real(0)
             else:
-                nearest = _dpm_bin(raw[0, x], raw[1, x], int(np.rint(position[x] - real(0.5))))
-        position[x] = 0 if nearest < 0 or nearest >= bins else nearest
+                nearest = _dpm_bin(raw[0, x], raw[1, x], int(np.rint(position[row, x] - real(0.5))))
+        position[row, x] = 0 if nearest < 0 or nearest >= bins else nearest
 
 
 @helper
-def polar_row(image, y, binning, magnitude, votes, index, across, down, position, channel):  # type: ignore[no-untyped-def]
-    """Pairs of votes of one row, for bin index[x] and for the next; and its polar form."""
-    real = image.dtype.type
+def polar_row(image, y, binning, polar, row, magnitude, votes, index, i):  # type: ignore[no-untyped-def]
+    """Pairs of votes of line y, for bin index[i, x] and for the next; its polar form in `row`.
+
+    Nothing is sliced: a view counts references, which for short rows costs as much as a row.
+    """
+    across, down, position, channel = polar
+    real, width = image.dtype.type, image.shape[2]
     one, half, zero = real(1), real(0.5), real(0)
-    _difference_row(image[0], y, real(binning.scale), across, down)
+    _difference_row(image, 0, y, real(binning.scale), across, down, row)
     if image.shape[0] > 1:
-        _strongest_row(image, y, real(binning.scale), binning.rule, across, down, channel)
-    if binning.softness > 0:
-        _angle_row(binning, across, down, magnitude, position)
-    elif binning.rule == C_FLOAT:
-        _angle_row(binning, across, down, magnitude, position)
-        _nearest_row(binning.bins, position)
-    else:
-        raw = np.empty((2, across.size), image.dtype)
-        for x in range(across.size):
-            raw[0, x], raw[1, x] = across[x], down[x]
-        _angle_row(binning, across, down, magnitude, position)
-        _settled_row(binning, raw, magnitude, position)
+        scale = real(binning.scale)
+        _strongest_row(image, y, scale, binning.rule, across, down, channel, row)
+    raw = across[:0]
+    if binning.softness == 0 and binning.rule != C_FLOAT:
+        raw = np.empty((2, width), image.dtype)
+        for x in range(width):
+            raw[0, x], raw[1, x] = across[row, x], down[row, x]
+    _angle_row(binning, across, down, row, magnitude, position)
+    if raw.size > 0:
+        _settled_row(binning, raw, row, magnitude, position)
+    elif binning.softness == 0:
+        _nearest_row(binning.bins, row, position)
     # A hard vote is a soft one whose fraction is zero.
     slope = real(1 / binning.softness) if binning.softness > 0 else real(1)
-    for x in range(across.size):
-        k = np.int32(position[x])
-        w = min(one, max(zero, half + (position[x] - real(k) - half) * slope))
+    for x in range(width):
+        k = np.int32(position[row, x])
+        w = min(one, max(zero, half + (position[row, x] - real(k) - half) * slope))
         w = w if binning.softness > 0 else zero
-        index[x] = k
+        index[i, x] = k
         far = w * magnitude[x]
-        votes[2 * x] = magnitude[x] - far
-        votes[2 * x + 1] = far
+        votes[i, 2 * x] = magnitude[x] - far
+        votes[i, 2 * x + 1] = far
 
 
 @helper
-def pull_row(channel, y, across, down, grad):  # type: ignore[no-untyped-def]
-    """Adjoint of the differences of one row, added to grad (C, H, W).
+def _pull_line(y, across, down, grad):  # type: ignore[no-untyped-def]
+    """Line y of grad (1, H, W), from cotangents of its own differences and its neighbours'.
 
     <I(x+1) − I(x−1), p> = <I, p(x−1) − p(x+1)>, p zero where the difference is not taken.
     """
-    channels, height, width = grad.shape
-    inner = 0 < y < height - 1
-    if channels == 1:
-        here = grad[0, y]
-        for x in range(1, width - 1):
-            here[x + 1] += across[x]
-        for x in range(1, width - 1):
-            here[x - 1] -= across[x]
-        if inner:
-            above, below = grad[0, y - 1], grad[0, y + 1]
-            for x in range(width):
-                above[x] -= down[x]
-            for x in range(width):
-                below[x] += down[x]
-        return
+    width = grad.shape[2]
+    here, above, below = y % 3, (y + 2) % 3, (y + 1) % 3
     for x in range(width):
-        c = channel[x]
+        grad[0, y, x] = down[above, x] - down[below, x]
+    for x in range(1, width - 1):
+        grad[0, y, x + 1] += across[here, x]
+    for x in range(1, width - 1):
+        grad[0, y, x - 1] -= across[here, x]
+
+
+@helper
+def gather_row(y, across, down, grad):  # type: ignore[no-untyped-def]
+    """Adjoint of a gray image's differences, from the last three lines, where y lies at y % 3.
+
+    Writes the line above y, and y itself if it is the last.
+    """
+    height, width = grad.shape[1:]
+    if y == 0 or y == height - 1:
+        for x in range(width):
+            down[y % 3, x] = 0
+    if y > 0:
+        _pull_line(y - 1, across, down, grad)
+    if y == height - 1:
+        for x in range(width):
+            down[(y + 1) % 3, x] = 0
+        _pull_line(y, across, down, grad)
+
+
+@helper
+def scatter_row(channel, y, across, down, grad):  # type: ignore[no-untyped-def]
+    """Adjoint of the differences of line y of an image in colour, added to grad (C, H, W)."""
+    height, width = grad.shape[1:]
+    row = y % 3
+    inner = 0 < y < height - 1
+    for x in range(width):
+        c = channel[y, x]
         if 0 < x < width - 1:
-            grad[c, y, x + 1] += across[x]
-            grad[c, y, x - 1] -= across[x]
+            grad[c, y, x + 1] += across[row, x]
+            grad[c, y, x - 1] -= across[row, x]
         if inner:
-            grad[c, y + 1, x] += down[x]
-            grad[c, y - 1, x] -= down[x]
+            grad[c, y + 1, x] += down[row, x]
+            grad[c, y - 1, x] -= down[row, x]

@@ -12,7 +12,15 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from repinv.encoders._gradient import Binning, Polar, helper, jit, polar_row, pull_row
+from repinv.encoders._gradient import (
+    Binning,
+    Polar,
+    gather_row,
+    helper,
+    jit,
+    polar_row,
+    scatter_row,
+)
 from repinv.encoders._pairs import add_mixed_pairs, add_spread_pair
 
 #: A cotangent of what was computed → one of what it was computed from.
@@ -118,19 +126,7 @@ def cells_of(image, binning, rows, columns, drop, polar, cells):  # type: ignore
     for s in range(rows.start.size):
         for i in range(rows.stop[s] - rows.start[s]):
             y = rows.start[s] + i
-            row = y % kept
-            polar_row(
-                image,
-                y,
-                binning,
-                magnitude,
-                votes[i],
-                index[i],
-                polar.across[row],
-                polar.down[row],
-                polar.position[row],
-                polar.channel[row],
-            )
+            polar_row(image, y, binning, polar, y % kept, magnitude, votes, index, i)
         row_lower = rows.lower[rows.offset[s] : rows.offset[s] + rows.stop[s] - rows.start[s]]
         row_upper = rows.upper[rows.offset[s] : rows.offset[s] + rows.stop[s] - rows.start[s]]
         now, before = pooled[s % 2], pooled[1 - s % 2]
@@ -185,48 +181,62 @@ def _runs(columns, period):  # type: ignore[no-untyped-def]
 
 
 @helper
-def _pull_votes(table, index, left, right, period, first, pairs):  # type: ignore[no-untyped-def]
-    """Cotangents of the two votes of pixels from `first` on, added to pairs of entries."""
-    step, two, to = np.uint64(period), np.uint64(2), np.uint64(2 * first)
-    for x in range(left.size):
+def _pull_votes(table, index, columns, run, period, pairs):  # type: ignore[no-untyped-def]
+    """Cotangents of the two votes of a run of pixels, added to pairs of entries."""
+    step, two, to = np.uint64(period), np.uint64(2), np.uint64(2 * run[0])
+    for x in range(run[2]):
         i = np.uint64(index[x])
-        add_mixed_pairs(pairs, to, table, i, i + step, left[x], right[x])
+        left, right = columns.lower[run[1] + x], columns.upper[run[1] + x]
+        add_mixed_pairs(pairs, to, table, i, i + step, left, right)
         to += two
 
 
 @helper
-def _pull_polar(binning, pairs, position, across, down, scale, grad_across, grad_down):  # type: ignore[no-untyped-def]
-    """Cotangents of votes → those of the gradient.
+def _pull_polar(binning, pairs, polar, y, scale, across, down, row):  # type: ignore[no-untyped-def]
+    """Cotangents of votes → those of the gradient of line y, in `row`.
 
     A vote is |g|·w(θ). With u = g/|g| and t ⟂ u, d(|g|·w) = w·u·dg + w′(θ)·t·dg: bounded,
     and free of inverse functions of g.
     """
     real = pairs.dtype.type
     zero, one, half = real(0), real(1), real(0.5)
+    width = across.shape[1]
     if binning.softness == 0:
-        for x in range(across.size):
+        for x in range(width):
             along = scale * pairs[2 * x]
-            grad_across[x] = along * across[x]
-            grad_down[x] = along * down[x]
+            across[row, x] = along * polar.across[y, x]
+            down[row, x] = along * polar.down[y, x]
         return
     slope = real(1 / binning.softness)
     turning = scale * slope * real(binning.per_radian)
-    for x in range(across.size):
-        grad_across[x] = pairs[2 * x]
-        grad_down[x] = pairs[2 * x + 1] - pairs[2 * x]
-    for x in range(across.size):
-        near, rise = grad_across[x], grad_down[x]
-        w = half + (position[x] - real(np.int32(position[x])) - half) * slope
+    for x in range(width):
+        across[row, x] = pairs[2 * x]
+        down[row, x] = pairs[2 * x + 1] - pairs[2 * x]
+    for x in range(width):
+        near, rise, position = across[row, x], down[row, x], polar.position[y, x]
+        w = half + (position - real(np.int32(position)) - half) * slope
         along = scale * (near + min(one, max(zero, w)) * rise)
         turn = turning * rise if zero < w < one else zero
-        grad_across[x] = along * across[x] - turn * down[x]
-        grad_down[x] = along * down[x] + turn * across[x]
+        across[row, x] = along * polar.across[y, x] - turn * polar.down[y, x]
+        down[row, x] = along * polar.down[y, x] + turn * polar.across[y, x]
+
+
+@helper
+def _strips_of_lines(rows, height):  # type: ignore[no-untyped-def]
+    """First strip of each line of pixels, and the one after its last; those between may miss it."""
+    between = np.zeros((height, 2), np.int64)
+    for s in range(rows.start.size):
+        for y in range(rows.start[s], rows.stop[s]):
+            if between[y, 1] == 0:
+                between[y, 0] = s
+            between[y, 1] = s + 1
+    return between
 
 
 @jit
 def pull_cells(cotangent, binning, rows, columns, drop, polar, grad):  # type: ignore[no-untyped-def]
-    """Pullback of `cells_of`, added to grad (C, H, W)."""
-    bins, width = binning.bins, grad.shape[2]
+    """Pullback of `cells_of`, to grad (C, H, W), which is to be zero if C > 1."""
+    bins, (channels, height, width) = binning.bins, grad.shape
     real = grad.dtype.type
     scale = real(binning.scale)
     strips = columns.start.size
@@ -238,29 +248,37 @@ def pull_cells(cotangent, binning, rows, columns, drop, polar, grad):  # type: i
             for t in range(drop, strips):
                 entries[s, t * period + k] = cotangent[k % bins, s - drop, t - drop]
     runs, base = _runs(columns, period)
+    between = _strips_of_lines(rows, height)
     table = np.empty((strips + 1) * period, grad.dtype)
     index = np.empty(width, np.int32)
     pairs = np.empty(2 * width, grad.dtype)
-    across, down = np.empty(width, grad.dtype), np.empty(width, grad.dtype)
-    for s in range(rows.start.size):
-        here, after = entries[s], entries[s + 1]
-        for y in range(rows.start[s], rows.stop[s]):
+    # The last three lines; what a line of pixels gets is known when the next one is.
+    across, down = np.zeros((3, width), grad.dtype), np.zeros((3, width), grad.dtype)
+    for y in range(height):
+        for x in range(2 * width):
+            pairs[x] = real(0)
+        for s in range(between[y, 0], between[y, 1]):
+            if not rows.start[s] <= y < rows.stop[s]:
+                continue
             at = rows.offset[s] + y - rows.start[s]
             lower, upper = rows.lower[at], rows.upper[at]
             for i in range(table.size):
-                table[i] = lower * here[i] + upper * after[i]
-            position = polar.position[y]
-            pairs[:] = real(0)
-            for run in range(runs.shape[0]):
-                x, e, length = runs[run, 0], runs[run, 1], runs[run, 2]
-                for i in range(length):
-                    index[i] = base[e + i] + np.int32(position[x + i])
-                left, right = columns.lower[e : e + length], columns.upper[e : e + length]
-                _pull_votes(table, index, left, right, period, x, pairs)
-            _pull_polar(
-                binning, pairs, position, polar.across[y], polar.down[y], scale, across, down
-            )
-            pull_row(polar.channel[y], y, across, down, grad)
+                table[i] = lower * entries[s, i] + upper * entries[s + 1, i]
+            for r in range(runs.shape[0]):
+                x, e = runs[r, 0], runs[r, 1]
+                for i in range(runs[r, 2]):
+                    index[i] = base[e + i] + np.int32(polar.position[y, x + i])
+                _pull_votes(table, index, columns, (x, e, runs[r, 2]), period, pairs)
+        if between[y, 1] > 0:
+            _pull_polar(binning, pairs, polar, y, scale, across, down, y % 3)
+        else:
+            # A line that does not vote has no polar form.
+            for x in range(width):
+                across[y % 3, x] = down[y % 3, x] = real(0)
+        if channels == 1:
+            gather_row(y, across, down, grad)
+        elif between[y, 1] > 0:
+            scatter_row(polar.channel, y, across, down, grad)
 
 
 def oriented_cells(
@@ -281,7 +299,8 @@ def oriented_cells(
     cells_of(image, binning, rows, columns, drop, polar, cells)
 
     def pullback(cotangent: np.ndarray) -> np.ndarray:
-        grad = np.zeros(image.shape, image.dtype)
+        make = np.empty if image.shape[0] == 1 else np.zeros
+        grad = make(image.shape, image.dtype)
         pull_cells(cotangent, binning, rows, columns, drop, polar, grad)
         return grad
 
