@@ -208,8 +208,8 @@ def test_a_run_reads_no_value_from_the_device_between_checks(rule, parametrizati
     assert (found.value.device.type, found.value.dtype) == ("meta", torch.float32)
     assert found.trace["contrast"].shape == (8, 2)
     with pytest.raises((NotImplementedError, RuntimeError), match="meta"):
-        run("meta", check_every=4)
-    assert torch.isfinite(run("cpu", check_every=4).value).all()
+        run("meta", check_every=4, tol=1e-3)
+    assert torch.isfinite(run("cpu", check_every=4, tol=1e-9).value).all()
 
 
 def test_a_restart_reads_no_value_from_the_device():
