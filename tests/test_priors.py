@@ -103,7 +103,7 @@ def test_natural_contrast_counts_too_much_as_it_counts_too_little(factor):
     assert np.all(np.sign(outward) == np.sign(np.log(factor)))
 
 
-def test_natural_contrast_of_a_constant_image_is_held():
+def test_natural_contrast_is_held_where_an_image_is_constant():
     got, grad = NaturalContrast().value_and_grad(np.full((1, 1, 6, 6), 0.3))
     np.testing.assert_allclose(got, np.log(1e-12) ** 2)
     np.testing.assert_array_equal(grad, 0)

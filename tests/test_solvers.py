@@ -169,20 +169,19 @@ class Blur(repinv.Encoder):
 
 
 @pytest.mark.parametrize(
-    "parametrization",
-    [repinv.Pixels(), repinv.Spectral(), repinv.Jitter(repinv.Spectral(), 2)],
-    ids=["Pixels", "Spectral", "Jitter"],
-)
-@pytest.mark.parametrize(
-    "rule",
+    ("rule", "parametrization"),
     [
-        LBFGS(memory=3, patience=2),
-        Momentum(((0.1, 2), (0.01, 2))),
-        AdaGrad(),
-        Adam(),
-        Adam(relative=True, decay_over=5),
+        pytest.param(LBFGS(memory=3, patience=2), repinv.Spectral(), id="LBFGS, Spectral"),
+        pytest.param(LBFGS(memory=3, patience=2), repinv.Pixels(), id="LBFGS, Pixels"),
+        pytest.param(
+            Momentum(((0.1, 2), (0.01, 2))),
+            repinv.Jitter(repinv.Spectral(), 2),
+            id="Momentum, Jitter",
+        ),
+        pytest.param(AdaGrad(), repinv.Pixels(), id="AdaGrad, Pixels"),
+        pytest.param(Adam(), repinv.Spectral(), id="Adam, Spectral"),
+        pytest.param(Adam(relative=True, decay_over=5), repinv.Pixels(), id="Adam, Pixels"),
     ],
-    ids=["LBFGS", "Momentum", "AdaGrad", "Adam", "Adam, relative"],
 )
 def test_a_run_reads_no_value_from_the_device_between_checks(rule, parametrization):
     # A tensor on torch's meta device has a shape and no values: whoever reads one raises.
@@ -209,9 +208,8 @@ def test_a_run_reads_no_value_from_the_device_between_checks(rule, parametrizati
     assert (found.value.device.type, found.value.dtype) == ("meta", torch.float32)
     assert found.trace["contrast"].shape == (8, 2)
     with pytest.raises((NotImplementedError, RuntimeError), match="meta"):
-        run("meta", check_every=4, tol=1e-9)
-    run("meta", check_every=4)  # nobody asked for a value
-    assert torch.isfinite(run("cpu", check_every=4).value).all()
+        run("meta", check_every=4, tol=1e-3)
+    assert torch.isfinite(run("cpu", check_every=4, tol=1e-9).value).all()
 
 
 def test_a_restart_reads_no_value_from_the_device():
