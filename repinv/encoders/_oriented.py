@@ -21,7 +21,7 @@ from repinv.encoders._gradient import (
     polar_row,
     scatter_row,
 )
-from repinv.encoders._pairs import add_mixed_pairs, add_spread_pair
+from repinv.encoders._pairs import add_columns, add_mixed_pairs, add_spread_pair
 
 #: A cotangent of what was computed → one of what it was computed from.
 Pullback: TypeAlias = Callable[[np.ndarray], np.ndarray]
@@ -73,28 +73,6 @@ def _add_votes(votes, index, first, stop, lower, upper, period, sums):  # type: 
             to += step
 
 
-@helper
-def _pool_columns(sums, period, length, lower, upper, low, high):  # type: ignore[no-untyped-def]
-    """Add columns' sums to the two cells that they vote for, four columns at a time."""
-    real = sums.dtype.type
-    step = 2 * period
-    for x in range(0, length, 4):
-        l0, u0 = lower[x], upper[x]
-        l1 = l2 = l3 = u1 = u2 = u3 = real(0)
-        a0 = sums[x * step : (x + 1) * step]
-        a1 = a2 = a3 = a0
-        if x + 1 < length:
-            l1, u1, a1 = lower[x + 1], upper[x + 1], sums[(x + 1) * step : (x + 2) * step]
-        if x + 2 < length:
-            l2, u2, a2 = lower[x + 2], upper[x + 2], sums[(x + 2) * step : (x + 3) * step]
-        if x + 3 < length:
-            l3, u3, a3 = lower[x + 3], upper[x + 3], sums[(x + 3) * step : (x + 4) * step]
-        for k in range(step):
-            low[k] += l0 * a0[k] + l1 * a1[k] + l2 * a2[k] + l3 * a3[k]
-        for k in range(step):
-            high[k] += u0 * a0[k] + u1 * a1[k] + u2 * a2[k] + u3 * a3[k]
-
-
 @jit
 def cells_of(image, binning, rows, columns, drop, polar, cells):  # type: ignore[no-untyped-def]
     """Histograms of the cells of one image, strip by strip of cells.
@@ -143,11 +121,11 @@ def cells_of(image, binning, rows, columns, drop, polar, cells):  # type: ignore
                     summed += 1
                 stop = columns.stop[summed - 1]
                 _add_votes(votes, index, first, stop, row_lower, row_upper, period, sums)
-            offset, length = columns.offset[t], columns.stop[t] - columns.start[t]
-            lower = columns.lower[offset : offset + length]
-            upper = columns.upper[offset : offset + length]
-            own = sums[(columns.start[t] - first) * 2 * period :]
-            _pool_columns(own, period, length, lower, upper, now[t], now[t + 1])
+            length = np.uint64(columns.stop[t] - columns.start[t])
+            own, offset = np.uint64(columns.start[t] - first), np.uint64(columns.offset[t])
+            to = np.uint64(s % 2 * (strips + 1) + t)
+            lower, upper = columns.lower, columns.upper
+            add_columns(pooled, to, sums, own, length, np.uint64(period), lower, upper, offset)
         if s < drop:
             continue
         for k in range(bins):
