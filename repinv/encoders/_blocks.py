@@ -21,7 +21,9 @@ def cell_channels(layout: int, orientations: int) -> int:
 
 
 #: Cells normalized at a time, so that what is read again stays near the processor.
-_CHUNK = 1024
+_CHUNK = 256
+#: Where four lines begin in working memory: of factors, of textures, of factors' cotangents.
+_FACTOR, _TEXTURE, _PULLED = 0, 4 * _CHUNK, 8 * _CHUNK
 
 
 @jit
@@ -78,20 +80,47 @@ def pull_block_factors(factor_cotangent, cells, factors, grad):  # type: ignore[
 
 
 @helper
-def _add_clipped(row, factor, top, scale, out):  # type: ignore[no-untyped-def]
-    """Clipped multiples of entries by their factors, added."""
+def _clip_four(row, on, top, work, out):  # type: ignore[no-untyped-def]
+    """Half the sum of entries under all four factors, clipped; `on` of each goes to its texture.
+
+    What many lines have in common lies in one array at fixed places, so that the compiler need
+    not ask which of the lines overlap.
+    """
+    half = row.dtype.type(0.5)
     for x in range(row.size):
-        out[x] += scale * min(row[x] * factor[x], top)
+        a = min(row[x] * work[_FACTOR + x], top)
+        b = min(row[x] * work[_FACTOR + _CHUNK + x], top)
+        c = min(row[x] * work[_FACTOR + 2 * _CHUNK + x], top)
+        d = min(row[x] * work[_FACTOR + 3 * _CHUNK + x], top)
+        out[x] = half * (a + b + c + d)
+        work[_TEXTURE + x] += on * a
+        work[_TEXTURE + _CHUNK + x] += on * b
+        work[_TEXTURE + 2 * _CHUNK + x] += on * c
+        work[_TEXTURE + 3 * _CHUNK + x] += on * d
 
 
 @helper
-def _pull_clipped(cotangent, scale, row, factor, top, grad, pulled):  # type: ignore[no-untyped-def]
-    """Pullback of clipped multiples; an entry at the clip or above passes nothing."""
-    zero = row.dtype.type(0)
+def _pull_clip_four(given, row, on, top, work, grad):  # type: ignore[no-untyped-def]
+    """Pullback of `_clip_four`; an entry at the clip or above passes nothing."""
+    half, zero = row.dtype.type(0.5), row.dtype.type(0)
     for x in range(row.size):
-        v = scale * cotangent[x] if row[x] * factor[x] < top else zero
-        grad[x] += v * factor[x]
-        pulled[x] += v * row[x]
+        r, g, total = row[x], half * given[x], grad[x]
+        f = work[_FACTOR + x]
+        v = g + on * work[_TEXTURE + x] if r * f < top else zero
+        total += v * f
+        work[_PULLED + x] += v * r
+        f = work[_FACTOR + _CHUNK + x]
+        v = g + on * work[_TEXTURE + _CHUNK + x] if r * f < top else zero
+        total += v * f
+        work[_PULLED + _CHUNK + x] += v * r
+        f = work[_FACTOR + 2 * _CHUNK + x]
+        v = g + on * work[_TEXTURE + 2 * _CHUNK + x] if r * f < top else zero
+        total += v * f
+        work[_PULLED + 2 * _CHUNK + x] += v * r
+        f = work[_FACTOR + 3 * _CHUNK + x]
+        v = g + on * work[_TEXTURE + 3 * _CHUNK + x] if r * f < top else zero
+        grad[x] = total + v * f
+        work[_PULLED + 3 * _CHUNK + x] += v * r
 
 
 @helper
@@ -111,31 +140,37 @@ def normalize_cells(cells, factors, layout, texture, truncation, features):  # t
     bins, size = cells.shape
     n = bins // 2
     real = cells.dtype.type
-    half, one, top, texture = real(0.5), real(1), real(truncation), real(texture)
-    features[:] = real(0)
-    both = np.empty(min(size, _CHUNK), cells.dtype)
+    top = real(truncation)
+    on_both = real(texture) if layout == UOCTTI else real(0)
+    on_each = real(texture) if layout == DPM else real(0)
+    both, work = np.empty(_CHUNK, cells.dtype), np.empty(8 * _CHUNK, cells.dtype)
+    if layout == DPM:
+        features[3 * n + 4] = real(0)
     for first in range(0, size, _CHUNK):
-        stop = min(size, first + _CHUNK)
+        length = min(size - first, _CHUNK)
+        stop = first + length
+        undirected = both[:length]
+        for i in range(4):
+            for x in range(length):
+                work[_FACTOR + i * _CHUNK + x] = factors[i, first + x]
+                work[_TEXTURE + i * _CHUNK + x] = real(0)
         for k in range(n):
-            for x in range(stop - first):
-                both[x] = cells[k, first + x] + cells[k + n, first + x]
-            undirected = both[: stop - first]
+            for x in range(length):
+                undirected[x] = cells[k, first + x] + cells[k + n, first + x]
+            if layout == DALAL_TRIGGS:
+                for i in range(4):
+                    for x in range(length):
+                        v = undirected[x] * work[_FACTOR + i * _CHUNK + x]
+                        features[i * n + k, first + x] = min(v, top)
+                continue
+            for j in (k, k + n):
+                _clip_four(cells[j, first:stop], on_each, top, work, features[j, first:stop])
+            _clip_four(undirected, on_both, top, work, features[k + 2 * n, first:stop])
+        if layout != DALAL_TRIGGS:
             for i in range(4):
-                factor = factors[i, first:stop]
-                if layout == DALAL_TRIGGS:
-                    out = features[i * n + k, first:stop]
-                    _add_clipped(undirected, factor, top, one, out)
-                    continue
-                out = features[k + 2 * n, first:stop]
-                _add_clipped(undirected, factor, top, half, out)
                 textured = features[_texture_channel(layout, n, i), first:stop]
-                if layout == UOCTTI:
-                    _add_clipped(undirected, factor, top, texture, textured)
-                for j in (k, k + n):
-                    row = cells[j, first:stop]
-                    _add_clipped(row, factor, top, half, features[j, first:stop])
-                    if layout == DPM:
-                        _add_clipped(row, factor, top, texture, textured)
+                for x in range(length):
+                    textured[x] = work[_TEXTURE + i * _CHUNK + x]
 
 
 @jit
@@ -146,38 +181,42 @@ def pull_normalize_cells(  # type: ignore[no-untyped-def]
     bins, size = cells.shape
     n = bins // 2
     real = cells.dtype.type
-    half, one, top = real(0.5), real(1), real(truncation)
-    on_both = real(texture) if layout == UOCTTI else real(0)
-    on_each = real(texture) if layout == DPM else real(0)
-    work = np.empty((3, min(size, _CHUNK)), cells.dtype)
+    zero, top = real(0), real(truncation)
+    on_both = real(texture) if layout == UOCTTI else zero
+    on_each = real(texture) if layout == DPM else zero
+    both, to_both = np.empty(_CHUNK, cells.dtype), np.empty(_CHUNK, cells.dtype)
+    work = np.empty(12 * _CHUNK, cells.dtype)
     for first in range(0, size, _CHUNK):
-        stop = min(size, first + _CHUNK)
-        both, to_both, v = work[0, : stop - first], work[1, : stop - first], work[2, : stop - first]
+        length = min(size - first, _CHUNK)
+        stop = first + length
+        for i in range(4):
+            channel = 0 if layout == DALAL_TRIGGS else _texture_channel(layout, n, i)
+            for x in range(length):
+                work[_FACTOR + i * _CHUNK + x] = factors[i, first + x]
+                work[_TEXTURE + i * _CHUNK + x] = cotangent[channel, first + x]
+                work[_PULLED + i * _CHUNK + x] = zero
         for k in range(n):
-            for x in range(stop - first):
-                both[x] = cells[k, first + x] + cells[k + n, first + x]
-            to_both[:] = real(0)
-            for i in range(4):
-                factor, pulled = factors[i, first:stop], factor_cotangent[i, first:stop]
-                if layout == DALAL_TRIGGS:
-                    given = cotangent[i * n + k, first:stop]
-                    _pull_clipped(given, one, both, factor, top, to_both, pulled)
-                    continue
-                textured = cotangent[_texture_channel(layout, n, i), first:stop]
-                for part in range(3):
-                    j = k + part * n
-                    row = both if part == 2 else cells[j, first:stop]
-                    out = to_both if part == 2 else grad[j, first:stop]
-                    on = on_both if part == 2 else on_each
-                    given, scale = cotangent[j, first:stop], half
-                    if on > 0:
-                        for x in range(stop - first):
-                            v[x] = half * given[x] + on * textured[x]
-                        given, scale = v, one
-                    _pull_clipped(given, scale, row, factor, top, out, pulled)
-            for x in range(stop - first):
+            for x in range(length):
+                both[x], to_both[x] = cells[k, first + x] + cells[k + n, first + x], zero
+            if layout == DALAL_TRIGGS:
+                for i in range(4):
+                    for x in range(length):
+                        factor = work[_FACTOR + i * _CHUNK + x]
+                        v = cotangent[i * n + k, first + x] if both[x] * factor < top else zero
+                        to_both[x] += v * factor
+                        work[_PULLED + i * _CHUNK + x] += v * both[x]
+            else:
+                for j in (k, k + n):
+                    row, given = cells[j, first:stop], cotangent[j, first:stop]
+                    _pull_clip_four(given, row, on_each, top, work, grad[j, first:stop])
+                given = cotangent[k + 2 * n, first:stop]
+                _pull_clip_four(given, both[:length], on_both, top, work, to_both[:length])
+            for x in range(length):
                 grad[k, first + x] += to_both[x]
                 grad[k + n, first + x] += to_both[x]
+        for i in range(4):
+            for x in range(length):
+                factor_cotangent[i, first + x] += work[_PULLED + i * _CHUNK + x]
 
 
 #: Norms of `normalize_blocks`.

@@ -21,7 +21,7 @@ from repinv.encoders._gradient import (
     polar_row,
     scatter_row,
 )
-from repinv.encoders._pairs import add_mixed_pairs, add_spread_pair
+from repinv.encoders._pairs import add_columns, add_mixed_pairs, add_spread_pair
 
 #: A cotangent of what was computed → one of what it was computed from.
 Pullback: TypeAlias = Callable[[np.ndarray], np.ndarray]
@@ -67,32 +67,10 @@ def _add_votes(votes, index, first, stop, lower, upper, period, sums):  # type: 
     for i in range(lower.size):
         low, high = lower[i], upper[i]
         row, at, to = votes[i], np.uint64(2 * first), np.uint64(0)
-        for x in range(first, stop):
-            add_spread_pair(sums, to + np.uint64(2 * index[i, x]), row, at, low, high)
+        for x in range(np.uint64(first), np.uint64(stop)):
+            add_spread_pair(sums, to + two * np.uint64(index[i, x]), row, at, low, high)
             at += two
             to += step
-
-
-@helper
-def _pool_columns(sums, period, length, lower, upper, low, high):  # type: ignore[no-untyped-def]
-    """Add columns' sums to the two cells that they vote for, four columns at a time."""
-    real = sums.dtype.type
-    step = 2 * period
-    for x in range(0, length, 4):
-        l0, u0 = lower[x], upper[x]
-        l1 = l2 = l3 = u1 = u2 = u3 = real(0)
-        a0 = sums[x * step : (x + 1) * step]
-        a1 = a2 = a3 = a0
-        if x + 1 < length:
-            l1, u1, a1 = lower[x + 1], upper[x + 1], sums[(x + 1) * step : (x + 2) * step]
-        if x + 2 < length:
-            l2, u2, a2 = lower[x + 2], upper[x + 2], sums[(x + 2) * step : (x + 3) * step]
-        if x + 3 < length:
-            l3, u3, a3 = lower[x + 3], upper[x + 3], sums[(x + 3) * step : (x + 4) * step]
-        for k in range(step):
-            low[k] += l0 * a0[k] + l1 * a1[k] + l2 * a2[k] + l3 * a3[k]
-        for k in range(step):
-            high[k] += u0 * a0[k] + u1 * a1[k] + u2 * a2[k] + u3 * a3[k]
 
 
 @jit
@@ -143,18 +121,20 @@ def cells_of(image, binning, rows, columns, drop, polar, cells):  # type: ignore
                     summed += 1
                 stop = columns.stop[summed - 1]
                 _add_votes(votes, index, first, stop, row_lower, row_upper, period, sums)
-            offset, length = columns.offset[t], columns.stop[t] - columns.start[t]
-            lower = columns.lower[offset : offset + length]
-            upper = columns.upper[offset : offset + length]
-            own = sums[(columns.start[t] - first) * 2 * period :]
-            _pool_columns(own, period, length, lower, upper, now[t], now[t + 1])
+            length = np.uint64(columns.stop[t] - columns.start[t])
+            own, offset = np.uint64(columns.start[t] - first), np.uint64(columns.offset[t])
+            to = np.uint64(s % 2 * (strips + 1) + t)
+            lower, upper = columns.lower, columns.upper
+            add_columns(pooled, to, sums, own, length, np.uint64(period), lower, upper, offset)
         if s < drop:
             continue
         for k in range(bins):
-            for t in range(drop, strips):
-                cells[k, s - drop, t - drop] = now[t, 2 * k] + before[t, 2 * k + 1]
-        for t in range(drop, strips):
-            cells[0, s - drop, t - drop] += now[t, 2 * bins] + before[t, 2 * bins + 1]
+            line = cells[k, s - drop]
+            for t in range(line.size):
+                line[t] = now[drop + t, 2 * k] + before[drop + t, 2 * k + 1]
+        line = cells[0, s - drop]
+        for t in range(line.size):
+            line[t] += now[drop + t, 2 * bins] + before[drop + t, 2 * bins + 1]
 
 
 @helper
@@ -181,13 +161,12 @@ def _runs(columns, period):  # type: ignore[no-untyped-def]
 
 
 @helper
-def _pull_votes(table, index, columns, run, period, pairs):  # type: ignore[no-untyped-def]
-    """Cotangents of the two votes of a run of pixels, added to pairs of entries."""
-    step, two, to = np.uint64(period), np.uint64(2), np.uint64(2 * run[0])
-    for x in range(run[2]):
+def _pull_votes(table, index, left, right, period, first, pairs):  # type: ignore[no-untyped-def]
+    """Cotangents of the two votes of pixels from `first` on, added to pairs of entries."""
+    step, two, to = np.uint64(period), np.uint64(2), np.uint64(2 * first)
+    for x in range(left.size):
         i = np.uint64(index[x])
-        left, right = columns.lower[run[1] + x], columns.upper[run[1] + x]
-        add_mixed_pairs(pairs, to, table, i, i + step, left, right)
+        add_mixed_pairs(pairs, to, table, i, i + step, left[x], right[x])
         to += two
 
 
@@ -244,9 +223,11 @@ def pull_cells(cotangent, binning, rows, columns, drop, polar, grad):  # type: i
     period = bins + 2
     entries = np.zeros((rows.start.size + 1, (strips + 1) * period), grad.dtype)
     for s in range(drop, rows.start.size):
+        line = entries[s]
         for k in range(period):
-            for t in range(drop, strips):
-                entries[s, t * period + k] = cotangent[k % bins, s - drop, t - drop]
+            given = cotangent[k % bins, s - drop]
+            for t in range(given.size):
+                line[(drop + t) * period + k] = given[t]
     runs, base = _runs(columns, period)
     between = _strips_of_lines(rows, height)
     table = np.empty((strips + 1) * period, grad.dtype)
@@ -265,10 +246,12 @@ def pull_cells(cotangent, binning, rows, columns, drop, polar, grad):  # type: i
             for i in range(table.size):
                 table[i] = lower * entries[s, i] + upper * entries[s + 1, i]
             for r in range(runs.shape[0]):
-                x, e = runs[r, 0], runs[r, 1]
-                for i in range(runs[r, 2]):
-                    index[i] = base[e + i] + np.int32(polar.position[y, x + i])
-                _pull_votes(table, index, columns, (x, e, runs[r, 2]), period, pairs)
+                x, e, length = runs[r, 0], runs[r, 1], runs[r, 2]
+                own, position = base[e : e + length], polar.position[y, x : x + length]
+                for i in range(length):
+                    index[i] = own[i] + np.int32(position[i])
+                left, right = columns.lower[e : e + length], columns.upper[e : e + length]
+                _pull_votes(table, index, left, right, period, x, pairs)
         if between[y, 1] > 0:
             _pull_polar(binning, pairs, polar, y, scale, across, down, y % 3)
         else:

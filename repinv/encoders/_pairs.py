@@ -1,7 +1,8 @@
 """Neighbouring entries of an array at once, which the compiler does not see by itself.
 
 Votes go to scattered places, so that loops over pixels stay scalar; fewer loads and stores are
-what can be saved there.
+what can be saved there. Sums of few columns are too short for the compiler's own vectors, which
+begin with tests whether arrays overlap.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba import extending, types
+from numba.core import cgutils
 
 # What it returns takes one argument less than the function, which type checkers do not see.
 intrinsic: Any = extending.intrinsic
@@ -29,6 +31,15 @@ def _pair_of(builder: Any, first: Any, second: Any) -> Any:
     whole = ir.IntType(32)
     vector = builder.insert_element(empty, first, ir.Constant(whole, 0))
     return builder.insert_element(vector, second, ir.Constant(whole, 1))
+
+
+def _spread(builder: Any, scalar: Any, lanes: int) -> Any:
+    """A vector of one scalar, repeated."""
+    whole = ir.IntType(32)
+    empty = ir.Constant(ir.VectorType(scalar.type, lanes), ir.Undefined)
+    one = builder.insert_element(empty, scalar, ir.Constant(whole, 0))
+    mask = ir.Constant(ir.VectorType(whole, lanes), [0] * lanes)
+    return builder.shuffle_vector(one, empty, mask)
 
 
 @intrinsic
@@ -74,3 +85,55 @@ def add_mixed_pairs(typingctx, out, to, table, i, j, left, right):  # type: igno
     whole = types.uint64
     dtype = out.dtype
     return types.void(out, whole, table, whole, whole, dtype, dtype), codegen
+
+
+@intrinsic
+def add_columns(  # type: ignore[no-untyped-def]
+    typingctx, out, to, sums, at, length, period, lower, upper, offset
+):
+    """Lines of 2·period entries: out[to] += Σ lower·sums, and out[to + 1] += Σ upper·sums.
+
+    The sums run over `length` lines from `at` on, their weights begin at `offset`. `period` is
+    a multiple of four; `out` has any number of dimensions.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kinds, lanes = signature.args, 8
+        scalar = context.get_value_type(kinds[0].dtype)
+        vector, align = ir.VectorType(scalar, lanes), kinds[0].dtype.bitwidth // 8
+        count = ir.Constant(args[5].type, lanes)
+
+        def entry(which: int, index: Any) -> Any:
+            data = context.make_array(kinds[which])(context, builder, args[which]).data
+            return builder.gep(data, [index])
+
+        def eight(which: int, index: Any) -> Any:
+            return builder.bitcast(entry(which, index), vector.as_pointer())
+
+        step = builder.shl(args[5], ir.Constant(args[5].type, 1))
+        low_line, first = builder.mul(args[1], step), builder.mul(args[3], step)
+        high_line = builder.add(low_line, step)
+        with cgutils.for_range(builder, builder.udiv(step, count)) as chunk:
+            k = builder.mul(chunk.index, count)
+            totals = []
+            for line in (low_line, high_line):
+                where = eight(0, builder.add(line, k))
+                total = cgutils.alloca_once(builder, vector)
+                builder.store(builder.load(where, align=align), total)
+                totals.append((where, total))
+            with cgutils.for_range(builder, args[4]) as column:
+                x = builder.add(builder.add(first, k), builder.mul(column.index, step))
+                own = builder.load(eight(2, x), align=align)
+                for weights, (_, total) in zip((6, 7), totals, strict=True):
+                    weight = builder.load(entry(weights, builder.add(args[8], column.index)))
+                    spread = _spread(builder, weight, lanes)
+                    share = builder.fmul(own, spread, flags=["contract"])
+                    added = builder.fadd(builder.load(total), share, flags=["contract"])
+                    builder.store(added, total)
+            for where, total in totals:
+                builder.store(builder.load(total), where, align=align)
+        return context.get_dummy_value()
+
+    whole = types.uint64
+    votes = (out, whole, sums, whole, whole, whole, lower, upper, whole)
+    return types.void(*votes), codegen
