@@ -49,12 +49,12 @@ def inverted(
 ) -> tuple[repinv.Result, float]:
     """One inversion, and its seconds from features to images."""
     features = encoder.encode(photograph[None, None])[0]
-    options = mahendran(max_iter) if method == "authors" else {"max_iter": max_iter}
+    ours = {"shape": photograph.shape, "max_iter": max_iter}
+    options = mahendran(photograph.shape, max_iter) if method == "authors" else ours
     began = time.perf_counter()
     result = repinv.invert(
         features,
         encoder,
-        shape=photograph.shape,
         callback=callback,
         check_every=EVERY,
         **options,
@@ -67,7 +67,9 @@ def progress_of(
 ) -> dict[int, float]:
     """Errors of the best point so far under the true encoder, every ten evaluations; not timed."""
     target = encoder.encode(photograph[None, None])
-    space = mahendran()["parametrization"] if method == "authors" else repinv.Spectral()
+    space = (
+        mahendran(photograph.shape)["parametrization"] if method == "authors" else repinv.Spectral()
+    )
     seen: dict[int, float] = {}
 
     def watch(snapshot: Snapshot) -> None:

@@ -232,8 +232,8 @@ class LBFGS:
         return {"r_inverse": r_inverse, "diagonal": diagonal, "changes": changes}
 
 
-#: Squared norm of a 256x256 image in the published code, in pixels of [0, 1].
-_SIGMA_SQUARED = (27098 / 255) ** 2
+#: Mean square of an image in the published code (a norm of 27098 at 256x256), pixels in [0, 1].
+_VARIANCE = (27098 / 256 / 255) ** 2
 
 
 @dataclass(frozen=True)
@@ -257,14 +257,14 @@ class Momentum:
     decay: float = 0.9
 
     @classmethod
-    def mahendran(cls, max_iter: int = 800) -> Momentum:
+    def mahendran(cls, pixels: int, max_iter: int = 800) -> Momentum:
         """The schedule of [1]_: 0.004 and a tenth of it, thrice, for a quarter of the run each.
 
-        In pixels in [0, 1], and for the mean energies of this package; see
-        `repinv.tasks.mahendran`.
+        In pixels in [0, 1], and for the mean energies of this package, whose gradients fall with
+        the number of pixels; see `repinv.tasks.mahendran`.
         """
         quarter = max(1, max_iter // 4)
-        first = 0.004 * _SIGMA_SQUARED
+        first = 0.004 * _VARIANCE * pixels
         return cls(tuple((first * 0.1**k, quarter) for k in range(4)))
 
     def init(self, z: Array, /) -> State:

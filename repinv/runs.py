@@ -290,7 +290,8 @@ def _column(values: Array, like: Array) -> Array:
 def _stretched(x: Array, contrast: float) -> Array:
     """Images with a standard deviation of at least `contrast`, or as much as [0, 1] has room for.
 
-    The middle of their range goes to ½; contrast is never taken away but where [0, 1] is left.
+    The middle of their range goes to ½; contrast is never taken away but where [0, 1] is left,
+    and an image that has enough is left as it is.
     """
     xp = array_namespace(x)
     flat = xp.reshape(x, (x.shape[0], -1))
@@ -301,4 +302,6 @@ def _stretched(x: Array, contrast: float) -> Array:
     wanted = contrast / xp.where(deviation > 0, deviation, xp.ones_like(deviation))
     gain = xp.minimum(room, xp.maximum(wanted, xp.ones_like(wanted)))
     middle = _column((low + high) / 2, x)
-    return xp.clip((x - middle) * _column(gain, x) + 0.5, 0.0, 1.0)
+    stretched = xp.clip((x - middle) * _column(gain, x) + 0.5, 0.0, 1.0)
+    fine = (wanted <= 1) & (low >= 0) & (high <= 1)
+    return xp.where(_column(fine, x), x, stretched)

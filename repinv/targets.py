@@ -13,7 +13,11 @@ from repinv.encoder import Array, Encoder
 
 def image_shape(shape: tuple[int, ...], encoder: Encoder) -> tuple[int, int, int]:
     """(C, H, W) of an image of shape (H, W) or (H, W, C)."""
-    if len(shape) not in (2, 3) or any(int(n) != n or n < 1 for n in shape):
+    if (
+        not isinstance(shape, tuple | list)
+        or len(shape) not in (2, 3)
+        or any(int(n) != n or n < 1 for n in shape)
+    ):
         raise ValueError(f"shape must be (H, W) or (H, W, C), in pixels; got {shape}.")
     channels = shape[2] if len(shape) == 3 else (encoder.channels or 1)
     if encoder.channels is not None and channels != encoder.channels:
@@ -41,7 +45,7 @@ def target(
         (height, _), (width, _) = sizes
         shape = (height, width)
         notes = (f"shape {height}x{width} is the smallest of {_range(sizes)} that fit",)
-    size = image_shape(tuple(shape), encoder)
+    size = image_shape(shape, encoder)
     expected = tuple(encoder.feature_shape(size))
     flat = len([n for n in given if n != 1]) <= 1
     if given != expected and not (flat and math.prod(given) == math.prod(expected)):
@@ -89,6 +93,8 @@ def weight(mask: Array, shape: tuple[int, ...]) -> np.ndarray:
     if weight.dtype.kind not in "bfiu":
         raise TypeError(f"mask must be boolean or weights; got dtype {weight.dtype}.")
     weight = weight.astype(np.float32)
+    if weight.ndim == 1 and weight.size == math.prod(shape):
+        weight = weight.reshape(shape)
     try:
         full = np.broadcast_to(weight, shape)
     except ValueError:

@@ -37,7 +37,7 @@ ANNEALED = (
 )
 
 
-def mahendran(max_iter: int = 800) -> dict[str, Any]:
+def mahendran(shape: tuple[int, int], max_iter: int = 800) -> dict[str, Any]:
     """Options of `invert` that make it the method of the paper, to run beside the default.
 
     Momentum in pixels from white noise, a quadratic total variation and a 6-norm, with the
@@ -45,13 +45,15 @@ def mahendran(max_iter: int = 800) -> dict[str, Any]:
 
     Parameters
     ----------
+    shape : tuple of int
+        (H, W) of the image.
     max_iter : int
         Evaluations; the step falls by ten after each quarter of them.
 
     Returns
     -------
     options : dict
-        ``invert(features, encoder, shape=shape, **mahendran())``.
+        ``invert(features, encoder, **mahendran(shape))``.
 
     Notes
     -----
@@ -66,8 +68,8 @@ def mahendran(max_iter: int = 800) -> dict[str, Any]:
     Examples
     --------
     >>> from repinv.tasks import mahendran
-    >>> sorted(mahendran())
-    ['max_iter', 'parametrization', 'priors', 'solver']
+    >>> sorted(mahendran((256, 256)))
+    ['max_iter', 'parametrization', 'priors', 'shape', 'solver']
     """
     deviation = 27098 / 256  # of a pixel at the start
     variation, norm = TotalVariation(beta=2.0, scale=0.05), AlphaNorm(alpha=6.0, scale=0.5)
@@ -76,8 +78,9 @@ def mahendran(max_iter: int = 800) -> dict[str, Any]:
         0.5 * 8e-10 * (255 * norm.scale) ** 6 / deviation**2,
     )
     return {
+        "shape": shape,
         "max_iter": max_iter,
-        "solver": Momentum.mahendran(max_iter),
+        "solver": Momentum.mahendran(shape[0] * shape[1], max_iter),
         "parametrization": Pixels(noise=deviation / 255, bounded=False),
         "priors": (
             Weighted("total_variation", weights[0], variation),
@@ -179,6 +182,8 @@ def invert(
     ):
         if value != int(value) or value < least:
             raise ValueError(f"{name} must be a whole number >= {least}; got {value}.")
+    if not (solver is None or isinstance(solver, tuple) or hasattr(solver, "update")):
+        raise TypeError(f"solver must be a rule, such as repinv.Adam(), or stages; got {solver!r}.")
     target, image_shape, notes = targets.target(features, encoder, shape)
     memory.check_fits(*image_shape[1:], image_shape[0], n_preimages)
     target = encoder.asarray(target)[None, ...]
