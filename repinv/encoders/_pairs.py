@@ -15,6 +15,7 @@ from numba.core import cgutils
 
 # What it returns takes one argument less than the function, which type checkers do not see.
 intrinsic: Any = extending.intrinsic
+alloca_once: Any = cgutils.alloca_once
 
 
 def _pair_at(context: Any, builder: Any, kind: Any, array: Any, index: Any) -> tuple[Any, int]:
@@ -118,7 +119,7 @@ def add_columns(  # type: ignore[no-untyped-def]
             totals = []
             for line in (low_line, high_line):
                 where = eight(0, builder.add(line, k))
-                total = cgutils.alloca_once(builder, vector)
+                total = alloca_once(builder, vector)
                 builder.store(builder.load(where, align=align), total)
                 totals.append((where, total))
             with cgutils.for_range(builder, args[4]) as column:

@@ -359,13 +359,7 @@ class HOG(Encoder):
             If its shape does not fit.
         """
         images = _accept.batch(x, "HOG", "HOGModule")
-        features = np.empty((len(images), *self.feature_shape(images.shape[1:])), images.dtype)
-
-        def one(i: int) -> Callable[[np.ndarray], np.ndarray]:
-            features[i], pull = self.flavour.vjp(images[i], self.value_range, keep=True)
-            return pull
-
-        pulls = each(one, range(len(images)))
+        features, pulls = self._encode(images, keep=True)
 
         def pullback(cotangent: Array) -> Array:
             v = _accept.cotangent(cotangent, features.shape, images.dtype)
@@ -384,13 +378,23 @@ class HOG(Encoder):
     def encode(self, x: Array, /) -> Array:
         """Features (N, *F) of a batch, without what a pullback needs; see `vjp`."""
         images = _accept.batch(x, "HOG", "HOGModule")
-        features = np.empty((len(images), *self.feature_shape(images.shape[1:])), images.dtype)
+        return self._encode(images, keep=False)[0]
 
-        def one(i: int) -> None:
-            features[i] = self.flavour.vjp(images[i], self.value_range, keep=False)[0]
+    def _encode(
+        self, images: np.ndarray, *, keep: bool
+    ) -> tuple[np.ndarray, list[Callable[[np.ndarray], np.ndarray]]]:
+        """Features of a batch, and each image's pullback; a single image's are not copied."""
+        shape = self.feature_shape(images.shape[1:])
+        if len(images) == 1:
+            single, pull = self.flavour.vjp(images[0], self.value_range, keep=keep)
+            return np.ascontiguousarray(single)[None], [pull]
+        features = np.empty((len(images), *shape), images.dtype)
 
-        each(one, range(len(images)))
-        return features
+        def one(i: int) -> Callable[[np.ndarray], np.ndarray]:
+            features[i], pull = self.flavour.vjp(images[i], self.value_range, keep=keep)
+            return pull
+
+        return features, each(one, range(len(images)))
 
     def __call__(self, image: Array) -> np.ndarray:
         """Features of one image, whose pixel values are taken as they are; see `Encoder`."""
