@@ -586,9 +586,9 @@ def test_a_result_is_summed_up_in_a_line_for_each_thing():
     assert "the smallest of 60..67 x 60..67 pixels that fit" in text
 
 
-@pytest.mark.parametrize("side", [64, 128])
+@pytest.mark.parametrize("side", [64, 96])
 def test_the_authors_method_does_as_well_at_any_size(side):
-    image = photograph(side, side)
+    image = photograph(side, side, left=100)
     hog = repinv.HOG.vlfeat()
     found = repinv.invert(hog(image), hog, **repinv.tasks.mahendran((side, side), 200))
     # Published: 4.7 % at 256x256 after 800 evaluations; small images have less to average over.
