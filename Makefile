@@ -24,7 +24,7 @@ demo: $(VENV)/.installed
 	$(BIN)/python -m repinv.app.demo demo.png
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 doctest: $(VENV)/.installed-test
 	$(BIN)/python -m pytest --doctest-modules repinv
