@@ -22,6 +22,8 @@ from repinv.solvers import Minimum, Snapshot, minimize, to_host
 
 #: Standard deviations of images: of photographs, and of what is just well seen.
 NATURAL, VISIBLE = 0.25, 0.06
+#: Relative feature error that a visible contrast may cost.
+SMALL_ERROR = 0.03
 
 
 @dataclasses.dataclass(frozen=True)
@@ -262,18 +264,18 @@ def _finished(
 
     Encoders that normalize contrast leave it open, and how open the error itself says: the
     contrast that fills [0, 1] is taken where the error stays as it is, and at least a visible one
-    unless the encoder plainly sees the difference.
+    where it stays of its order, or small.
     """
     loss = SquaredError(target, weight)
     xp = array_namespace(x)
     best = xp.clip(x, 0.0, 1.0)
     features = encoder.encode(best)
     error = loss.value_and_grad(features)[0]
-    for contrast, tolerance in ((VISIBLE, 20.0), (NATURAL, 1.02)):
+    for contrast, factor, least in ((VISIBLE, 5.0, SMALL_ERROR), (NATURAL, 1.02, 0.0)):
         stretched = _stretched(x, contrast)
         its_features = encoder.encode(stretched)
         its_error = loss.value_and_grad(its_features)[0]
-        better = its_error <= tolerance * error
+        better = (its_error <= factor * error) | (its_error <= least)
         best = xp.where(_column(better, x), stretched, best)
         features = xp.where(_column(better, features), its_features, features)
         error = xp.where(better, its_error, error)
