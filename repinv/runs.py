@@ -21,7 +21,7 @@ from repinv.rules import LBFGS, Adam, UpdateRule
 from repinv.solvers import Minimum, Snapshot, minimize, to_host
 
 #: Standard deviations of images: of photographs, and of what is just well seen.
-NATURAL, VISIBLE = 0.25, 0.06
+NATURAL, VISIBLE = 0.25, 0.05
 #: Relative feature error that a visible contrast may cost.
 SMALL_ERROR = 0.03
 
