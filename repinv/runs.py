@@ -275,7 +275,8 @@ def _finished(
         stretched = _stretched(x, contrast)
         its_features = encoder.encode(stretched)
         its_error = loss.value_and_grad(its_features)[0]
-        better = (its_error <= factor * error) | (its_error <= least)
+        faint = xp.std(xp.reshape(best, (best.shape[0], -1)), axis=1) < contrast
+        better = faint & ((its_error <= factor * error) | (its_error <= least))
         best = xp.where(_column(better, x), stretched, best)
         features = xp.where(_column(better, features), its_features, features)
         error = xp.where(better, its_error, error)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from array_api_compat import array_namespace
 
 from repinv import checkpoint, memory, targets
 from repinv.encoder import Array, Encoder
@@ -24,6 +25,8 @@ PRIORS = (
     Weighted("contrast", 5e-4, NaturalContrast()),
     Weighted("range", 1e-2, IntensityRange()),
 )
+#: Scales of a start: one that is not faint, and those to choose from.
+_FULL, _FAINT = 1e-2, (1e-3, 3e-4, 1e-4, 3e-5)
 #: For encoders without hard decisions: the features first, out of all but gray; then with priors.
 SMOOTH = (Stage(0.375, LBFGS(), priors=0.0), Stage(0.625, LBFGS()))
 #: For encoders with hard decisions: their softened selves, ever harder, then the encoder itself.
@@ -130,7 +133,8 @@ def invert(
         A rule that runs alone on the true encoder, or stages. By default L-BFGS; for encoders
         with hard decisions, their softened selves are inverted first.
     parametrization : Parametrization, optional
-        What the solver turns; `Spectral` by default.
+        What the solver turns; by default `Spectral`, from a start so faint that the encoder
+        sees it.
     priors : tuple of Weighted, optional
         By default `repinv.tasks.PRIORS`.
     jitter : int
@@ -190,7 +194,9 @@ def invert(
     weight = (
         None if mask is None else encoder.asarray(targets.weight(mask, target.shape[1:]))[None, ...]
     )
-    parametrization = Spectral() if parametrization is None else parametrization
+    noise = _noise(seed, n_preimages, image_shape)
+    if parametrization is None:
+        parametrization = Spectral(start_scale=_start_scale(encoder, noise[:1]))
     if jitter:
         parametrization = Jitter(parametrization, jitter, seed)
     if solver is None:
@@ -205,11 +211,7 @@ def invert(
         int(check_every),
     )
     if initial is None:
-        noise = [
-            np.random.default_rng((seed, k)).standard_normal(image_shape)
-            for k in range(n_preimages)
-        ]
-        z = parametrization.start(encoder.asarray(np.stack(noise).astype(np.float32)))
+        z = parametrization.start(encoder.asarray(noise))
     else:
         x = targets.initial(initial, image_shape)
         z = parametrization.inverse(encoder.asarray(np.repeat(x, n_preimages, axis=0)))
@@ -295,3 +297,25 @@ def _under(prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         for name, values in arrays.items()
         if name.startswith(prefix)
     }
+
+
+def _noise(seed: int, count: int, image_shape: tuple[int, int, int]) -> np.ndarray:
+    """White noise (N, C, H, W); that of an image depends on the seed and its number alone."""
+    draws = [np.random.default_rng((seed, k)).standard_normal(image_shape) for k in range(count)]
+    return np.stack(draws).astype(np.float32)
+
+
+def _start_scale(encoder: Encoder, noise: np.ndarray) -> float:
+    """How faint a start must be for the encoder to see that it is faint.
+
+    Normalized features are those of full contrast until contrast is down at the epsilon of the
+    normalization. The start is the strongest whose features are plainly weaker than that; for
+    encoders that do not let go, the faintest that the solver grows out of in time.
+    """
+    strength = []
+    for scale in (_FULL, *_FAINT):
+        space = Spectral(start_scale=scale)
+        features = encoder.encode(space.image(space.start(encoder.asarray(noise))))
+        strength.append(float(array_namespace(features).sum(features * features)))
+    weak = [s for s, found in zip(_FAINT, strength[1:], strict=True) if found <= 0.6 * strength[0]]
+    return max(weak, default=_FAINT[-1])
