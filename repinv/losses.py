@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from array_api_compat import array_namespace
 
+from repinv.batch import column, inner
 from repinv.encoder import Array
 
 
@@ -21,17 +22,6 @@ class Loss(Protocol):
     def value_and_grad(self, features: Array, /) -> tuple[Array, Array]:
         """Values (N,), and their gradients (N, *F) with respect to the features."""
         ...
-
-
-def _per_problem(values: Array, like: Array) -> Array:
-    """Values (N,) with axes of length one behind, so that they broadcast against `like`."""
-    return values.reshape((-1,) + (1,) * (like.ndim - 1))
-
-
-def _inner(a: Array, b: Array) -> Array:
-    """Inner product of each problem, (N,)."""
-    xp = array_namespace(a, b)
-    return xp.vecdot(xp.reshape(a, (a.shape[0], -1)), xp.reshape(b, (b.shape[0], -1)))
 
 
 @dataclass(frozen=True)
@@ -74,9 +64,9 @@ class SquaredError:
         """1 / ‖w∘Φ₀‖², to be broadcast against the features; taken once, since Φ₀ is constant."""
         xp = array_namespace(self.target)
         weighted = self.target if self.weight is None else self.weight * self.target
-        norm = _inner(self.target, weighted)
+        norm = inner(self.target, weighted)
         scale = 1 / xp.where(norm > 0, norm, xp.ones_like(norm))
-        return _per_problem(scale, self.target)
+        return column(scale, self.target)
 
     def value_and_grad(self, features: Array, /) -> tuple[Array, Array]:
         """Values (N,), and their gradients (N, *F) with respect to the features."""
@@ -84,7 +74,7 @@ class SquaredError:
         grad = difference * self._scale
         if self.weight is not None:
             grad = grad * self.weight
-        return _inner(difference, grad), 2 * grad
+        return inner(difference, grad), 2 * grad
 
 
 @dataclass(frozen=True)
@@ -118,4 +108,4 @@ class InnerProduct:
         """Values (N,), and their gradients (N, *F) with respect to the features."""
         xp = array_namespace(features)
         grad = xp.broadcast_to(self.direction * (-1 / self.scale), features.shape)
-        return _inner(features, grad), grad
+        return inner(features, grad), grad

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from array_api_compat import array_namespace
 
+from repinv.batch import inner, rows
 from repinv.encoder import Array
 
 
@@ -25,7 +26,7 @@ class Prior(Protocol):
 def _mean(values: Array) -> Array:
     """Mean of each image of a batch over all its other axes, (N,)."""
     xp = array_namespace(values)
-    return xp.mean(xp.reshape(values, (values.shape[0], -1)), axis=1)
+    return xp.mean(rows(values), axis=1)
 
 
 @dataclass(frozen=True)
@@ -136,9 +137,7 @@ class TotalVariation:
         pixels = height * width
         factor = self.beta / (pixels * self.scale**2)
         if self.beta == 2:
-            flat_across = xp.reshape(across, (count, -1))
-            flat_down = xp.reshape(down, (count, -1))
-            total = xp.vecdot(flat_across, flat_across) + xp.vecdot(flat_down, flat_down)
+            total = inner(across, across) + inner(down, down)
             value = total * (1 / (pixels * self.scale**2))
             grad = _divergence(x, across, down)
             grad *= factor
@@ -205,9 +204,8 @@ class IntensityRange:
         )
         excess = x - xp.minimum(xp.maximum(x, low), high)
         excess *= 1 / self.scale
-        flat = xp.reshape(excess, (x.shape[0], -1))
-        value = xp.vecdot(flat, flat) * (1 / flat.shape[1])
-        return value, excess * (2 / (self.scale * flat.shape[1]))
+        size = x.shape[1] * x.shape[2] * x.shape[3]
+        return inner(excess, excess) * (1 / size), excess * (2 / (self.scale * size))
 
 
 #: Squared ratio to a photograph's gradient below which an image counts as constant.

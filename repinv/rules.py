@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from array_api_compat import array_namespace
 
+from repinv.batch import column, rows
 from repinv.encoder import Array
 
 #: What a rule remembers between steps: arrays and numbers by name. Holds ``best_z`` (the best
@@ -31,22 +32,12 @@ class UpdateRule(Protocol):
         ...
 
 
-def _rows(a: Array) -> Array:
-    """Every problem as one row, (N, D)."""
-    return array_namespace(a).reshape(a, (a.shape[0], -1))
-
-
-def _column(values: Array, like: Array) -> Array:
-    """Values (N,) with axes of length one behind, so that they broadcast against `like`."""
-    return values.reshape((-1,) + (1,) * (like.ndim - 1))
-
-
 def _with_best(z: Array, value: Array, state: State) -> State:
     """`state` with the better of its best point and `z`, problem by problem."""
     xp = array_namespace(z)
     better = value < state["best_value"]
     return state | {
-        "best_z": xp.where(_column(better, z), z, state["best_z"]),
+        "best_z": xp.where(column(better, z), z, state["best_z"]),
         "best_value": xp.where(better, value, state["best_value"]),
     }
 
@@ -102,11 +93,11 @@ class LBFGS:
     def init(self, z: Array, /) -> State:
         """Empty memory; the first evaluation is accepted whatever its value."""
         xp = array_namespace(z)
-        rows = _rows(z)
-        count, size = rows.shape
+        flat = rows(z)
+        count, size = flat.shape
         kind = {"dtype": z.dtype, "device": z.device}
         m = self.memory
-        length = xp.sqrt(xp.vecdot(rows, rows))
+        length = xp.sqrt(xp.vecdot(flat, flat))
         return {
             "best_z": z,
             "best_value": _never(z),
@@ -133,7 +124,7 @@ class LBFGS:
         """Accept or refuse the evaluation at `z`, and step from the best point."""
         xp = array_namespace(z)
         m, slot, fresh = self.memory, state["slot"], state["fresh"]
-        position, g = _rows(state["best_z"]), _rows(grad)
+        position, g = rows(state["best_z"]), rows(grad)
         pairs = state["pairs"]
         best_value, step, slope = state["best_value"], state["step"], state["slope"]
         if fresh:
@@ -143,7 +134,7 @@ class LBFGS:
             new_grad = g
         else:
             accept = value <= best_value + self.armijo * step * slope
-            moved = (_rows(z) - position) * xp.astype(accept, z.dtype)[:, None]
+            moved = (rows(z) - position) * xp.astype(accept, z.dtype)[:, None]
             changed = xp.where(accept[:, None], g - state["grad"], 0.0)
             new_grad = state["grad"] + changed
         pairs[:, slot, :] = moved
@@ -361,8 +352,8 @@ class Adam:
     def init(self, z: Array, /) -> State:
         """Running means zero."""
         xp = array_namespace(z)
-        rows = _rows(z)
-        scale = xp.sqrt(xp.vecdot(rows, rows) * (1 / rows.shape[1]))
+        flat = rows(z)
+        scale = xp.sqrt(xp.vecdot(flat, flat) * (1 / flat.shape[1]))
         usable = (scale > 0) & self.relative
         return {
             "scale": xp.where(usable, scale, xp.ones_like(scale)),
@@ -387,6 +378,6 @@ class Adam:
         # Both means start at zero; dividing by 1 − betaᵗ takes that bias out.
         root = xp.sqrt(square) * (1 - keep_square**count) ** -0.5 + self.eps
         state = _with_best(z, value, state)
-        step = _column(state["scale"] * (float(step_size) / (1 - keep**count)), z)
+        step = column(state["scale"] * (float(step_size) / (1 - keep**count)), z)
         next_z = z - step * (mean / root)
         return next_z, state | {"mean": mean, "square": square, "count": count}

@@ -12,6 +12,7 @@ from array_api_compat import array_namespace
 from tqdm import tqdm
 
 from repinv import checkpoint
+from repinv.batch import column, rows
 from repinv.encoder import Array, Encoder, StraightThrough
 from repinv.energy import Energy, Weighted
 from repinv.losses import SquaredError
@@ -275,19 +276,14 @@ def _finished(
         stretched = _stretched(x, contrast)
         its_features = encoder.encode(stretched)
         its_error = loss.value_and_grad(its_features)[0]
-        faint = xp.std(xp.reshape(best, (best.shape[0], -1)), axis=1) < contrast
+        faint = xp.std(rows(best), axis=1) < contrast
         better = faint & ((its_error <= factor * error) | (its_error <= least))
-        best = xp.where(_column(better, x), stretched, best)
-        features = xp.where(_column(better, features), its_features, features)
+        best = xp.where(column(better, x), stretched, best)
+        features = xp.where(column(better, features), its_features, features)
         error = xp.where(better, its_error, error)
     images = to_host(best)
     images = images[:, 0] if images.shape[1] == 1 else np.moveaxis(images, 1, -1)
     return np.ascontiguousarray(images), features, to_host(error).astype(np.float64)
-
-
-def _column(values: Array, like: Array) -> Array:
-    """Values (N,) with axes of length one behind, so that they broadcast against `like`."""
-    return values.reshape((-1,) + (1,) * (like.ndim - 1))
 
 
 def _stretched(x: Array, contrast: float) -> Array:
@@ -297,14 +293,14 @@ def _stretched(x: Array, contrast: float) -> Array:
     and an image that has enough is left as it is.
     """
     xp = array_namespace(x)
-    flat = xp.reshape(x, (x.shape[0], -1))
+    flat = rows(x)
     low, high = xp.min(flat, axis=1), xp.max(flat, axis=1)
     half = (high - low) / 2
     deviation = xp.std(flat, axis=1)
     room = 0.5 / xp.where(half > 0, half, xp.ones_like(half))
     wanted = contrast / xp.where(deviation > 0, deviation, xp.ones_like(deviation))
     gain = xp.minimum(room, xp.maximum(wanted, xp.ones_like(wanted)))
-    middle = _column((low + high) / 2, x)
-    stretched = xp.clip((x - middle) * _column(gain, x) + 0.5, 0.0, 1.0)
+    middle = column((low + high) / 2, x)
+    stretched = xp.clip((x - middle) * column(gain, x) + 0.5, 0.0, 1.0)
     fine = (wanted <= 1) & (low >= 0) & (high <= 1)
-    return xp.where(_column(fine, x), x, stretched)
+    return xp.where(column(fine, x), x, stretched)

@@ -194,9 +194,11 @@ def invert(
     weight = (
         None if mask is None else encoder.asarray(targets.weight(mask, target.shape[1:]))[None, ...]
     )
-    noise = _noise(seed, n_preimages, image_shape)
-    if parametrization is None:
+    noise = _noise(seed, n_preimages, image_shape) if initial is None else None
+    if parametrization is None and noise is not None:
         parametrization = Spectral(start_scale=_start_scale(encoder, noise[:1]))
+    elif parametrization is None:
+        parametrization = Spectral()
     if jitter:
         parametrization = Jitter(parametrization, jitter, seed)
     if solver is None:
@@ -210,7 +212,7 @@ def invert(
         tol,
         int(check_every),
     )
-    if initial is None:
+    if noise is not None:
         z = parametrization.start(encoder.asarray(noise))
     else:
         x = targets.initial(initial, image_shape)
