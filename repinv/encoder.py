@@ -71,6 +71,32 @@ class Encoder(ABC):
         """Image sizes whose features have this shape; None where features carry no size."""
         return None
 
+    @property
+    def descriptor_axis(self) -> int | None:
+        """Axis of F along which local descriptors lie; None where features are not of that kind.
+
+        The other axes of F, in C order, run through the places that `frames` tells.
+        """
+        return None
+
+    def frames(self, image_shape: tuple[int, ...], /) -> np.ndarray:
+        """Centres of the local descriptors of an image of shape (C, H, W).
+
+        Returns
+        -------
+        frames : ndarray, shape (F, 2), float64
+            (y, x) in pixels, 0 being the centre of the first pixel.
+
+        Raises
+        ------
+        TypeError
+            If the features are not local descriptors.
+        """
+        raise TypeError(
+            f"expected an encoder of local descriptors; the features of {type(self).__name__} "
+            "have no frames. Use one whose descriptor_axis is not None."
+        )
+
     def encode(self, x: Array, /) -> Array:
         """Features ``(N, *F)`` of a batch, without the intermediates of a pullback."""
         return self.vjp(x)[0]

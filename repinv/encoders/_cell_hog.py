@@ -64,6 +64,19 @@ class CellHOG:
         channels = _blocks.cell_channels(self.layout, self.orientations)
         return (*grid, channels) if self.layout == _blocks.DPM else (channels, *grid)
 
+    @property
+    def descriptor_axis(self) -> int:
+        """Axis of a cell's vector."""
+        return 2 if self.layout == _blocks.DPM else 0
+
+    def frames(self, height: int, width: int) -> np.ndarray:
+        """Centres (y, x) of the cells."""
+        centres = [
+            (np.arange(self.ring, self.cells(size) - self.ring) + 0.5) * self.cell_size - 0.5
+            for size in (height, width)
+        ]
+        return np.stack(np.meshgrid(*centres, indexing="ij"), axis=-1).reshape(-1, 2)
+
     def image_shapes(
         self, shape: tuple[int, ...]
     ) -> tuple[tuple[int, int], tuple[int, int]] | None:

@@ -332,6 +332,18 @@ class HOG(Encoder):
             )
         return self.flavour.feature_shape(height, width)
 
+    @property
+    def descriptor_axis(self) -> int | None:
+        """Axis of a cell's vector; None for block by block flavours; see `Encoder`."""
+        return self.flavour.descriptor_axis if isinstance(self.flavour, CellHOG) else None
+
+    def frames(self, image_shape: tuple[int, ...], /) -> np.ndarray:
+        """Centres (y, x) of the cells; see `Encoder.frames`."""
+        self.feature_shape(image_shape)
+        if not isinstance(self.flavour, CellHOG):
+            return super().frames(image_shape)
+        return self.flavour.frames(*image_shape[1:])
+
     def image_shapes(self, feature_shape: tuple[int, ...], /) -> SizeRange | None:
         """Smallest and largest height and width that give this shape; None if they are not told.
 

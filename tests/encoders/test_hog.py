@@ -266,3 +266,20 @@ def test_options_out_of_bounds_are_refused(make, options, message) -> None:  # t
 def test_softness_out_of_bounds_is_refused(softness: float) -> None:
     with pytest.raises(ValueError, match="softness must"):
         HOG.vlfeat().softened(softness)
+
+
+@pytest.mark.parametrize("encoder", [HOG.vlfeat(), HOG.dpm()], ids=["vlfeat", "dpm"])
+def test_frames_are_the_centres_of_the_cells(encoder: HOG) -> None:
+    frames = encoder.frames((1, 50, 67))
+    grid = np.delete(encoder.feature_shape((1, 50, 67)), encoder.descriptor_axis)
+    first = 3.5 if encoder.descriptor_axis == 0 else 11.5
+    np.testing.assert_array_equal(frames[0], (first, first))
+    assert len(frames) == np.prod(grid)
+    np.testing.assert_array_equal(frames[grid[1]] - frames[0], (8, 0))
+
+
+def test_blocks_have_no_frames() -> None:
+    encoder = HOG.skimage()
+    assert encoder.descriptor_axis is None
+    with pytest.raises(TypeError, match="descriptor_axis"):
+        encoder.frames((1, 64, 64))
