@@ -1,5 +1,6 @@
 from .encoder import Encoder as Encoder
 from .encoder import StraightThrough as StraightThrough
+from .encoders.dsift import DSIFT as DSIFT
 from .encoders.hog import HOG as HOG
 from .energy import Energy as Energy
 from .energy import Weighted as Weighted

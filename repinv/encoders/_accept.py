@@ -31,6 +31,33 @@ def batch(x: Any, name: str, module: str) -> np.ndarray:
     return np.ascontiguousarray(x)
 
 
+def image_shape(
+    name: str,
+    shape: tuple[int, ...],
+    channels: int | None,
+    least: tuple[int, int],
+    advice: str,
+) -> tuple[int, int, int]:
+    """The shape (C, H, W) of an image with enough pixels, and with the channels that are taken."""
+    if len(shape) != 3:
+        raise ValueError(
+            f"expected an image shape (C, H, W); got {tuple(shape)}. Give three numbers."
+        )
+    given, height, width = shape
+    if channels not in (None, given) or not 1 <= given <= 255:
+        wanted = "1 to 255" if channels is None else channels
+        raise ValueError(
+            f"this {name} takes {wanted} channels; got {given}. "
+            "Convert the image, or name its channels in the encoder (channel_axis)."
+        )
+    rows, columns = least
+    if height < rows or width < columns:
+        raise ValueError(
+            f"this {name} needs at least {rows}x{columns} pixels; got {height}x{width}. {advice}"
+        )
+    return given, height, width
+
+
 def cotangent(v: Any, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     """A cotangent of features, in the precision of the image."""
     v = np.asarray(v)

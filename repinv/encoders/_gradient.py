@@ -76,6 +76,8 @@ class Binning(NamedTuple):
     softness: float
     scale: float  # of pixel values
     rule: int
+    edge: float = 0.0  # factor of the one-sided difference at the image's border
+    epsilon: float = 0.0  # added to squared magnitudes, and to gradients across for their angle
 
 
 class Polar(NamedTuple):
@@ -107,15 +109,25 @@ def _arctan_overload(t):  # type: ignore[no-untyped-def]
 
 
 @helper
-def _difference_row(image, c, y, scale, across, down, row):  # type: ignore[no-untyped-def]
-    """I(x+1) − I(x−1) along both axes for one row, zero where it would cross the border."""
+def _difference_row(image, c, y, scale, edge, across, down, row):  # type: ignore[no-untyped-def]
+    """I(x+1) − I(x−1) along both axes for one row.
+
+    Where it would cross the border, `edge` times the difference of the pixel and its neighbour.
+    """
     _, height, width = image.shape
     across[row, 0] = across[row, width - 1] = 0
     for x in range(1, width - 1):
         across[row, x] = scale * (image[c, y, x + 1] - image[c, y, x - 1])
+    if edge != 0:
+        across[row, 0] = scale * edge * (image[c, y, 1] - image[c, y, 0])
+        across[row, width - 1] = scale * edge * (image[c, y, width - 1] - image[c, y, width - 2])
     if 0 < y < height - 1:
         for x in range(width):
             down[row, x] = scale * (image[c, y + 1, x] - image[c, y - 1, x])
+    elif edge != 0:
+        above, below = max(y - 1, 0), min(y + 1, height - 1)
+        for x in range(width):
+            down[row, x] = scale * edge * (image[c, below, x] - image[c, above, x])
     else:
         for x in range(width):
             down[row, x] = 0
@@ -149,16 +161,17 @@ def _strength_row(across, down, row, rule, strength):  # type: ignore[no-untyped
 
 
 @helper
-def _strongest_row(image, y, scale, rule, across, down, channel, row):  # type: ignore[no-untyped-def]
+def _strongest_row(image, y, binning, across, down, channel, row):  # type: ignore[no-untyped-def]
     """`_difference_row` of the channel where it is largest, the first one on a tie."""
-    width = image.shape[2]
+    width, real, rule = image.shape[2], image.dtype.type, binning.rule
+    scale, edge = real(binning.scale), real(binning.edge)
     best, strength = np.empty((2, width)), np.empty((2, width))
     other_across, other_down = np.empty((1, width), image.dtype), np.empty((1, width), image.dtype)
     _strength_row(across, down, row, rule, best)
     for x in range(width):
         channel[row, x] = 0
     for c in range(1, image.shape[0]):
-        _difference_row(image, c, y, scale, other_across, other_down, 0)
+        _difference_row(image, c, y, scale, edge, other_across, other_down, 0)
         _strength_row(other_across, other_down, 0, rule, strength)
         for x in range(width):
             if strength[0, x] > best[0, x]:
@@ -189,17 +202,19 @@ def _dpm_bin(gx, gy, lower):  # type: ignore[no-untyped-def]
 def _angle_row(binning, across, down, row, magnitude, position):  # type: ignore[no-untyped-def]
     """Gradient (across, down) → unit vectors in its place, magnitudes, and positions of angles.
 
-    Positions lie between the centres of bins, the first one's at zero.
+    Positions lie between the centres of bins, the first one's at zero. With an epsilon the unit
+    vectors are as much longer than one as the magnitudes are than the gradients.
     """
     real = across.dtype.type
     one, half, zero, flat, dust = real(1), real(0.5), real(0), real(FLAT), real(1e-37)
     per_radian, shift, bins = real(binning.per_radian), real(binning.shift), real(binning.bins)
-    half_turn = real(binning.per_radian * math.pi)
+    half_turn, epsilon = real(binning.per_radian * math.pi), real(binning.epsilon)
     quarter = half * half_turn
     turn = half_turn + half_turn if binning.directed else half_turn
     for x in range(magnitude.size):
         gx, gy = across[row, x], down[row, x]
-        a, b = abs(gx), abs(gy)
+        turned = gx + epsilon
+        a, b = abs(turned), abs(gy)
         large, small = max(a, b), min(a, b)
         size = math.sqrt(gx * gx + gy * gy)
         # One division for both small/large and 1/size, of what counts by no more than dust.
@@ -207,7 +222,7 @@ def _angle_row(binning, across, down, row, magnitude, position):  # type: ignore
         inverse = large * shared if size >= flat else zero
         angle = per_radian * _arctan(small * size * shared)
         angle = quarter - angle if b > a else angle
-        angle = half_turn - angle if gx < zero else angle
+        angle = half_turn - angle if turned < zero else angle
         angle = turn - angle if gy < zero else angle
         magnitude[x] = size
         # NaN compares false and goes to the first bin: an index stays an index.
@@ -218,6 +233,13 @@ def _angle_row(binning, across, down, row, magnitude, position):  # type: ignore
         for x in range(magnitude.size):
             angle = position[row, x] - shift
             position[row, x] = angle + bins if angle < zero else angle
+    if epsilon > zero:
+        for x in range(magnitude.size):
+            size = magnitude[x]
+            magnitude[x] = math.sqrt(size * size + epsilon) if size > zero else zero
+            ratio = magnitude[x] / size if size >= flat else zero
+            across[row, x] *= ratio
+            down[row, x] *= ratio
 
 
 @helper
@@ -257,10 +279,10 @@ def polar_row(image, y, binning, polar, row, magnitude, votes, index, i):  # typ
     across, down, position, channel = polar
     real, width = image.dtype.type, image.shape[2]
     one, half, zero = real(1), real(0.5), real(0)
-    _difference_row(image, 0, y, real(binning.scale), across, down, row)
+    scale, edge = real(binning.scale), real(binning.edge)
+    _difference_row(image, 0, y, scale, edge, across, down, row)
     if image.shape[0] > 1:
-        scale = real(binning.scale)
-        _strongest_row(image, y, scale, binning.rule, across, down, channel, row)
+        _strongest_row(image, y, binning, across, down, channel, row)
     raw = across[:0]
     if binning.softness == 0 and binning.rule != C_FLOAT:
         raw = np.empty((2, width), image.dtype)
@@ -284,7 +306,7 @@ def polar_row(image, y, binning, polar, row, magnitude, votes, index, i):  # typ
 
 
 @helper
-def _pull_line(y, across, down, grad):  # type: ignore[no-untyped-def]
+def _pull_line(y, edge, across, down, grad):  # type: ignore[no-untyped-def]
     """Line y of grad (1, H, W), from cotangents of its own differences and its neighbours'.
 
     <I(x+1) − I(x−1), p> = <I, p(x−1) − p(x+1)>, p zero where the difference is not taken.
@@ -297,37 +319,49 @@ def _pull_line(y, across, down, grad):  # type: ignore[no-untyped-def]
         grad[0, y, x + 1] += across[here, x]
     for x in range(1, width - 1):
         grad[0, y, x - 1] -= across[here, x]
+    if edge != 0:
+        first, last = edge * across[here, 0], edge * across[here, width - 1]
+        grad[0, y, 1] += first
+        grad[0, y, 0] -= first
+        grad[0, y, width - 1] += last
+        grad[0, y, width - 2] -= last
 
 
 @helper
-def gather_row(y, across, down, grad):  # type: ignore[no-untyped-def]
+def gather_row(y, edge, across, down, grad):  # type: ignore[no-untyped-def]
     """Adjoint of a gray image's differences, from the last three lines, where y lies at y % 3.
 
-    Writes the line above y, and y itself if it is the last.
+    Writes the line above y, and y itself if it is the last. A line beyond the border that holds
+    the border's own, negated, makes one rule of all lines: the one-sided difference pulls at
+    both of its pixels.
     """
     height, width = grad.shape[1:]
     if y == 0 or y == height - 1:
         for x in range(width):
-            down[y % 3, x] = 0
+            down[y % 3, x] *= edge
+    if y == 0:
+        for x in range(width):
+            down[2, x] = -down[0, x]
     if y > 0:
-        _pull_line(y - 1, across, down, grad)
+        _pull_line(y - 1, edge, across, down, grad)
     if y == height - 1:
         for x in range(width):
-            down[(y + 1) % 3, x] = 0
-        _pull_line(y, across, down, grad)
+            down[(y + 1) % 3, x] = -down[y % 3, x]
+        _pull_line(y, edge, across, down, grad)
 
 
 @helper
-def scatter_row(channel, y, across, down, grad):  # type: ignore[no-untyped-def]
+def scatter_row(channel, y, edge, across, down, grad):  # type: ignore[no-untyped-def]
     """Adjoint of the differences of line y of an image in colour, added to grad (C, H, W)."""
     height, width = grad.shape[1:]
     row = y % 3
-    inner = 0 < y < height - 1
+    one = grad.dtype.type(1)
+    vertical = one if 0 < y < height - 1 else edge
+    above, below = max(y - 1, 0), min(y + 1, height - 1)
     for x in range(width):
         c = channel[y, x]
-        if 0 < x < width - 1:
-            grad[c, y, x + 1] += across[row, x]
-            grad[c, y, x - 1] -= across[row, x]
-        if inner:
-            grad[c, y + 1, x] += down[row, x]
-            grad[c, y - 1, x] -= down[row, x]
+        horizontal = one if 0 < x < width - 1 else edge
+        grad[c, y, min(x + 1, width - 1)] += horizontal * across[row, x]
+        grad[c, y, max(x - 1, 0)] -= horizontal * across[row, x]
+        grad[c, below, x] += vertical * down[row, x]
+        grad[c, above, x] -= vertical * down[row, x]

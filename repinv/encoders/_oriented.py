@@ -171,7 +171,7 @@ def _pull_votes(table, index, left, right, period, first, pairs):  # type: ignor
 
 
 @helper
-def _pull_polar(binning, pairs, polar, y, scale, across, down, row):  # type: ignore[no-untyped-def]
+def pull_polar(binning, pairs, polar, y, scale, across, down, row):  # type: ignore[no-untyped-def]
     """Cotangents of votes → those of the gradient of line y, in `row`.
 
     A vote is |g|·w(θ). With u = g/|g| and t ⟂ u, d(|g|·w) = w·u·dg + w′(θ)·t·dg: bounded,
@@ -196,6 +196,10 @@ def _pull_polar(binning, pairs, polar, y, scale, across, down, row):  # type: ig
         w = half + (position - real(np.int32(position)) - half) * slope
         along = scale * (near + min(one, max(zero, w)) * rise)
         turn = turning * rise if zero < w < one else zero
+        if binning.epsilon > 0:
+            # Vectors are longer than one by what the turn is to be, and the length is not.
+            length = polar.across[y, x] ** 2 + polar.down[y, x] ** 2
+            along = along / length if length > zero else zero
         across[row, x] = along * polar.across[y, x] - turn * polar.down[y, x]
         down[row, x] = along * polar.down[y, x] + turn * polar.across[y, x]
 
@@ -217,7 +221,7 @@ def pull_cells(cotangent, binning, rows, columns, drop, polar, grad):  # type: i
     """Pullback of `cells_of`, to grad (C, H, W), which is to be zero if C > 1."""
     bins, (channels, height, width) = binning.bins, grad.shape
     real = grad.dtype.type
-    scale = real(binning.scale)
+    scale, edge = real(binning.scale), real(binning.edge)
     strips = columns.start.size
     # A cell more than there are each way, of zeros, and two more bins, the first ones again.
     period = bins + 2
@@ -253,15 +257,15 @@ def pull_cells(cotangent, binning, rows, columns, drop, polar, grad):  # type: i
                 left, right = columns.lower[e : e + length], columns.upper[e : e + length]
                 _pull_votes(table, index, left, right, period, x, pairs)
         if between[y, 1] > 0:
-            _pull_polar(binning, pairs, polar, y, scale, across, down, y % 3)
+            pull_polar(binning, pairs, polar, y, scale, across, down, y % 3)
         else:
             # A line that does not vote has no polar form.
             for x in range(width):
                 across[y % 3, x] = down[y % 3, x] = real(0)
         if channels == 1:
-            gather_row(y, across, down, grad)
+            gather_row(y, edge, across, down, grad)
         elif between[y, 1] > 0:
-            scatter_row(polar.channel, y, across, down, grad)
+            scatter_row(polar.channel, y, edge, across, down, grad)
 
 
 def oriented_cells(

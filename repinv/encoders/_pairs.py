@@ -138,3 +138,38 @@ def add_columns(  # type: ignore[no-untyped-def]
     whole = types.uint64
     votes = (out, whole, sums, whole, whole, whole, lower, upper, whole)
     return types.void(*votes), codegen
+
+
+@intrinsic
+def weighted_sum(  # type: ignore[no-untyped-def]
+    typingctx, out, to, source, at, step, length, weights, offset
+):
+    """out[to : to + 8] = Σ weights[offset + i]·source[at + i·step : … + 8], over `length` i."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kinds, lanes = signature.args, 8
+        scalar = context.get_value_type(kinds[0].dtype)
+        vector, align = ir.VectorType(scalar, lanes), kinds[0].dtype.bitwidth // 8
+
+        def entry(which: int, index: Any) -> Any:
+            data = context.make_array(kinds[which])(context, builder, args[which]).data
+            return builder.gep(data, [index])
+
+        def eight(which: int, index: Any) -> Any:
+            return builder.bitcast(entry(which, index), vector.as_pointer())
+
+        total = alloca_once(builder, vector)
+        builder.store(ir.Constant(vector, [0.0] * lanes), total)
+        with cgutils.for_range(builder, args[5]) as one:
+            own = eight(2, builder.add(args[3], builder.mul(one.index, args[4])))
+            weight = builder.load(entry(6, builder.add(args[7], one.index)))
+            share = builder.fmul(
+                builder.load(own, align=align), _spread(builder, weight, lanes), flags=["contract"]
+            )
+            builder.store(builder.fadd(builder.load(total), share, flags=["contract"]), total)
+        builder.store(builder.load(total), eight(0, args[1]), align=align)
+        return context.get_dummy_value()
+
+    whole = types.uint64
+    kinds = (out, whole, source, whole, whole, whole, weights, whole)
+    return types.void(*kinds), codegen

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import functools
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from repinv.encoder import Array, Encoder, Pullback, SizeRange
 from repinv.encoders import _accept, _block_hog, _cell_hog, _window_hog
 from repinv.encoders._block_hog import BoxHOG
 from repinv.encoders._cell_hog import CellHOG
-from repinv.encoders._threads import each
+from repinv.encoders._images import encode_images, pullback_of
 from repinv.encoders._window_hog import WindowHOG
 
 
@@ -313,23 +313,10 @@ class HOG(Encoder):
         ValueError
             If the image is too small, or has another number of channels than are taken.
         """
-        if len(image_shape) != 3:
-            raise ValueError(
-                f"expected an image shape (C, H, W); got {tuple(image_shape)}. Give three numbers."
-            )
-        channels, height, width = image_shape
-        if self.channels not in (None, channels) or not 1 <= channels <= 255:
-            wanted = "1 to 255" if self.channels is None else self.channels
-            raise ValueError(
-                f"this HOG takes {wanted} channels; got {channels}. "
-                "Convert the image, or name its channels in the encoder (channel_axis)."
-            )
-        rows, columns = self.flavour.smallest()
-        if height < rows or width < columns:
-            raise ValueError(
-                f"this HOG needs at least {rows}x{columns} pixels; got {height}x{width}. "
-                "Pad the image or use smaller cells."
-            )
+        least = self.flavour.smallest()
+        _, height, width = _accept.image_shape(
+            "HOG", image_shape, self.channels, least, "Pad the image or use smaller cells."
+        )
         return self.flavour.feature_shape(height, width)
 
     @property
@@ -372,41 +359,17 @@ class HOG(Encoder):
         """
         images = _accept.batch(x, "HOG", "HOGModule")
         features, pulls = self._encode(images, keep=True)
-
-        def pullback(cotangent: Array) -> Array:
-            v = _accept.cotangent(cotangent, features.shape, images.dtype)
-            if len(images) == 1:
-                return pulls[0](v[0])[None]
-            grad = np.empty_like(images)
-
-            def pull(i: int) -> None:
-                grad[i] = pulls[i](v[i])
-
-            each(pull, range(len(images)))
-            return grad
-
-        return features, pullback
+        return features, pullback_of(images, features.shape, pulls)
 
     def encode(self, x: Array, /) -> Array:
         """Features (N, *F) of a batch, without what a pullback needs; see `vjp`."""
         images = _accept.batch(x, "HOG", "HOGModule")
         return self._encode(images, keep=False)[0]
 
-    def _encode(
-        self, images: np.ndarray, *, keep: bool
-    ) -> tuple[np.ndarray, list[Callable[[np.ndarray], np.ndarray]]]:
-        """Features of a batch, and each image's pullback; a single image's are not copied."""
-        shape = self.feature_shape(images.shape[1:])
-        if len(images) == 1:
-            single, pull = self.flavour.vjp(images[0], self.value_range, keep=keep)
-            return np.ascontiguousarray(single)[None], [pull]
-        features = np.empty((len(images), *shape), images.dtype)
-
-        def one(i: int) -> Callable[[np.ndarray], np.ndarray]:
-            features[i], pull = self.flavour.vjp(images[i], self.value_range, keep=keep)
-            return pull
-
-        return features, each(one, range(len(images)))
+    def _encode(self, images: np.ndarray, *, keep: bool) -> tuple[np.ndarray, list[Pullback]]:
+        """Features of a batch, and each image's pullback."""
+        encode = functools.partial(self.flavour.vjp, value_range=self.value_range, keep=keep)
+        return encode_images(images, self.feature_shape(images.shape[1:]), encode)
 
     def __call__(self, image: Array) -> np.ndarray:
         """Features of one image, whose pixel values are taken as they are; see `Encoder`."""

@@ -1,0 +1,185 @@
+"""Pooled votes → normalized descriptors; the pullback below."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from repinv.encoders._gradient import helper, jit
+
+#: Square roots pass nothing below this, where their slope exceeds 1e5.
+_STEEP = 5e-6
+#: Least sum that a RootSIFT divides by.
+_LEAST_SUM = 1e-12
+
+
+class Grid(NamedTuple):
+    """Which pooled windows make up which descriptor, along one axis."""
+
+    window: np.ndarray  # (frames, bins) int64
+    factor: np.ndarray  # (bins,), floating
+
+
+class Normalization(NamedTuple):
+    """v → v/ν(v), clipped, perhaps once more v/ν(v), perhaps the root of v/Σv + `root_epsilon`.
+
+    ν(v) = max(√(|v|² + `squared`) + `added`, `least`): the three places where libraries put
+    their epsilon. Descriptors whose sum over `area` is below `threshold` are zero.
+    """
+
+    squared: float
+    added: float
+    least: float
+    clip: float
+    twice: bool
+    root: bool
+    root_epsilon: float
+    threshold: float
+    area: float
+
+
+@helper
+def _gathered(pooled, rows, columns, y, x, bins, values):  # type: ignore[no-untyped-def]
+    """The raw descriptor of a frame."""
+    at = 0
+    for i in range(rows.factor.size):
+        u = rows.window[y, i]
+        for j in range(columns.factor.size):
+            t, factor = columns.window[x, j], rows.factor[i] * columns.factor[j]
+            for k in range(bins):
+                values[at + k] = factor * pooled[u, t, k]
+            at += bins
+
+
+@helper
+def _length(values, rule):  # type: ignore[no-untyped-def]
+    """ν(v), and the factor of v in its gradient."""
+    real = values.dtype.type
+    total = real(0)
+    for i in range(values.size):
+        total += values[i] * values[i]
+    rounded = math.sqrt(total + real(rule.squared))
+    length = rounded + real(rule.added)
+    if length > real(rule.least) and rounded > 0:
+        return length, real(1) / rounded
+    return max(length, real(rule.least)), real(0)
+
+
+@helper
+def _pull_divided(values, length, slope, grad):  # type: ignore[no-untyped-def]
+    """Pullback of v/ν(v), in place."""
+    real = values.dtype.type
+    along = real(0)
+    for i in range(values.size):
+        along += grad[i] * values[i]
+    inverse = real(1) / length
+    along *= slope * inverse * inverse
+    for i in range(values.size):
+        grad[i] = grad[i] * inverse - along * values[i]
+
+
+@helper
+def _is_faint(values, rule):  # type: ignore[no-untyped-def]
+    """Whether a raw descriptor is below the threshold of contrast."""
+    total = values.dtype.type(0)
+    for i in range(values.size):
+        total += values[i]
+    return total < rule.threshold * rule.area
+
+
+@jit
+def norms_of(pooled, rows, columns, bins, rule, norms):  # type: ignore[no-untyped-def]
+    """The sum of each raw descriptor over the area of its frame."""
+    values = np.empty(rows.factor.size * columns.factor.size * bins, pooled.dtype)
+    across = columns.window.shape[0]
+    for f in range(norms.size):
+        _gathered(pooled, rows, columns, f // across, f % across, bins, values)
+        total = 0.0
+        for i in range(values.size):
+            total += values[i]
+        norms[f] = total / rule.area
+
+
+@jit
+def describe(pooled, rows, columns, bins, rule, features):  # type: ignore[no-untyped-def]
+    """Descriptors (frames, D) of pooled votes, frames row by row."""
+    real = pooled.dtype.type
+    size, across = features.shape[1], columns.window.shape[0]
+    values = np.empty(size, pooled.dtype)
+    clip, zero = real(rule.clip), real(0)
+    for f in range(features.shape[0]):
+        _gathered(pooled, rows, columns, f // across, f % across, bins, values)
+        if rule.threshold > 0 and _is_faint(values, rule):
+            for i in range(size):
+                features[f, i] = zero
+            continue
+        inverse = real(1) / _length(values, rule)[0]
+        for i in range(size):
+            values[i] = min(values[i] * inverse, clip)
+        if rule.twice:
+            inverse = real(1) / _length(values, rule)[0]
+            for i in range(size):
+                values[i] *= inverse
+        if rule.root:
+            total = zero
+            for i in range(size):
+                total += values[i]
+            inverse = real(1) / max(total, real(_LEAST_SUM))
+            for i in range(size):
+                values[i] = math.sqrt(values[i] * inverse + real(rule.root_epsilon))
+        for i in range(size):
+            features[f, i] = values[i]
+
+
+@jit
+def pull_describe(cotangent, pooled, rows, columns, bins, rule, grad):  # type: ignore[no-untyped-def]
+    """Pullback of `describe`, added to grad, of the shape of `pooled`."""
+    real = pooled.dtype.type
+    size, across = cotangent.shape[1], columns.window.shape[0]
+    raw, values = np.empty(size, pooled.dtype), np.empty(size, pooled.dtype)
+    back = np.empty(size, pooled.dtype)
+    clip, zero, half = real(rule.clip), real(0), real(0.5)
+    for f in range(cotangent.shape[0]):
+        y, x = f // across, f % across
+        _gathered(pooled, rows, columns, y, x, bins, raw)
+        if rule.threshold > 0 and _is_faint(raw, rule):
+            continue
+        length, slope = _length(raw, rule)
+        inverse = real(1) / length
+        for i in range(size):
+            values[i] = min(raw[i] * inverse, clip)
+            back[i] = cotangent[f, i]
+        second, second_slope = real(1), zero
+        if rule.twice:
+            second, second_slope = _length(values, rule)
+        if rule.root:
+            total = zero
+            for i in range(size):
+                total += values[i]
+            # The sum of v/ν(v); what it is divided by is only this when it is not tiny.
+            total /= second
+            free = real(1) if total > real(_LEAST_SUM) else zero
+            share = real(1) / (second * max(total, real(_LEAST_SUM)))
+            along = zero
+            for i in range(size):
+                root = math.sqrt(values[i] * share + real(rule.root_epsilon))
+                back[i] = back[i] * half / root if root >= real(_STEEP) else zero
+                along += back[i] * values[i] * share
+            inverse_total = real(1) / max(total, real(_LEAST_SUM))
+            for i in range(size):
+                back[i] = (back[i] - free * along) * inverse_total
+        if rule.twice:
+            _pull_divided(values, second, second_slope, back)
+        for i in range(size):
+            back[i] = back[i] if raw[i] * inverse < clip else zero
+        _pull_divided(raw, length, slope, back)
+        at = 0
+        for i in range(rows.factor.size):
+            u = rows.window[y, i]
+            for j in range(columns.factor.size):
+                t, factor = columns.window[x, j], rows.factor[i] * columns.factor[j]
+                for k in range(bins):
+                    grad[u, t, k] += factor * back[at + k]
+                at += bins
