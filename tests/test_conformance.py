@@ -25,6 +25,7 @@ ENCODERS = {
     "HOG, hard": HARD,
     "HOG, bilinear": repinv.HOG.vlfeat(4, bilinear_orientations=True),
     "HOG of 0..255": repinv.HOG.vlfeat(4, value_range=(0, 255)),
+    "dense SIFT": repinv.DSIFT.vlfeat(3, 4, channel_axis=-1),
     "straight through": repinv.StraightThrough(HARD, HARD.softened(0.5)),
 }
 LOSSES = {

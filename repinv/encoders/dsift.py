@@ -202,9 +202,7 @@ class DSIFT(Encoder):
         return cls._of(flavour, channel_axis, value_range)
 
     @classmethod
-    def natural(
-        cls, bin_size: int = 5, *, value_range: tuple[float, float] = (0.0, 255.0)
-    ) -> DSIFT:
+    def natural(cls, bin_size: int = 5, *, value_range: tuple[float, float] = (0.0, 1.0)) -> DSIFT:
         """The DSIFT network of Mahendran & Vedaldi.
 
         Descriptors have four by four cells with a Gaussian of 1.5 cells over them, and lie three
@@ -215,7 +213,8 @@ class DSIFT(Encoder):
         bin_size : int
             Width of a cell in pixels.
         value_range : tuple of float
-            Pixel values that 0 and 1 of a batch stand for; the paper's run to 255.
+            Pixel values that 0 and 1 of a batch stand for. The paper's network saw 0 to 255, and
+            normalizes specks of noise accordingly: its 1e-6 under the root notices.
 
         Returns
         -------
