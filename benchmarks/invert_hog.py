@@ -75,7 +75,7 @@ def progress_of(
     seen: dict[int, float] = {}
 
     def watch(snapshot: Snapshot) -> None:
-        features = encoder.encode(repinv.Spectral().image(snapshot.z))
+        features = encoder.encode(snapshot.parametrization.image(snapshot.z))
         seen[snapshot.iteration] = float(metrics.feature_error(features, target)[0])
 
     inverted(method, photograph, encoder, result.iterations, watch)

@@ -7,6 +7,7 @@ from .energy import Weighted as Weighted
 from .losses import InnerProduct as InnerProduct
 from .losses import SquaredError as SquaredError
 from .parametrizations import Jitter as Jitter
+from .parametrizations import Local as Local
 from .parametrizations import Pixels as Pixels
 from .parametrizations import Spectral as Spectral
 from .priors import AlphaNorm as AlphaNorm

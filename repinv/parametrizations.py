@@ -7,7 +7,7 @@ white noise or from an image, and the projection onto the z that are allowed.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -171,6 +171,95 @@ class Spectral:
         return _spectrum(z.shape[-2], z.shape[-1], self.exponent, self.amplitude, *kind)
 
 
+@dataclass(frozen=True, eq=False)
+class Local:
+    """Changes of an image, each weighted by how strong the image's texture is where it falls.
+
+    x = image + W ∘ (inner(z) − ½), where W is the root mean square gradient of the image in a
+    Gaussian neighbourhood, with root mean square one.
+
+    Parameters
+    ----------
+    inner : Parametrization
+        What z = 0 leaves gray, such as `Spectral`.
+    around : array, shape (N, C, H, W)
+        The image that z = 0 stands for.
+    deviation : float
+        Of the Gaussian, in pixels.
+    least : float
+        Least weight before they are scaled, the largest being 1: flat places stay within reach.
+
+    Notes
+    -----
+    Encoders that normalize contrast locally are as much more sensitive where an image is faint,
+    and one step for all places is too long for the faint or too short for the strong. In
+    variables relative to the local texture they are alike: a preconditioner, and a scale mixture
+    of natural textures.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> image = np.random.default_rng(0).random((1, 1, 16, 16))
+    >>> bool(np.all(Local(Spectral(), image).image(0 * image) == image))
+    True
+    """
+
+    inner: Parametrization
+    around: Array
+    deviation: float = 4.0
+    least: float = 1e-2
+    _weights: Array = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not (self.deviation > 0 and 0 < self.least <= 1):
+            raise ValueError(
+                "Local needs a deviation > 0 and 0 < least <= 1; "
+                f"got {self.deviation} and {self.least}."
+            )
+        object.__setattr__(self, "_weights", _strengths(self.around, self.deviation, self.least))
+
+    def vjp(self, z: Array, iteration: int = 0, /) -> tuple[Array, Callable[[Array], Array]]:
+        """The image and its weighted change; and v → the inner pullback of W ∘ v."""
+        x, pullback = self.inner.vjp(z, iteration)
+        x = x - 0.5
+        x *= self._weights
+        x += self.around
+        return x, lambda v: pullback(v * self._weights)
+
+    def image(self, z: Array, /) -> Array:
+        """The images, unclipped."""
+        return self.vjp(z)[0]
+
+    def start(self, noise: Array, /) -> Array:
+        """The image as it is."""
+        return self.inverse(self.around)
+
+    def inverse(self, x: Array, /) -> Array:
+        """Variables of an image."""
+        return self.inner.inverse((x - self.around) / self._weights + 0.5)
+
+    def project(self, z: Array, /) -> Array:
+        """The inner projection."""
+        return self.inner.project(z)
+
+
+def localized(
+    parametrization: Parametrization, around: Array, deviation: float
+) -> Parametrization | None:
+    """`Local` about an image, of a parametrization whose z = 0 is gray; None for others."""
+    if isinstance(parametrization, Jitter):
+        base = localized(parametrization.base, around, deviation)
+        return None if base is None else replace(parametrization, base=base)
+    if isinstance(parametrization, Local):
+        return replace(parametrization, around=around, deviation=deviation)
+    return Local(parametrization, around, deviation) if _is_linear(parametrization) else None
+
+
+def _is_linear(parametrization: Parametrization) -> bool:
+    """Whether changes may be weighted without leaving the set of allowed z."""
+    return isinstance(parametrization, Spectral)
+
+
 @dataclass(frozen=True)
 class Jitter:
     """Another parametrization, its image shifted by a random whole number of pixels every step.
@@ -230,6 +319,25 @@ class Jitter:
         return self.base.project(z)
 
 
+def _strengths(x: Array, deviation: float, least: float) -> Array:
+    """Root mean square gradients in a Gaussian neighbourhood (N, 1, H, W), of mean square one."""
+    xp = array_namespace(x)
+    energy = xp.zeros_like(x[:, :1, ...])
+    across, down = x[..., :, 1:] - x[..., :, :-1], x[..., 1:, :] - x[..., :-1, :]
+    energy[..., :, :-1] += xp.sum(across * across, axis=1, keepdims=True)
+    energy[..., :-1, :] += xp.sum(down * down, axis=1, keepdims=True)
+    # A Gaussian is a product under the cosine transform, which mirrors the image at its border.
+    kind = array_namespace(x), x.dtype, device_of(x)
+    blurred = _idct(_dct(energy) * _gaussian(x.shape[-2], x.shape[-1], deviation, *kind))
+    largest = xp.max(blurred, axis=(-2, -1), keepdims=True)
+    flat = largest <= 0
+    share = blurred / xp.where(flat, xp.ones_like(largest), largest)
+    share = xp.where(flat, xp.ones_like(share), share)
+    floor = xp.full_like(share, least * least)
+    weights = xp.sqrt(xp.maximum(share, floor))
+    return weights / xp.sqrt(xp.mean(weights * weights, axis=(-2, -1), keepdims=True))
+
+
 def _dct(x: Array) -> Array:
     """Orthonormal cosine transform (type II) over the last two axes; a fresh array."""
     if is_numpy_array(x):
@@ -256,6 +364,14 @@ def _spectrum(
     spectrum = frequency**-exponent
     spectrum *= amplitude / np.sqrt(np.mean(spectrum**2))
     return xp.asarray(spectrum, dtype=dtype, device=device)
+
+
+@lru_cache(maxsize=16)
+def _gaussian(height: int, width: int, deviation: float, xp: Any, dtype: Any, device: Any) -> Array:
+    """Transform (H, W) of a Gaussian of unit sum."""
+    squared = [(deviation * np.pi * np.arange(size) / size) ** 2 for size in (height, width)]
+    gaussian = np.exp(-0.5 * (squared[0][:, None] + squared[1]))
+    return xp.asarray(gaussian, dtype=dtype, device=device)
 
 
 @lru_cache(maxsize=16)

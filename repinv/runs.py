@@ -16,7 +16,7 @@ from repinv.batch import column, rows
 from repinv.encoder import Array, Encoder, StraightThrough
 from repinv.energy import Energy, Weighted
 from repinv.losses import SquaredError
-from repinv.parametrizations import Parametrization
+from repinv.parametrizations import Parametrization, localized
 from repinv.result import Result
 from repinv.rules import LBFGS, Adam, UpdateRule
 from repinv.solvers import Minimum, Snapshot, minimize, to_host
@@ -42,6 +42,9 @@ class Stage:
         Features are the true encoder's, and the softened one gives the pullback alone.
     priors : float
         Factor of the weights of all priors.
+    local : float
+        If positive, the solver turns changes of the image that this stage begins with, weighted
+        by its texture within so many pixels (`Local`); later stages go on with them.
     """
 
     share: float
@@ -49,6 +52,7 @@ class Stage:
     softness: float = 0.0
     straight_through: bool = False
     priors: float = 1.0
+    local: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +73,17 @@ class Problem:
         ends = np.cumsum([stage.share / total for stage in self.stages])
         return [int(n) for n in np.diff(np.rint(ends * self.max_iter), prepend=0)]
 
-    def objective(self, stage: Stage, target: Array, weight: Array | None) -> Energy:
+    def space(self, position: dict[str, Any]) -> Parametrization:
+        """What the variables at a position in the run stand for."""
+        if position.get("around") is None:
+            return self.parametrization
+        stages = self.stages[: position["stage"] + 1]
+        deviation = [stage.local for stage in stages if stage.local > 0][-1]
+        return localized(self.parametrization, position["around"], deviation)  # type: ignore[return-value]
+
+    def objective(
+        self, stage: Stage, space: Parametrization, target: Array, weight: Array | None
+    ) -> Energy:
         """The energy of one stage."""
         encoder = self.encoder
         if stage.softness > 0:
@@ -81,7 +95,7 @@ class Problem:
             for term in self.priors
             if term.weight * stage.priors != 0
         )
-        return Energy(encoder, SquaredError(target, weight), self.parametrization, priors)
+        return Energy(encoder, SquaredError(target, weight), space, priors)
 
     def rule(self, stage: Stage, length: int) -> UpdateRule:
         """The rule of one stage; Adam's step falls to zero at its end."""
@@ -98,6 +112,11 @@ def check_position(
     stage, iteration = position["stage"], position["iteration"]
     if not (0 <= stage < len(lengths) and 0 <= iteration <= lengths[stage]):
         raise ValueError(f"the run has no iteration {iteration} in a stage {stage}.")
+    around = position.get("around")
+    if (around is not None) and (
+        around.shape != z.shape or not any(s.local > 0 for s in problem.stages[: stage + 1])
+    ):
+        raise ValueError("the run's image is not one that its variables could change.")
     expected = tuple(problem.encoder.feature_shape(tuple(z.shape[1:])))
     if tuple(target.shape[1:]) != expected:
         raise ValueError(f"the run's target is {target.shape}; its image gives {expected}.")
@@ -143,11 +162,16 @@ def run(
             stage, length = problem.stages[position["stage"]], lengths[position["stage"]]
             before = sum(lengths[: position["stage"]])
             rule = problem.rule(stage, length)
-            energy = problem.objective(stage, target, weight)
+            space = problem.space(position)
+            energy = problem.objective(stage, space, target, weight)
             left = None if time_limit is None else time_limit - (time.perf_counter() - began)
 
-            def watch(snapshot: Snapshot, before: int = before) -> object:
-                shown = dataclasses.replace(snapshot, iteration=before + snapshot.iteration)
+            def watch(
+                snapshot: Snapshot, before: int = before, space: Parametrization = space
+            ) -> object:
+                shown = dataclasses.replace(
+                    snapshot, iteration=before + snapshot.iteration, parametrization=space
+                )
                 bar.update(shown.iteration - bar.n)
                 bar.set_postfix(energy=f"{float(np.min(shown.value)):.2e}", refresh=False)
                 return callback(shown) if callback is not None else False
@@ -159,7 +183,7 @@ def run(
                 max_iter=length,
                 tol=problem.tol,
                 check_every=problem.check_every,
-                project=problem.parametrization.project,
+                project=space.project,
                 callback=watch if callback is not None or progress else None,
                 time_limit=left,
                 state=position["state"],
@@ -177,11 +201,11 @@ def run(
             last = position["stage"] == len(problem.stages) - 1
             if last or found.stop_reason not in ("max_iter", "tolerance"):
                 break
-            position = _next_stage(problem, position, found)
+            position = _next_stage(problem, position, found, space)
         bar.update(before + found.iteration - bar.n)
     seconds += time.perf_counter() - began
     joined = _joined(traces)
-    x = problem.parametrization.image(found.z)
+    x = space.image(found.z)
     images, features, error = _finished(problem.encoder, x, target, weight)
     return Result(
         images=images,
@@ -206,14 +230,23 @@ def _joined(traces: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     }
 
 
-def _next_stage(problem: Problem, position: dict[str, Any], found: Minimum) -> dict[str, Any]:
+def _next_stage(
+    problem: Problem, position: dict[str, Any], found: Minimum, space: Parametrization
+) -> dict[str, Any]:
     """The position at the beginning of the next stage."""
     here, after = (problem.stages[position["stage"] + k].rule for k in (0, 1))
+    following = {"stage": position["stage"] + 1, "iteration": 0}
+    deviation = problem.stages[following["stage"]].local
+    if deviation > 0:
+        around = space.image(found.z)
+        if localized(space, around, deviation) is not None:
+            z = array_namespace(around).zeros_like(around)
+            return following | {"z": z, "state": None, "around": around}
     state = None
     if isinstance(here, LBFGS) and here == after:
         # Curvature changes little from one stage to the next.
         state = here.restart(found.state)
-    return {"stage": position["stage"] + 1, "iteration": 0, "z": found.z, "state": state}
+    return following | {"z": found.z, "state": state, "around": position.get("around")}
 
 
 def _packed(
@@ -251,6 +284,8 @@ def _packed(
     arrays = {"z": to_host(position["z"]), "target": to_host(target)}
     if weight is not None:
         arrays["weight"] = to_host(weight)
+    if position.get("around") is not None:
+        arrays["around"] = to_host(position["around"])
     if position.get("seen") is not None:
         arrays["seen"] = position["seen"]
     arrays |= {f"state/{k}": to_host(v) for k, v in state.items() if k not in plain}

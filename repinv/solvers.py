@@ -21,11 +21,21 @@ Objective: TypeAlias = Callable[[Array, int], tuple[Array, Array, dict[str, Arra
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What a callback is shown: the iterations done, and the best energies and points so far."""
+    """What a callback is shown: the iterations done, and the best energies and points so far.
+
+    Attributes
+    ----------
+    iteration : int
+    value : ndarray, shape (N,)
+    z : array
+    parametrization : object or None
+        Whose `image` tells what `z` stands for; None where `minimize` is called by itself.
+    """
 
     iteration: int
     value: np.ndarray
     z: Array
+    parametrization: object = None
 
 
 @dataclass(frozen=True)

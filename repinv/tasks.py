@@ -27,13 +27,18 @@ PRIORS = (
 )
 #: Scales of a start: one that is not faint, and those to choose from.
 _FULL, _FAINT = 1e-2, (1e-3, 3e-4, 1e-4, 3e-5)
-#: For encoders without hard decisions: the features first, out of all but gray; then with priors.
-SMOOTH = (Stage(0.375, LBFGS(), priors=0.0), Stage(0.625, LBFGS()))
+#: For encoders without hard decisions: the features first, out of all but gray; then with priors;
+#: then in changes relative to the local texture, to which local normalization is as sensitive.
+SMOOTH = (
+    Stage(0.2, LBFGS(), priors=0.0),
+    Stage(0.45, LBFGS()),
+    Stage(0.35, LBFGS(), local=4.0),
+)
 #: For encoders with hard decisions: their softened selves, ever harder, then the encoder itself.
 ANNEALED = (
     Stage(0.2, LBFGS(), softness=1.0, priors=0.0),
     Stage(0.2, LBFGS(), softness=1.0, priors=2.0),
-    Stage(0.18, LBFGS(), softness=0.3),
+    Stage(0.18, LBFGS(), softness=0.3, local=4.0),
     Stage(0.18, LBFGS(), softness=0.055),
     Stage(0.19, LBFGS(), softness=0.01),
     Stage(0.05, LBFGS(), softness=0.05, straight_through=True),
@@ -277,6 +282,8 @@ def resume(
         seconds, notes = float(header["seconds"]), tuple(header["notes"])
         position["z"] = given.asarray(arrays["z"])
         position["seen"] = arrays.get("seen")
+        if "around" in arrays:
+            position["around"] = given.asarray(arrays["around"])
         if position["state"] is not None:
             position["state"] = dict(position["state"]) | {
                 name: given.asarray(values) for name, values in _under("state/", arrays).items()

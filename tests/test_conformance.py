@@ -53,6 +53,7 @@ PARAMETRIZATIONS = {
     "pixels, unbounded": repinv.Pixels(bounded=False),
     "spectral": repinv.Spectral(),
     "spectral, flat": repinv.Spectral(exponent=0.0, amplitude=1.0),
+    "local": repinv.Local(repinv.Spectral(), IMAGES, 2.0),
     "jitter of pixels": repinv.Jitter(repinv.Pixels(), amount=3),
     "jitter of spectral": repinv.Jitter(repinv.Spectral(), amount=1, seed=5),
 }
@@ -167,6 +168,7 @@ def test_gradients_agree_with_autograd(function):
 @dtypes
 @pytest.mark.parametrize("parametrization", of(PARAMETRIZATIONS))
 def test_parametrizations_keep_shape_and_dtype_and_their_input(parametrization, dtype):
+    parametrization = moved(parametrization, lambda a: a.astype(dtype))
     z = NOISE.astype(dtype)
     kept = z.copy()
     x, pullback = parametrization.vjp(z, 4)
@@ -190,10 +192,11 @@ def test_parametrizations_keep_shape_and_dtype_and_their_input(parametrization, 
 @dtypes
 @pytest.mark.parametrize("parametrization", of(PARAMETRIZATIONS))
 def test_a_batch_of_images_equals_its_members(parametrization, dtype):
+    parametrization = moved(parametrization, lambda a: a.astype(dtype))
     z, v = NOISE.astype(dtype), TARGETS.astype(dtype)
     x, pullback = parametrization.vjp(z, 2)
     for i in range(3):
-        x_of_one, pullback_of_one = parametrization.vjp(z[i : i + 1], 2)
+        x_of_one, pullback_of_one = one(parametrization, i).vjp(z[i : i + 1], 2)
         assert_near(x_of_one[0], x[i], dtype)
         assert_near(pullback_of_one(v[i : i + 1])[0], pullback(v)[i], dtype)
 
@@ -201,15 +204,15 @@ def test_a_batch_of_images_equals_its_members(parametrization, dtype):
 @dtypes
 @pytest.mark.parametrize("parametrization", of(PARAMETRIZATIONS))
 def test_parametrizations_of_torch_tensors_equal_those_of_arrays(parametrization, dtype):
+    of_arrays = moved(parametrization, lambda a: a.astype(dtype))
+    of_tensors = moved(parametrization, lambda a: torch.asarray(a.astype(dtype)))
     z, v = NOISE.astype(dtype), TARGETS.astype(dtype)
     tensor, cotangent = torch.asarray(z.copy()), torch.asarray(v.copy())
-    x, pullback = parametrization.vjp(z, 7)
-    got, got_pullback = parametrization.vjp(tensor, 7)
+    x, pullback = of_arrays.vjp(z, 7)
+    got, got_pullback = of_tensors.vjp(tensor, 7)
     pairs = [(got, x), (got_pullback(cotangent), pullback(v))]
     for method in ("image", "start", "inverse", "project"):
-        pairs.append(
-            (getattr(parametrization, method)(tensor), getattr(parametrization, method)(z))
-        )
+        pairs.append((getattr(of_tensors, method)(tensor), getattr(of_arrays, method)(z)))
     for a, b in pairs:
         assert isinstance(a, torch.Tensor)
         assert a.numpy().dtype == dtype

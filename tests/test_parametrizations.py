@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from repinv import Jitter, Pixels, Spectral
+from repinv import Jitter, Local, Pixels, Spectral
+from repinv.parametrizations import localized
 
 RNG = np.random.default_rng(6)
 IMAGE = RNG.random((2, 3, 11, 16))
@@ -174,3 +175,31 @@ def test_jitter_starts_projects_and_ends_as_its_base(base):
 def test_options_out_of_bounds_are_refused(make, words):
     with pytest.raises(ValueError, match=words):
         make()
+
+
+def test_local_weights_follow_the_texture_of_the_image():
+    rng = np.random.default_rng(3)
+    strength = np.where(np.arange(64) < 32, 1.0, 0.05)
+    image = 0.5 + 0.1 * strength * rng.standard_normal((1, 1, 64, 64))
+    local = Local(Spectral(), image, 2.0)
+    change = local.image(rng.standard_normal(image.shape)) - image
+    strong, weak = change[..., :24].std(), change[..., 40:].std()
+    assert 0.03 < weak / strong < 0.08
+    np.testing.assert_allclose(local.image(local.inverse(image + 0.1)), image + 0.1, atol=1e-12)
+
+
+def test_local_of_a_constant_image_weighs_all_alike():
+    image = np.full((1, 1, 16, 16), 0.4)
+    z = np.random.default_rng(0).standard_normal(image.shape)
+    expected = Spectral().image(z) - 0.1
+    np.testing.assert_allclose(Local(Spectral(), image).image(z), expected)
+
+
+def test_localized_keeps_jitter_and_leaves_pixels_alone():
+    image = np.random.default_rng(1).random((1, 1, 16, 16))
+    jitter = localized(Jitter(Spectral(), 2, seed=4), image, 3.0)
+    assert isinstance(jitter, Jitter)
+    np.testing.assert_allclose(jitter.image(0 * image), image)
+    again = localized(jitter, image + 0.1, 3.0)
+    np.testing.assert_allclose(again.image(0 * image), image + 0.1)
+    assert localized(Pixels(), image, 3.0) is None

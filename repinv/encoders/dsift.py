@@ -194,7 +194,7 @@ class DSIFT(Encoder):
         --------
         >>> import repinv
         >>> repinv.DSIFT.phow(step=8).feature_shape((1, 64, 64))
-        (133, 128)
+        (111, 128)
         """
         flavour = _dense_sift.phow(
             step, sizes, fast, magnification, window_size, contrast_threshold, rootsift
