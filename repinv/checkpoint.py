@@ -102,6 +102,7 @@ def load(
     ValueError
         If the file is not of this kind and version, is truncated, or holds pickled objects.
     """
+    one = f"an {kind}" if kind == "encoder" else f"a {kind}"
     try:
         with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
@@ -109,21 +110,19 @@ def load(
     except FileNotFoundError:
         raise
     except Exception as error:  # a damaged archive fails in as many ways as it has parts
-        raise ValueError(
-            f"{path} is not a {kind} saved by repinv, or is damaged ({error})."
-        ) from None
+        raise ValueError(f"{path} is not {one} saved by repinv, or is damaged ({error}).") from None
     if not isinstance(header, dict) or header.get("repinv") != VERSION:
         raise ValueError(
-            f"{path} is not a {kind} of version {VERSION}; it was written by another repinv."
+            f"{path} is not {one} of version {VERSION}; it was written by another repinv."
         )
     if header.pop("arrays", None) != sorted(arrays):
         raise ValueError(f"{path} is not a whole {kind} saved by repinv: arrays are missing.")
     found = header.pop("kind", "run")
     if found != kind:
-        raise ValueError(f"{path} is not a {kind} saved by repinv; it is a {found}.")
+        raise ValueError(f"{path} is not {one} saved by repinv; it holds: {found}.")
     try:
         return _moved_in(header, arrays), arrays
-    except KeyError as error:
+    except (KeyError, TypeError) as error:
         raise ValueError(
             f"{path} is not a whole {kind} saved by repinv: {error} is missing."
         ) from None

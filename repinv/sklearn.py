@@ -19,7 +19,8 @@ class Transformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     encoder : Encoder
         What images are encoded with. It is not fitted here; see e.g. `repinv.BoVW.fit`.
     image_shape : tuple of int, optional
-        (H, W) or (H, W, C) of images that come as flat rows. None where they come as images.
+        (H, W) or (H, W, C) of images that come as flat rows; one of these may be -1, as in
+        `numpy.reshape`. None where they come as images.
 
     Attributes
     ----------
@@ -98,14 +99,15 @@ class Transformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def _images(self, X: Any, *, reset: bool) -> np.ndarray:
         """Checked images (N, H, W) or (N, H, W, C)."""
         if self.image_shape is not None:
-            X = validate_data(self, X, reset=reset, dtype="numeric")
+            rows: np.ndarray = validate_data(self, X, reset=reset)
             shape = tuple(self.image_shape)
-            if len(shape) not in (2, 3) or int(np.prod(shape)) != X.shape[1]:
+            try:
+                return rows.reshape(len(rows), *shape)
+            except ValueError:
                 raise ValueError(
-                    f"expected rows of {int(np.prod(shape))} pixels, as image_shape={shape} has; "
-                    f"got {X.shape[1]} features. Give the shape of the images."
-                )
-            return np.asarray(X).reshape(len(X), *shape)
+                    f"expected rows of images of shape image_shape={shape}; got rows of "
+                    f"{rows.shape[1]} numbers. Give the shape of the images."
+                ) from None
         images: np.ndarray = check_array(X, ensure_2d=False, allow_nd=True, estimator=self)
         if images.ndim not in (3, 4):
             raise ValueError(

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from repinv.encoder import Encoder
@@ -39,13 +40,19 @@ def words(samples: Iterator[np.ndarray], count: int, seed: int) -> np.ndarray:
         waiting.append(sample)
         held += len(sample)
         if held >= max(_BATCH, _BATCH_PER_WORD * count):
-            means.partial_fit(np.concatenate(waiting))
+            _partial_fit(means, waiting)
             seen, held, waiting = seen + held, 0, []
     # The rest after a first batch may be few; alone, it has to do for all words.
     if held and (seen or held >= count):
-        means.partial_fit(np.concatenate(waiting))
+        _partial_fit(means, waiting)
     _check_enough(seen + held, count, "n_words")
     return np.asarray(means.cluster_centers_)
+
+
+def _partial_fit(means: Any, samples: list[np.ndarray]) -> None:
+    """Show k-means some samples; on one thread, lest words depend on how many there are."""
+    with threadpool_limits(1):
+        means.partial_fit(np.concatenate(samples))
 
 
 def mixture(
@@ -61,7 +68,8 @@ def mixture(
     found = GaussianMixture(
         count, covariance_type="diag", random_state=seed, reg_covar=least, max_iter=200
     )
-    found.fit(chosen.astype(np.float64))
+    with threadpool_limits(1):
+        found.fit(chosen.astype(np.float64))
     return found.weights_, found.means_, found.covariances_
 
 

@@ -25,7 +25,7 @@ Code: TypeAlias = Callable[
 _KEPT = 2**26
 
 
-def accept(encoder: Any, local: Any, name: str, width: int, of: str) -> None:
+def accept(encoder: Any, local: Any, name: str, width: int) -> None:
     """Check a new encoder's local one, and take over what it says of images.
 
     Raises
@@ -33,32 +33,55 @@ def accept(encoder: Any, local: Any, name: str, width: int, of: str) -> None:
     TypeError
         If it is no encoder of local descriptors.
     ValueError
-        If its descriptors do not have `width` numbers, as those `of` the vocabulary do.
+        If its descriptors do not have `width` numbers, as the words do.
     """
     if not isinstance(local, Encoder) or local.descriptor_axis is None:
         raise TypeError(
             f"{name} needs an encoder of local descriptors; got {type(local).__name__}, which has "
             "none. Use one whose descriptor_axis is not None, such as repinv.HOG.vlfeat()."
         )
-    found = descriptor_size(local)
-    if found is not None and found != width:
-        raise ValueError(
-            f"{of} have {width} numbers each; the local encoder's descriptors have {found}. "
-            "Use the local encoder that they were fitted with."
-        )
+    found = _sizes(local)
+    if found and width not in found:
+        raise _misfit(width, found[0])
     for attribute in ("channels", "value_range", "precision"):
         object.__setattr__(encoder, attribute, getattr(local, attribute))
 
 
-def descriptor_size(local: Encoder) -> int | None:
-    """Numbers in a descriptor, found on sizes of image until one fits; None if none does."""
-    for size in (64, 256, 1024):
-        try:
-            shape = local.feature_shape((local.channels or 1, size, size))
-        except ValueError:
-            continue
-        return int(shape[local.descriptor_axis or 0])
-    return None
+def _sizes(local: Encoder) -> list[int]:
+    """Numbers that descriptors may have, of gray or colour images of sizes that may fit."""
+    found = []
+    for channels in (1, 3) if local.channels is None else (local.channels,):
+        for size in (64, 256, 1024):
+            try:
+                shape = local.feature_shape((channels, size, size))
+            except ValueError:
+                continue
+            found.append(int(shape[local.descriptor_axis or 0]))
+            break
+    return found
+
+
+def _misfit(width: int, found: int) -> ValueError:
+    """What is wrong with words of another width than descriptors."""
+    return ValueError(
+        f"words have {width} numbers each; the local encoder's descriptors have {found}. "
+        "Use the local encoder that they were fitted with."
+    )
+
+
+def places(local: Encoder, image_shape: tuple[int, ...], width: int) -> int:
+    """Number of descriptors of an image (C, H, W).
+
+    Raises
+    ------
+    ValueError
+        As the local encoder does, or if its descriptors do not have `width` numbers.
+    """
+    shape = list(local.feature_shape(image_shape))
+    found = shape.pop(local.descriptor_axis or 0)
+    if found != width:
+        raise _misfit(width, found)
+    return math.prod(shape)
 
 
 def descriptors(local: Encoder, features: Array) -> np.ndarray:
@@ -77,15 +100,20 @@ def descriptors(local: Encoder, features: Array) -> np.ndarray:
 def from_descriptors(local: Encoder, grad: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Adjoint of `descriptors`: (N, places, D) → (N, *F)."""
     axis = local.descriptor_axis or 0
-    places = shape[1 : axis + 1] + shape[axis + 2 :]
-    return np.moveaxis(grad.reshape(len(grad), *places, grad.shape[-1]), -1, axis + 1)
+    lattice = shape[1 : axis + 1] + shape[axis + 2 :]
+    return np.moveaxis(grad.reshape(len(grad), *lattice, grad.shape[-1]), -1, axis + 1)
 
 
-def vjp(local: Encoder, x: Array, code: Code, n_words: int) -> tuple[np.ndarray, Pullback]:
-    """Codes (N, *F) of a batch of images, and the pullback through the local encoder."""
+def vjp(
+    local: Encoder, x: Array, code: Code, words: tuple[int, ...]
+) -> tuple[np.ndarray, Pullback]:
+    """Codes (N, *F) of a batch of images, and the pullback through the local encoder.
+
+    `words` is the shape of the vocabulary, (K, D).
+    """
     found, pull_local = local.vjp(x)
-    rows = descriptors(local, found)
-    keep = math.prod(rows.shape[:2]) * n_words * rows.itemsize <= _KEPT
+    rows = _fitting(descriptors(local, found), words)
+    keep = math.prod(rows.shape[:2]) * words[0] * rows.itemsize <= _KEPT
     coded = each(lambda i: code(rows[i], x.shape[1:], keep), range(len(rows)))
     features = _stacked([one for one, _ in coded])
 
@@ -97,17 +125,27 @@ def vjp(local: Encoder, x: Array, code: Code, n_words: int) -> tuple[np.ndarray,
     return features, pullback
 
 
-def encode(local: Encoder, x: Array, code: Code) -> np.ndarray:
+def encode(local: Encoder, x: Array, code: Code, words: tuple[int, ...]) -> np.ndarray:
     """Codes (N, *F) of a batch of images."""
-    rows = descriptors(local, local.encode(x))
+    rows = _fitting(descriptors(local, local.encode(x)), words)
     return _stacked(each(lambda i: code(rows[i], x.shape[1:], False)[0], range(len(rows))))
 
 
-def call(local: Encoder, image: Any, code: Code) -> np.ndarray:
+def call(local: Encoder, image: Any, code: Code, words: tuple[int, ...]) -> np.ndarray:
     """Code of one image, whose descriptors are those of the local encoder's own call."""
-    pixels = as_batch(image, precision=local.precision, channels=local.channels)
-    rows = descriptors(local, local(image)[None])
+    # The local encoder moves its channels itself; here they are only looked at.
+    axis = getattr(local, "channel_axis", -1)
+    upright = np.moveaxis(image, axis, -1) if axis != -1 and np.ndim(image) == 3 else image
+    pixels = as_batch(upright, precision=local.precision, channels=local.channels)
+    rows = _fitting(descriptors(local, local(image)[None]), words)
     return code(rows[0], pixels.shape[1:], False)[0]
+
+
+def _fitting(rows: np.ndarray, words: tuple[int, ...]) -> np.ndarray:
+    """Descriptors (N, places, D), if they are as wide as the words."""
+    if rows.shape[-1] != words[1]:
+        raise _misfit(words[1], rows.shape[-1])
+    return rows
 
 
 def softness(value: float) -> float:

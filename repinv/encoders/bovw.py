@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import os
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -84,11 +83,11 @@ class BoVW(Encoder):
     interpolate: bool = True
     power: float = 1.0
     norm: str | None = None
-    warm: float = 0.05
+    warm: float = 0.1
 
     def __post_init__(self) -> None:
         words = _parts.private("vocabulary", self.vocabulary, 2)
-        _local.accept(self, self.local, "BoVW", words.shape[1], "the vocabulary's words")
+        _local.accept(self, self.local, "BoVW", words.shape[1])
         _accept.choice("aggregation", self.aggregation, {"sum": 0, "max": 1})
         checked = {
             "vocabulary": words,
@@ -118,7 +117,7 @@ class BoVW(Encoder):
         interpolate: bool = True,
         power: float = 1.0,
         norm: str | None = None,
-        warm: float = 0.05,
+        warm: float = 0.1,
     ) -> BoVW:
         """Learn a vocabulary by k-means from images that are looked at once, in turn.
 
@@ -215,9 +214,7 @@ class BoVW(Encoder):
 
     def feature_shape(self, image_shape: tuple[int, ...], /) -> tuple[int, ...]:
         """Shape F of the features of one image (C, H, W); raises as the local encoder does."""
-        shape = list(self.local.feature_shape(image_shape))
-        del shape[self.local.descriptor_axis or 0]
-        return self._shape(math.prod(shape))
+        return self._shape(_local.places(self.local, image_shape, self.vocabulary.shape[1]))
 
     def _shape(self, count: int) -> tuple[int, ...]:
         """Shape of the features of an image with so many descriptors."""
@@ -249,15 +246,15 @@ class BoVW(Encoder):
         features : ndarray, shape (N, *F), of the same dtype
         pullback : callable
         """
-        return _local.vjp(self.local, x, self._code, len(self.vocabulary))
+        return _local.vjp(self.local, x, self._code, self.vocabulary.shape)
 
     def encode(self, x: Array, /) -> Array:
         """Features (N, *F) of a batch, without what a pullback needs; see `vjp`."""
-        return _local.encode(self.local, x, self._code)
+        return _local.encode(self.local, x, self._code, self.vocabulary.shape)
 
     def __call__(self, image: Array) -> np.ndarray:
         """Features of one image, whose pixel values the local encoder takes as they are."""
-        return _local.call(self.local, image, self._code)
+        return _local.call(self.local, image, self._code, self.vocabulary.shape)
 
     def _code(
         self, x: np.ndarray, image_shape: tuple[int, ...], keep: bool

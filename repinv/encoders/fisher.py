@@ -124,7 +124,7 @@ class FisherVector(Encoder):
                 f"from {weights.min():.3g} with sum {weights.sum():.4g}, variances from "
                 f"{variances.min():.3g}. Leave out empty components, and give floors to variances."
             )
-        _local.accept(self, self.local, "FisherVector", means.shape[1], "the mixture's means")
+        _local.accept(self, self.local, "FisherVector", means.shape[1])
         checked = {
             "weights": weights,
             "means": means,
@@ -231,7 +231,7 @@ class FisherVector(Encoder):
 
     def feature_shape(self, image_shape: tuple[int, ...], /) -> tuple[int, ...]:
         """Shape F of the features of one image (C, H, W); raises as the local encoder does."""
-        self.local.feature_shape(image_shape)
+        _local.places(self.local, image_shape, self.means.shape[1])
         return (*self.grid, 2, *self.means.shape)
 
     def vjp(self, x: Array, /) -> tuple[Array, Pullback]:
@@ -246,15 +246,15 @@ class FisherVector(Encoder):
         features : ndarray, shape (N, *F), of the same dtype
         pullback : callable
         """
-        return _local.vjp(self.local, x, self._code, len(self.weights))
+        return _local.vjp(self.local, x, self._code, self.means.shape)
 
     def encode(self, x: Array, /) -> Array:
         """Features (N, *F) of a batch, without what a pullback needs; see `vjp`."""
-        return _local.encode(self.local, x, self._code)
+        return _local.encode(self.local, x, self._code, self.means.shape)
 
     def __call__(self, image: Array) -> np.ndarray:
         """Features of one image, whose pixel values the local encoder takes as they are."""
-        return _local.call(self.local, image, self._code)
+        return _local.call(self.local, image, self._code, self.means.shape)
 
     def _mixture(self, dtype: Any) -> tuple[_Posterior, Words, np.ndarray, np.ndarray]:
         """How posteriors are found; the means less their centre, and the deviations."""

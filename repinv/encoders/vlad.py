@@ -76,11 +76,11 @@ class VLAD(Encoder):
     power: float = 0.5
     intra: bool = False
     norm: str | None = "l2"
-    warm: float = 0.05
+    warm: float = 0.1
 
     def __post_init__(self) -> None:
         words = _parts.private("vocabulary", self.vocabulary, 2)
-        _local.accept(self, self.local, "VLAD", words.shape[1], "the vocabulary's words")
+        _local.accept(self, self.local, "VLAD", words.shape[1])
         checked = {
             "vocabulary": words,
             "grid": _accept.pair("grid", self.grid),
@@ -110,7 +110,7 @@ class VLAD(Encoder):
         power: float = 0.5,
         intra: bool = False,
         norm: str | None = "l2",
-        warm: float = 0.05,
+        warm: float = 0.1,
     ) -> VLAD:
         """Learn a vocabulary by k-means from images that are looked at once, in turn.
 
@@ -203,7 +203,7 @@ class VLAD(Encoder):
 
     def feature_shape(self, image_shape: tuple[int, ...], /) -> tuple[int, ...]:
         """Shape F of the features of one image (C, H, W); raises as the local encoder does."""
-        self.local.feature_shape(image_shape)
+        _local.places(self.local, image_shape, self.vocabulary.shape[1])
         return (*self.grid, *self.vocabulary.shape)
 
     def vjp(self, x: Array, /) -> tuple[Array, Pullback]:
@@ -218,15 +218,15 @@ class VLAD(Encoder):
         features : ndarray, shape (N, *F), of the same dtype
         pullback : callable
         """
-        return _local.vjp(self.local, x, self._code, len(self.vocabulary))
+        return _local.vjp(self.local, x, self._code, self.vocabulary.shape)
 
     def encode(self, x: Array, /) -> Array:
         """Features (N, *F) of a batch, without what a pullback needs; see `vjp`."""
-        return _local.encode(self.local, x, self._code)
+        return _local.encode(self.local, x, self._code, self.vocabulary.shape)
 
     def __call__(self, image: Array) -> np.ndarray:
         """Features of one image, whose pixel values the local encoder takes as they are."""
-        return _local.call(self.local, image, self._code)
+        return _local.call(self.local, image, self._code, self.vocabulary.shape)
 
     def _code(
         self, x: np.ndarray, image_shape: tuple[int, ...], keep: bool
