@@ -207,12 +207,19 @@ def assignment(value: Any) -> Assignment:
     )
 
 
-def softened(value: Assignment, temperature: float) -> Assignment | None:
-    """The soft assignment that anneals to this one; None where that is soft enough, or LLC."""
+#: Regularization of the softest LLC. Nearly singular systems give codes that swing with x.
+_SOFTEST = 0.1
+
+
+def softened(value: Assignment, softness: float, warm: float) -> Assignment | None:
+    """A softer assignment, of temperature softness·warm; None where this one is as soft."""
+    temperature, regularization = softness * warm, softness * _SOFTEST
     if isinstance(value, HardAssignment):
         return SoftAssignment(temperature)
     if isinstance(value, SoftAssignment) and value.temperature < temperature:
         return dataclasses.replace(value, temperature=temperature)
+    if isinstance(value, LLC) and value.regularization < regularization:
+        return dataclasses.replace(value, regularization=regularization)
     return None
 
 

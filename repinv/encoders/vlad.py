@@ -187,7 +187,8 @@ class VLAD(Encoder):
         Parameters
         ----------
         softness : float
-            s in (0, 1]. The temperature is the larger of the encoder's own and s·`warm`.
+            s in (0, 1]. The temperature is the larger of the encoder's own and s·`warm`, the
+            regularization of LLC the larger of its own and s/10.
 
         Returns
         -------
@@ -196,7 +197,7 @@ class VLAD(Encoder):
         s = _local.softness(softness)
         local = self.local.softened(s)
         own = _assignment.assignment(self.assignment)
-        soft = _assignment.softened(own, s * self.warm)
+        soft = _assignment.softened(own, s, self.warm)
         if local is None and soft is None:
             return None
         return dataclasses.replace(self, local=local or self.local, assignment=soft or own)

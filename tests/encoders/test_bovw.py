@@ -244,7 +244,9 @@ def test_hard_decisions_are_softened_and_smooth_ones_are_not():
     assert default.softened(1.0).assignment == SoftAssignment(0.1)
     assert default.softened(0.1) is None
     assert repinv.BoVW(SMOOTH, WORDS, assignment=SoftAssignment(0.1)).softened(1.0) is None
-    assert repinv.BoVW(SMOOTH, WORDS, assignment="llc").softened(1.0) is None
+    local = repinv.BoVW(SMOOTH, WORDS, assignment="llc")
+    assert local.softened(0.5).assignment == LLC(5, 0.05)
+    assert local.softened(5e-4) is None
     wide = repinv.BoVW(SMOOTH, WORDS, assignment="hard", warm=2.0)
     assert wide.softened(0.5).assignment.temperature == 1
     for wrong in (0, 1.1, -1, np.nan):
@@ -451,7 +453,7 @@ def test_a_local_encoder_of_the_users_own_cannot_be_saved(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("assignment", "bound"), [("soft", 0.03), ("hard", 0.15)])
+@pytest.mark.parametrize(("assignment", "bound"), [("soft", 0.03), ("hard", 0.15), ("llc", 0.4)])
 def test_inverting_a_code_recovers_it(fitted, assignment, bound):
     bovw = dataclasses.replace(fitted, assignment=assignment)
     result = repinv.invert(bovw(PHOTOGRAPH), bovw, shape=(64, 64), max_iter=200)
