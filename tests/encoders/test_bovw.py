@@ -453,7 +453,7 @@ def test_a_local_encoder_of_the_users_own_cannot_be_saved(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("assignment", "bound"), [("soft", 0.03), ("hard", 0.15), ("llc", 0.4)])
+@pytest.mark.parametrize(("assignment", "bound"), [("soft", 0.05), ("hard", 0.15), ("llc", 0.5)])
 def test_inverting_a_code_recovers_it(fitted, assignment, bound):
     bovw = dataclasses.replace(fitted, assignment=assignment)
     result = repinv.invert(bovw(PHOTOGRAPH), bovw, shape=(64, 64), max_iter=200)
