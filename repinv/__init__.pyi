@@ -1,7 +1,14 @@
+from . import sklearn as sklearn
 from .encoder import Encoder as Encoder
 from .encoder import StraightThrough as StraightThrough
+from .encoders._assignment import LLC as LLC
+from .encoders._assignment import HardAssignment as HardAssignment
+from .encoders._assignment import SoftAssignment as SoftAssignment
+from .encoders.bovw import BoVW as BoVW
 from .encoders.dsift import DSIFT as DSIFT
+from .encoders.fisher import FisherVector as FisherVector
 from .encoders.hog import HOG as HOG
+from .encoders.vlad import VLAD as VLAD
 from .energy import Energy as Energy
 from .energy import Weighted as Weighted
 from .losses import InnerProduct as InnerProduct

@@ -173,3 +173,7 @@ class StraightThrough(Encoder):
     def asarray(self, a: Array, /) -> Array:
         """Bring an array to the library and device of `forward`; see `Encoder.asarray`."""
         return self.forward.asarray(a)
+
+    def __call__(self, image: Array) -> np.ndarray:
+        """Features of one image, as a call of `forward` returns them."""
+        return self.forward(image)

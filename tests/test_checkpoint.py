@@ -52,6 +52,19 @@ def test_numbers_of_numpy_come_back_as_pythons():
     assert checkpoint.restore(checkpoint.describe(np.float32)) is np.float32
 
 
+def test_arrays_of_a_description_lie_in_the_archive_and_come_back(tmp_path):
+    path, words = tmp_path / "file.npz", np.arange(6, dtype=np.float32).reshape(2, 3)
+    header = {"kind": "encoder", "several": [checkpoint.describe((words, 1, words.T))]}
+    checkpoint.save(path, header, {"z": np.ones(2)})
+    got, arrays = checkpoint.load(path, kind="encoder")
+    first, one, last = checkpoint.restore(got["several"][0])
+    assert (one, first.dtype, list(arrays)) == (1, np.float32, ["z"])
+    np.testing.assert_array_equal(first, words)
+    np.testing.assert_array_equal(last, words.T)
+    with pytest.raises(ValueError, match="not a run saved by repinv; it holds: encoder"):
+        checkpoint.load(path)
+
+
 @dataclasses.dataclass(frozen=True)
 class Foreign:
     """Not one of repinv's."""
@@ -59,7 +72,7 @@ class Foreign:
     x: int = 0
 
 
-@pytest.mark.parametrize("value", [Foreign(), object(), {"a": 1}, np.ones(3), (1, Foreign())])
+@pytest.mark.parametrize("value", [Foreign(), object(), {"a": 1}, np.array(["a"]), (1, Foreign())])
 def test_other_values_are_not_described(value):
     with pytest.raises(TypeError, match="repinv's own frozen dataclasses"):
         checkpoint.describe(value)

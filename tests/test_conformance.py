@@ -21,11 +21,21 @@ TARGETS = RNG.standard_normal(IMAGES.shape)
 WEIGHTS = RNG.uniform(0, 2, IMAGES.shape[1:])[None]
 
 HARD = repinv.HOG.vlfeat(4)
+BILINEAR = repinv.HOG.vlfeat(4, bilinear_orientations=True)
+WORDS = RNG.uniform(0, 0.4, (10, 31))
 ENCODERS = {
     "HOG, hard": HARD,
-    "HOG, bilinear": repinv.HOG.vlfeat(4, bilinear_orientations=True),
+    "HOG, bilinear": BILINEAR,
     "HOG of 0..255": repinv.HOG.vlfeat(4, value_range=(0, 255)),
     "dense SIFT": repinv.DSIFT.vlfeat(3, 4, channel_axis=-1),
+    "bag of words, soft": repinv.BoVW(BILINEAR, WORDS),
+    "bag of words, hard": repinv.BoVW(HARD, WORDS, assignment="hard", grid=(2, 2)),
+    "bag of words, LLC": repinv.BoVW(BILINEAR, WORDS, assignment="llc", grid=((1, 1), (2, 2))),
+    "map of words": repinv.BoVW(BILINEAR, WORDS, grid=None),
+    "VLAD": repinv.VLAD(BILINEAR, WORDS, power=1.0),
+    "Fisher vector": repinv.FisherVector(
+        BILINEAR, np.full(10, 0.1), WORDS, RNG.uniform(0.02, 0.1, WORDS.shape), power=1.0
+    ),
     "straight through": repinv.StraightThrough(HARD, HARD.softened(0.5)),
 }
 LOSSES = {
@@ -104,6 +114,13 @@ functions = pytest.mark.parametrize("function", of(LOSSES | PRIORS))
 def test_encoders_keep_their_contract(encoder, channels):
     exact = not isinstance(encoder, repinv.StraightThrough)
     check_encoder(encoder, (channels, 21, 26), gradient=exact)
+
+
+def test_a_call_of_an_estimator_is_one_of_its_forward_encoder():
+    forward = repinv.HOG.vlfeat(4, value_range=(0, 255))
+    image = RNG.integers(0, 256, (16, 20), dtype=np.uint8)
+    estimator = repinv.StraightThrough(forward, forward.softened(0.5))
+    np.testing.assert_array_equal(estimator(image), forward(image))
 
 
 @dtypes

@@ -28,10 +28,15 @@ def test_an_import_loads_none_of_the_heavy_libraries(statement):
 
 def test_the_solver_and_the_encoders_load_no_torch():
     done = _run(
-        "import repinv\nfor name in repinv.__all__: getattr(repinv, name)\n"
+        "import repinv\nfor name in set(repinv.__all__) - {'sklearn'}: getattr(repinv, name)\n"
         "import sys\nprint(*({'torch', 'matplotlib', 'sklearn'} & set(sys.modules)))"
     )
     assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
+
+
+def test_scikit_learn_is_loaded_by_its_own_module():
+    done = _run("import repinv, sys\nrepinv.sklearn.Transformer\nprint('sklearn' in sys.modules)")
+    assert (done.returncode, done.stdout.strip()) == (0, "True"), done.stderr
 
 
 def test_the_public_names_are_the_checked_in_ones():
@@ -84,9 +89,7 @@ def test_continuous_integration_pins_every_direct_dependency(setup):
 
 
 def test_torch_is_no_dependency_of_the_core(setup):
-    assert not {"torch", "torchvision", "scikit-learn"} & _names(
-        setup["options"]["install_requires"]
-    )
+    assert not {"torch", "torchvision"} & _names(setup["options"]["install_requires"])
 
 
 def test_the_extras_are_those_that_are_documented(setup):

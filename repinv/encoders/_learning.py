@@ -1,0 +1,98 @@
+"""Vocabularies and mixtures learned from a stream of images; scikit-learn does the work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+from repinv.encoder import Encoder
+from repinv.encoders import _accept
+from repinv.encoders._local import descriptors
+
+#: Descriptors that k-means is shown at a time, at least, and for each word.
+_BATCH, _BATCH_PER_WORD = 4096, 4
+
+
+def samples(
+    images: Iterable[Any], local: Encoder, per_image: int, seed: int, progress: bool
+) -> Iterator[np.ndarray]:
+    """At most so many descriptors (n, D) of each image in turn, drawn from those not zero."""
+    most = _accept.whole("descriptors_per_image", per_image)
+    for number, image in enumerate(tqdm(images, disable=not progress, unit="image")):
+        found = descriptors(local, local(image)[None])[0]
+        found = found[np.any(found != 0, axis=1)]
+        rng = np.random.default_rng((seed, number))
+        yield found[rng.permutation(len(found))[:most]]
+
+
+def words(samples: Iterator[np.ndarray], count: int, seed: int) -> np.ndarray:
+    """Centres (count, D) of a k-means that sees every sample once."""
+    from sklearn.cluster import MiniBatchKMeans
+
+    means = MiniBatchKMeans(count, random_state=seed, n_init=1)
+    waiting: list[np.ndarray] = []
+    seen = held = 0
+    for sample in samples:
+        waiting.append(sample)
+        held += len(sample)
+        if held >= max(_BATCH, _BATCH_PER_WORD * count):
+            _partial_fit(means, waiting)
+            seen, held, waiting = seen + held, 0, []
+    # The rest after a first batch may be few; alone, it has to do for all words.
+    if held and (seen or held >= count):
+        _partial_fit(means, waiting)
+    _check_enough(seen + held, count, "n_words")
+    return np.asarray(means.cluster_centers_)
+
+
+def _partial_fit(means: Any, samples: list[np.ndarray]) -> None:
+    """Show k-means some samples; on one thread, lest words depend on how many there are."""
+    with threadpool_limits(1):
+        means.partial_fit(np.concatenate(samples))
+
+
+def mixture(
+    samples: Iterator[np.ndarray], count: int, seed: int, sample_size: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Weights (count,), means and variances (count, D) of a Gaussian mixture."""
+    from sklearn.mixture import GaussianMixture
+
+    chosen = _reservoir(samples, _accept.whole("sample_size", sample_size), seed)
+    _check_enough(len(chosen), count, "n_components")
+    # Numbers that never vary, as some descriptors have, would divide by nothing.
+    least = 1e-4 * float(np.var(chosen, axis=0).mean()) + 1e-12
+    found = GaussianMixture(
+        count, covariance_type="diag", random_state=seed, reg_covar=least, max_iter=200
+    )
+    with threadpool_limits(1):
+        found.fit(chosen.astype(np.float64))
+    return found.weights_, found.means_, found.covariances_
+
+
+def _reservoir(samples: Iterator[np.ndarray], size: int, seed: int) -> np.ndarray:
+    """A uniform sample of at most `size` rows (Vitter's algorithm R)."""
+    rng = np.random.default_rng(seed)
+    held: list[np.ndarray] = []
+    seen = 0
+    for sample in samples:
+        places = rng.integers(0, np.arange(seen + 1, seen + len(sample) + 1))
+        for row, place in zip(sample, places, strict=True):
+            if len(held) < size:
+                held.append(row)
+            elif place < size:
+                held[place] = row
+        seen += len(sample)
+    return np.stack(held) if held else np.empty((0, 1))
+
+
+def _check_enough(found: int, count: int, name: str) -> None:
+    """Raise ValueError if there are fewer descriptors than centres to find."""
+    if found < count:
+        raise ValueError(
+            f"expected at least {name}={count} descriptors that are not zero; got {found}. "
+            "Give more or larger images, or ask for less."
+        )

@@ -1,0 +1,295 @@
+"""Bags of visual words over local descriptors."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from repinv.encoder import Array, Encoder, Pullback
+from repinv.encoders import _accept, _assignment, _learning, _local, _parts, _pooling, _scaling
+from repinv.encoders._assignment import Assignment
+from repinv.encoders._pooling import Grid
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class BoVW(Encoder):
+    """Bag of visual words: local descriptors, assigned to words and pooled over cells.
+
+    Parameters
+    ----------
+    local : Encoder
+        Of local descriptors: one whose `descriptor_axis` is not None. It decides the channels,
+        the range of values and the precision of images.
+    vocabulary : array, shape (words, D), float32 or float64
+        In the units of the descriptors. Kept as a private copy.
+    assignment : {"hard", "soft", "llc"} or HardAssignment, SoftAssignment or LLC
+        How a descriptor is shared out between words.
+    aggregation : {"sum", "max"}
+        A cell's code is the weighted sum of its descriptors' (the weights sum to one), or the
+        largest entry for each word.
+    grid : (int, int), or tuple of these, or None
+        Cells down and across, which divide the image evenly; several make a spatial pyramid. None
+        for the code of every descriptor.
+    interpolate : bool
+        Share a descriptor linearly between the four nearest cell centres. Otherwise, and for
+        maxima, it belongs to the cell that it lies in.
+    power : float
+        Exponent of a signed power of the code; 1 for none, ½ for the root.
+    norm : {None, "l1", "l2"}
+        What the code of an image is divided by; without a grid, that of a descriptor.
+    warm : float
+        Temperature of the assignment that the softest of the `softened` encoders has.
+
+    Notes
+    -----
+    Features are (cells down, cells across, words) for a grid, (cells, words) for a pyramid with
+    its grids one after the other, and (descriptors, words) without one. A cell without descriptors
+    is zero.
+
+    The derivative of hard assignments is zero: `softened` has one. Assignments to a fixed number
+    of nearest words jump where these change; of tied maxima the first counts. Entries that a power
+    would pass with a slope above 1e5 pass nothing, and codes with a norm below 1e-12 are zero and
+    pass nothing.
+
+    Assignments are kept for the pullback up to 64 MiB, and computed again beyond that.
+
+    References
+    ----------
+    .. [1] J. Sivic and A. Zisserman, "Video Google", ICCV 2003, doi:10.1109/ICCV.2003.1238663
+    .. [2] S. Lazebnik, C. Schmid and J. Ponce, "Beyond bags of features: spatial pyramid matching
+       for recognizing natural scene categories", CVPR 2006, doi:10.1109/CVPR.2006.68
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import repinv
+    >>> images = np.random.default_rng(0).random((4, 64, 64), dtype=np.float32)
+    >>> hog = repinv.HOG.vlfeat(bilinear_orientations=True)
+    >>> bovw = repinv.BoVW.fit(images, hog, n_words=10, grid=(2, 2), progress=False)
+    >>> bovw(images[0]).shape
+    (2, 2, 10)
+    """
+
+    local: Encoder
+    vocabulary: np.ndarray
+    _: dataclasses.KW_ONLY
+    assignment: Assignment | str = "soft"
+    aggregation: str = "sum"
+    grid: Grid | tuple[Grid, ...] | None = (4, 4)
+    interpolate: bool = True
+    power: float = 1.0
+    norm: str | None = None
+    warm: float = 0.1
+
+    def __post_init__(self) -> None:
+        words = _parts.private("vocabulary", self.vocabulary, 2)
+        _local.accept(self, self.local, "BoVW", words.shape[1])
+        _accept.choice("aggregation", self.aggregation, {"sum": 0, "max": 1})
+        checked = {
+            "vocabulary": words,
+            "assignment": _assignment.assignment(self.assignment),
+            "grid": None if self.grid is None else _pooling.grid(self.grid),
+            "interpolate": _accept.flag("interpolate", self.interpolate),
+            "power": _scaling.power(self.power),
+            "norm": _scaling.norm(self.norm),
+            "warm": _accept.real("warm", self.warm, above=0),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+
+    @classmethod
+    def fit(
+        cls,
+        images: Iterable[Array],
+        local: Encoder,
+        n_words: int = 1024,
+        *,
+        seed: int = 0,
+        descriptors_per_image: int = 1000,
+        progress: bool = True,
+        assignment: Assignment | str = "soft",
+        aggregation: str = "sum",
+        grid: Grid | tuple[Grid, ...] | None = (4, 4),
+        interpolate: bool = True,
+        power: float = 1.0,
+        norm: str | None = None,
+        warm: float = 0.1,
+    ) -> BoVW:
+        """Learn a vocabulary by k-means from images that are looked at once, in turn.
+
+        Parameters
+        ----------
+        images : iterable of array, shape (H, W) or (H, W, C)
+            Pixel values are taken as they are, as in a call of the local encoder.
+        local : Encoder
+            Of local descriptors.
+        n_words : int
+            Number of words.
+        seed : int
+            Of the choice of descriptors and of k-means.
+        descriptors_per_image : int
+            How many to learn from; those that are zero, as flat places have, are left out.
+        progress : bool
+            Show a progress bar.
+        assignment, aggregation, grid, interpolate, power, norm, warm
+            As of `BoVW`.
+
+        Returns
+        -------
+        BoVW
+
+        Raises
+        ------
+        ValueError
+            If there are fewer descriptors than words.
+
+        References
+        ----------
+        .. [1] D. Sculley, "Web-scale k-means clustering", WWW 2010, doi:10.1145/1772690.1772862
+        """
+        count = _accept.whole("n_words", n_words)
+        samples = _learning.samples(images, local, descriptors_per_image, seed, progress)
+        return cls(
+            local,
+            _learning.words(samples, count, seed),
+            assignment=assignment,
+            aggregation=aggregation,
+            grid=grid,
+            interpolate=interpolate,
+            power=power,
+            norm=norm,
+            warm=warm,
+        )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the encoder to an npz file without pickle; it appears whole or not at all.
+
+        Raises
+        ------
+        TypeError
+            If the local encoder is not one of repinv's own.
+        """
+        _parts.save(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> BoVW:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        ValueError
+            If the file is something else, or is damaged.
+        """
+        return _parts.load(cls, path)
+
+    def __eq__(self, other: object) -> bool:
+        return _parts.same(self, other)
+
+    def __hash__(self) -> int:
+        return _parts.hashed(self)
+
+    def softened(self, softness: float, /) -> BoVW | None:
+        """The same with softer assignments and a softened local encoder, where these are hard.
+
+        Parameters
+        ----------
+        softness : float
+            s in (0, 1]. The temperature is the larger of the encoder's own and s·`warm`, the
+            regularization of LLC the larger of its own and s/10.
+
+        Returns
+        -------
+        BoVW or None
+        """
+        s = _local.softness(softness)
+        local = self.local.softened(s)
+        own = _assignment.assignment(self.assignment)
+        soft = _assignment.softened(own, s, self.warm)
+        if local is None and soft is None:
+            return None
+        return dataclasses.replace(self, local=local or self.local, assignment=soft or own)
+
+    def feature_shape(self, image_shape: tuple[int, ...], /) -> tuple[int, ...]:
+        """Shape F of the features of one image (C, H, W); raises as the local encoder does."""
+        return self._shape(_local.places(self.local, image_shape, self.vocabulary.shape[1]))
+
+    def _shape(self, count: int) -> tuple[int, ...]:
+        """Shape of the features of an image with so many descriptors."""
+        words = len(self.vocabulary)
+        if self.grid is None:
+            return count, words
+        if isinstance(self.grid[0], tuple):
+            return sum(down * across for down, across in _pooling.grids(self.grid)), words
+        return (*_pooling.grids(self.grid)[0], words)
+
+    @property
+    def descriptor_axis(self) -> int | None:
+        """Axis of the words where there is no grid; see `Encoder`."""
+        return 1 if self.grid is None else None
+
+    def frames(self, image_shape: tuple[int, ...], /) -> np.ndarray:
+        """Centres (y, x) of the local descriptors, where there is no grid; see `Encoder`."""
+        return self.local.frames(image_shape) if self.grid is None else super().frames(image_shape)
+
+    def vjp(self, x: Array, /) -> tuple[Array, Pullback]:
+        """Encode a batch, and return the map that pulls cotangents back; see `Encoder.vjp`.
+
+        Parameters
+        ----------
+        x : ndarray, shape (N, C, H, W), float32 or float64, in [0, 1]
+
+        Returns
+        -------
+        features : ndarray, shape (N, *F), of the same dtype
+        pullback : callable
+        """
+        return _local.vjp(self.local, x, self._code, self.vocabulary.shape)
+
+    def encode(self, x: Array, /) -> Array:
+        """Features (N, *F) of a batch, without what a pullback needs; see `vjp`."""
+        return _local.encode(self.local, x, self._code, self.vocabulary.shape)
+
+    def __call__(self, image: Array) -> np.ndarray:
+        """Features of one image, whose pixel values the local encoder takes as they are."""
+        return _local.call(self.local, image, self._code, self.vocabulary.shape)
+
+    def _code(
+        self, x: np.ndarray, image_shape: tuple[int, ...], keep: bool
+    ) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
+        """Code of an image with descriptors x (F, D), and its pullback to them."""
+        own = _assignment.assignment(self.assignment)
+        words = own.words(self.vocabulary.astype(x.dtype, copy=False))
+        memory: list[_assignment.Coded] | None = [] if keep else None
+        pooling = self._pooling(len(x), image_shape, x.dtype)
+        pooled = pooling.start(len(self.vocabulary), x.dtype)
+        for rows, codes, _ in _assignment.coded(x, own, words, memory):
+            pooling.add(rows, codes, pooled)
+        strong, pull_power = _scaling.powered(pooled[0], self.power)
+        flat = strong if self.grid is None else strong.reshape(1, -1)
+        scaled, pull_norm = _scaling.normed(flat, self.norm)
+
+        def pullback(v: np.ndarray) -> np.ndarray:
+            from_pooled = pull_power(pull_norm(v.reshape(flat.shape)).reshape(strong.shape))
+            grad = np.zeros(x.shape, x.dtype)
+            for rows, _, kept in _assignment.coded(x, own, words, memory):
+                from_codes = pooling.pull(rows, from_pooled, pooled)
+                own.pull(x[rows], words, kept, from_codes, grad[rows])
+            return grad
+
+        return scaled.reshape(self._shape(len(x))), pullback
+
+    def _pooling(
+        self, count: int, image_shape: tuple[int, ...], dtype: Any
+    ) -> _pooling.Everywhere | _pooling.Mean | _pooling.Largest:
+        """What becomes of the codes of an image's descriptors."""
+        if self.grid is None:
+            return _pooling.Everywhere(count)
+        grids = _pooling.grids(self.grid)
+        frames, size = self.local.frames(image_shape), (image_shape[1], image_shape[2])
+        if self.aggregation == "max":
+            return _pooling.largest(frames, size, grids)
+        return _pooling.mean(frames, size, grids, self.interpolate, dtype)

@@ -1,0 +1,262 @@
+"""Vectors of locally aggregated descriptors."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from repinv.encoder import Array, Encoder, Pullback
+from repinv.encoders import _accept, _assignment, _learning, _local, _parts, _pooling, _scaling
+from repinv.encoders._assignment import Assignment
+from repinv.encoders._moments import add_moments, pull_moments
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class VLAD(Encoder):
+    """Vector of locally aggregated descriptors: what is left of descriptors beside their words.
+
+    Parameters
+    ----------
+    local : Encoder
+        Of local descriptors: one whose `descriptor_axis` is not None. It decides the channels,
+        the range of values and the precision of images.
+    vocabulary : array, shape (words, D), float32 or float64
+        In the units of the descriptors. Kept as a private copy.
+    grid : (int, int)
+        Cells down and across, which divide the image evenly.
+    assignment : {"hard", "soft", "llc"} or HardAssignment, SoftAssignment or LLC
+        How a descriptor is shared out between words.
+    interpolate : bool
+        Share a descriptor linearly between the four nearest cell centres; otherwise it belongs to
+        the cell that it lies in.
+    power : float
+        Exponent of a signed power; 1 for none, ½ for the root.
+    intra : bool
+        Divide the residual of each word of each cell by its Euclidean norm, after the power.
+    norm : {None, "l1", "l2"}
+        What the whole code of an image is divided by, at last.
+    warm : float
+        Temperature of the assignment that the softest of the `softened` encoders has.
+
+    Notes
+    -----
+    Features (cells down, cells across, words, D) are Σ q_k(x)·(x − c_k), weighted so that the
+    descriptors of a cell count as one, and then scaled as said.
+
+    With hard assignments the pullback is that of the residuals alone; `softened` has one of the
+    decisions as well. Entries that a power would pass with a slope above 1e5 pass nothing, and
+    what has a norm below 1e-12 is zero and passes nothing.
+
+    References
+    ----------
+    .. [1] H. Jégou et al., "Aggregating local descriptors into a compact image representation",
+       CVPR 2010, doi:10.1109/CVPR.2010.5540039
+    .. [2] R. Arandjelović and A. Zisserman, "All about VLAD", CVPR 2013,
+       doi:10.1109/CVPR.2013.207
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import repinv
+    >>> images = np.random.default_rng(0).random((4, 64, 64), dtype=np.float32)
+    >>> vlad = repinv.VLAD.fit(images, repinv.HOG.vlfeat(), n_words=4, progress=False)
+    >>> vlad(images[0]).shape
+    (1, 1, 4, 31)
+    """
+
+    local: Encoder
+    vocabulary: np.ndarray
+    _: dataclasses.KW_ONLY
+    grid: tuple[int, int] = (1, 1)
+    assignment: Assignment | str = "hard"
+    interpolate: bool = True
+    power: float = 0.5
+    intra: bool = False
+    norm: str | None = "l2"
+    warm: float = 0.1
+
+    def __post_init__(self) -> None:
+        words = _parts.private("vocabulary", self.vocabulary, 2)
+        _local.accept(self, self.local, "VLAD", words.shape[1])
+        checked = {
+            "vocabulary": words,
+            "grid": _accept.pair("grid", self.grid),
+            "assignment": _assignment.assignment(self.assignment),
+            "interpolate": _accept.flag("interpolate", self.interpolate),
+            "power": _scaling.power(self.power),
+            "intra": _accept.flag("intra", self.intra),
+            "norm": _scaling.norm(self.norm),
+            "warm": _accept.real("warm", self.warm, above=0),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+
+    @classmethod
+    def fit(
+        cls,
+        images: Iterable[Array],
+        local: Encoder,
+        n_words: int = 64,
+        *,
+        seed: int = 0,
+        descriptors_per_image: int = 1000,
+        progress: bool = True,
+        grid: tuple[int, int] = (1, 1),
+        assignment: Assignment | str = "hard",
+        interpolate: bool = True,
+        power: float = 0.5,
+        intra: bool = False,
+        norm: str | None = "l2",
+        warm: float = 0.1,
+    ) -> VLAD:
+        """Learn a vocabulary by k-means from images that are looked at once, in turn.
+
+        Parameters
+        ----------
+        images : iterable of array, shape (H, W) or (H, W, C)
+            Pixel values are taken as they are, as in a call of the local encoder.
+        local : Encoder
+            Of local descriptors.
+        n_words : int
+            Number of words.
+        seed : int
+            Of the choice of descriptors and of k-means.
+        descriptors_per_image : int
+            How many to learn from; those that are zero, as flat places have, are left out.
+        progress : bool
+            Show a progress bar.
+        grid, assignment, interpolate, power, intra, norm, warm
+            As of `VLAD`.
+
+        Returns
+        -------
+        VLAD
+
+        Raises
+        ------
+        ValueError
+            If there are fewer descriptors than words.
+        """
+        count = _accept.whole("n_words", n_words)
+        samples = _learning.samples(images, local, descriptors_per_image, seed, progress)
+        return cls(
+            local,
+            _learning.words(samples, count, seed),
+            grid=grid,
+            assignment=assignment,
+            interpolate=interpolate,
+            power=power,
+            intra=intra,
+            norm=norm,
+            warm=warm,
+        )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the encoder to an npz file without pickle; it appears whole or not at all.
+
+        Raises
+        ------
+        TypeError
+            If the local encoder is not one of repinv's own.
+        """
+        _parts.save(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> VLAD:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        ValueError
+            If the file is something else, or is damaged.
+        """
+        return _parts.load(cls, path)
+
+    def __eq__(self, other: object) -> bool:
+        return _parts.same(self, other)
+
+    def __hash__(self) -> int:
+        return _parts.hashed(self)
+
+    def softened(self, softness: float, /) -> VLAD | None:
+        """The same with softer assignments and a softened local encoder, where these are hard.
+
+        Parameters
+        ----------
+        softness : float
+            s in (0, 1]. The temperature is the larger of the encoder's own and s·`warm`, the
+            regularization of LLC the larger of its own and s/10.
+
+        Returns
+        -------
+        VLAD or None
+        """
+        s = _local.softness(softness)
+        local = self.local.softened(s)
+        own = _assignment.assignment(self.assignment)
+        soft = _assignment.softened(own, s, self.warm)
+        if local is None and soft is None:
+            return None
+        return dataclasses.replace(self, local=local or self.local, assignment=soft or own)
+
+    def feature_shape(self, image_shape: tuple[int, ...], /) -> tuple[int, ...]:
+        """Shape F of the features of one image (C, H, W); raises as the local encoder does."""
+        _local.places(self.local, image_shape, self.vocabulary.shape[1])
+        return (*self.grid, *self.vocabulary.shape)
+
+    def vjp(self, x: Array, /) -> tuple[Array, Pullback]:
+        """Encode a batch, and return the map that pulls cotangents back; see `Encoder.vjp`.
+
+        Parameters
+        ----------
+        x : ndarray, shape (N, C, H, W), float32 or float64, in [0, 1]
+
+        Returns
+        -------
+        features : ndarray, shape (N, *F), of the same dtype
+        pullback : callable
+        """
+        return _local.vjp(self.local, x, self._code, self.vocabulary.shape)
+
+    def encode(self, x: Array, /) -> Array:
+        """Features (N, *F) of a batch, without what a pullback needs; see `vjp`."""
+        return _local.encode(self.local, x, self._code, self.vocabulary.shape)
+
+    def __call__(self, image: Array) -> np.ndarray:
+        """Features of one image, whose pixel values the local encoder takes as they are."""
+        return _local.call(self.local, image, self._code, self.vocabulary.shape)
+
+    def _code(
+        self, x: np.ndarray, image_shape: tuple[int, ...], keep: bool
+    ) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
+        """Code of an image with descriptors x (F, D), and its pullback to them."""
+        own = _assignment.assignment(self.assignment)
+        words = own.words(self.vocabulary.astype(x.dtype, copy=False))
+        memory: list[_assignment.Coded] | None = [] if keep else None
+        size = (image_shape[1], image_shape[2])
+        frames = self.local.frames(image_shape)
+        cells = _pooling.mean(frames, size, (self.grid,), self.interpolate, x.dtype)
+        mass = np.zeros((cells.count, len(words.points)), x.dtype)
+        sums = np.zeros((*mass.shape, x.shape[1]), x.dtype)
+        for rows, codes, _ in _assignment.coded(x, own, words, memory):
+            add_moments(x[rows], codes, cells, rows, mass, sums)
+        residual = sums - mass[..., None] * words.points
+        strong, pull_power = _scaling.powered(residual, self.power)
+        each_word, pull_intra = _scaling.normed(strong, "l2" if self.intra else None)
+        scaled, pull_norm = _scaling.normed(each_word.reshape(-1), self.norm)
+
+        def pullback(v: np.ndarray) -> np.ndarray:
+            from_sums = pull_power(pull_intra(pull_norm(v.reshape(-1)).reshape(strong.shape)))
+            from_mass = -np.einsum("ckd,kd->ck", from_sums, words.points)
+            grad = np.zeros(x.shape, x.dtype)
+            for rows, codes, kept in _assignment.coded(x, own, words, memory):
+                from_codes, grad[rows] = pull_moments(
+                    x[rows], codes, cells, rows, from_mass, from_sums
+                )
+                own.pull(x[rows], words, kept, from_codes, grad[rows])
+            return grad
+
+        return scaled.reshape(*self.grid, *self.vocabulary.shape), pullback

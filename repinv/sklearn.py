@@ -1,0 +1,130 @@
+"""Any encoder as a scikit-learn transformer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+
+from repinv.encoder import Encoder
+
+
+class Transformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Images → flat features, as a step of a pipeline.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        What images are encoded with. It is not fitted here; see e.g. `repinv.BoVW.fit`.
+    image_shape : tuple of int, optional
+        (H, W) or (H, W, C) of images that come as flat rows; one of these may be -1, as in
+        `numpy.reshape`. None where they come as images.
+
+    Attributes
+    ----------
+    image_shape_ : tuple of int
+        Shape of the images that it was fitted to.
+    n_features_in_ : int
+        Numbers in one of these.
+
+    Notes
+    -----
+    Images of one call are all of one size. Pixel values are taken as they are, as in a call of the
+    encoder; fitting looks at their shape alone.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import repinv
+    >>> from repinv.sklearn import Transformer
+    >>> images = np.random.default_rng(0).random((5, 32, 32), dtype=np.float32)
+    >>> Transformer(repinv.HOG.vlfeat()).fit_transform(images).shape
+    (5, 496)
+    """
+
+    def __init__(self, encoder: Encoder, *, image_shape: tuple[int, ...] | None = None) -> None:
+        self.encoder = encoder
+        self.image_shape = image_shape
+
+    def fit(self, X: Any, y: Any = None) -> Transformer:
+        """Note the shape of images.
+
+        Parameters
+        ----------
+        X : array, shape (N, H, W), (N, H, W, C), or (N, H·W·C) with `image_shape`
+        y : object
+            Not used.
+
+        Returns
+        -------
+        self : Transformer
+
+        Raises
+        ------
+        ValueError
+            If these are no images, or too small for the encoder.
+        """
+        images = self._images(X, reset=True)
+        self.image_shape_ = images.shape[1:]
+        self._n_features_out = self._encoded(images[:1]).shape[1]
+        return self
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Encode images.
+
+        Parameters
+        ----------
+        X : array, as for `fit`
+
+        Returns
+        -------
+        features : ndarray, shape (N, number of features)
+
+        Raises
+        ------
+        ValueError
+            If the images have another shape than those of `fit`.
+        """
+        check_is_fitted(self)
+        images = self._images(X, reset=False)
+        if images.shape[1:] != self.image_shape_:
+            raise ValueError(
+                f"expected images of shape {self.image_shape_}, as fitted; got {images.shape[1:]}. "
+                "Resize them, or fit again."
+            )
+        return self._encoded(images)
+
+    def _images(self, X: Any, *, reset: bool) -> np.ndarray:
+        """Checked images (N, H, W) or (N, H, W, C)."""
+        if self.image_shape is not None:
+            rows: np.ndarray = validate_data(self, X, reset=reset)
+            shape = tuple(self.image_shape)
+            try:
+                return rows.reshape(len(rows), *shape)
+            except ValueError:
+                raise ValueError(
+                    f"expected rows of images of shape image_shape={shape}; got rows of "
+                    f"{rows.shape[1]} numbers. Give the shape of the images."
+                ) from None
+        images: np.ndarray = check_array(X, ensure_2d=False, allow_nd=True, estimator=self)
+        if images.ndim not in (3, 4):
+            raise ValueError(
+                f"expected images of shape (N, H, W) or (N, H, W, C); got {images.shape}. "
+                "Give image_shape=(H, W) if rows are flattened images."
+            )
+        if reset:
+            self.n_features_in_ = int(np.prod(images.shape[1:]))
+        return images
+
+    def _encoded(self, images: np.ndarray) -> np.ndarray:
+        """Features of images, one row each."""
+        return np.stack([np.ravel(self.encoder(image)) for image in images])
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = self.image_shape is not None
+        tags.input_tags.three_d_array = self.image_shape is None
+        tags.requires_fit = True
+        return tags

@@ -1,0 +1,114 @@
+"""Encoders as scikit-learn transformers: its own checks, pipelines and searches."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.svm import LinearSVC
+from sklearn.utils.estimator_checks import check_estimator
+
+import repinv
+from repinv.sklearn import Transformer
+
+RNG = np.random.default_rng(9)
+HOG = repinv.HOG.vlfeat(4, bilinear_orientations=True)
+ROWS, COLUMNS = np.mgrid[:24, :24]
+
+
+def stripes(count):
+    """Images of stripes across or down, and which they are."""
+    kinds = np.arange(count) % 2
+    phases = RNG.uniform(0, 6, count)
+    images = [
+        np.sin((COLUMNS if kind else ROWS) * 0.9 + phase)
+        for kind, phase in zip(kinds, phases, strict=True)
+    ]
+    return (0.5 + 0.3 * np.stack(images) + RNG.uniform(-0.2, 0.2, (count, 24, 24))), kinds
+
+
+IMAGES, KINDS = stripes(30)
+BOVW = repinv.BoVW.fit(IMAGES, HOG, 8, grid=(2, 2), progress=False)
+
+
+def test_rows_of_features_are_those_of_calls():
+    found = Transformer(BOVW).fit_transform(IMAGES)
+    assert found.shape == (30, 2 * 2 * 8)
+    np.testing.assert_array_equal(found[7], BOVW(IMAGES[7]).ravel())
+    colour = RNG.integers(0, 256, (3, 24, 24, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(Transformer(HOG).fit_transform(colour)[2], HOG(colour[2]).ravel())
+
+
+def test_flat_rows_are_images_of_the_shape_given():
+    flat = Transformer(BOVW, image_shape=(24, 24)).fit(IMAGES.reshape(30, -1))
+    found = flat.transform(IMAGES.reshape(30, -1))
+    np.testing.assert_array_equal(found, Transformer(BOVW).fit_transform(IMAGES))
+    assert flat.n_features_in_ == Transformer(BOVW).fit(IMAGES).n_features_in_ == 576
+    colour = Transformer(HOG, image_shape=(16, 12, 3)).fit_transform(RNG.random((2, 576)))
+    assert colour.shape == (2, 31 * 4 * 3)
+
+
+def test_a_pipeline_tells_kinds_of_images_apart():
+    pipeline = make_pipeline(Transformer(BOVW), LinearSVC())
+    test, kinds = stripes(20)
+    assert clone(pipeline).fit(IMAGES, KINDS).score(test, kinds) == 1
+
+
+def test_a_search_goes_over_encoders():
+    others = [
+        BOVW,
+        repinv.VLAD(HOG, BOVW.vocabulary),
+        repinv.BoVW(HOG, BOVW.vocabulary, assignment="llc"),
+    ]
+    pipeline = make_pipeline(Transformer(HOG), LinearSVC())
+    search = GridSearchCV(pipeline, {"transformer__encoder": others}, cv=3)
+    search.fit(IMAGES, KINDS)
+    assert search.best_score_ == 1
+    assert search.best_params_["transformer__encoder"] in others
+
+
+def test_features_have_names_and_may_come_as_frames():
+    fitted = Transformer(BOVW).fit(IMAGES)
+    names = fitted.get_feature_names_out()
+    assert (names[0], names[-1], len(names)) == ("transformer0", "transformer31", 32)
+
+
+def test_what_is_no_image_is_refused():
+    with pytest.raises(NotFittedError):
+        Transformer(BOVW).transform(IMAGES)
+    with pytest.raises(ValueError, match=r"Give image_shape=\(H, W\)"):
+        Transformer(BOVW).fit(IMAGES.reshape(30, -1))
+    with pytest.raises(ValueError, match=r"image_shape=\(20, 30\); got rows of 576 numbers"):
+        Transformer(BOVW, image_shape=(20, 30)).fit(IMAGES.reshape(30, -1))
+    with pytest.raises(ValueError, match=r"images of shape \(24, 24\), as fitted; got \(20, 24\)"):
+        Transformer(BOVW).fit(IMAGES).transform(IMAGES[:, :20])
+    with pytest.raises(ValueError, match="needs at least 3x3 pixels"):
+        Transformer(BOVW).fit(IMAGES[:, :2, :2])
+    with pytest.raises(ValueError, match="NaN"):
+        Transformer(BOVW).fit(IMAGES * np.nan)
+
+
+class Pixels(repinv.Encoder):
+    """Takes images of any size, as scikit-learn's checks have rows of any width."""
+
+    channels = 1
+    precision = np.float64
+
+    def vjp(self, x):
+        return x[:, 0] + 1, lambda v: v[:, None]
+
+    def feature_shape(self, image_shape):
+        return image_shape[1:]
+
+
+def test_scikit_learns_own_checks_pass():
+    """All of them, none being expected to fail; one is skipped unless SCIPY_ARRAY_API is set."""
+    results = check_estimator(
+        Transformer(Pixels(), image_shape=(1, -1)), expected_failed_checks={}, on_skip=None
+    )
+    skipped = {r["check_name"] for r in results if r["status"] != "passed"}
+    assert skipped <= {"check_array_api_input"}
+    assert len(results) > 40
