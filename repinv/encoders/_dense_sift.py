@@ -48,6 +48,10 @@ class DenseSIFT:
     epsilon: float = 0.0
     smoothing: tuple[float, ...] = (0.0,)
 
+    def __post_init__(self) -> None:
+        # Files hold it as a plain tuple.
+        object.__setattr__(self, "normalization", Normalization(*self.normalization))
+
     @property
     def descriptor_axis(self) -> int:
         """Axis of a descriptor's numbers."""

@@ -11,7 +11,7 @@ import pytest
 from scipy import ndimage
 
 import repinv
-from repinv import DSIFT, metrics
+from repinv import DSIFT, checkpoint, metrics
 from repinv.testing import check_encoder, check_vjp
 
 RNG = np.random.default_rng(5)
@@ -239,3 +239,11 @@ def test_tensors_are_refused_by_name() -> None:
     torch = pytest.importorskip("torch")
     with pytest.raises(TypeError, match=r"got torch.Tensor on cpu.*DSIFTNet"):
         DSIFT.natural().vjp(torch.zeros((1, 1, 64, 64)))
+
+
+@encoders
+def test_encoders_are_described_in_files(encoder: DSIFT) -> None:
+    again = checkpoint.restore(checkpoint.describe(encoder))
+    assert again == encoder
+    image = RNG.random(SIZE)
+    np.testing.assert_array_equal(again(image), encoder(image))
