@@ -42,6 +42,8 @@ class Stage:
         Features are the true encoder's, and the softened one gives the pullback alone.
     priors : float
         Factor of the weights of all priors.
+    without : tuple of str
+        Names of priors that this stage does without.
     local : float
         If positive, the solver turns changes of the image that this stage begins with, weighted
         by its texture within so many pixels (`Local`); later stages go on with them.
@@ -52,6 +54,7 @@ class Stage:
     softness: float = 0.0
     straight_through: bool = False
     priors: float = 1.0
+    without: tuple[str, ...] = ()
     local: float = 0.0
 
 
@@ -93,7 +96,7 @@ class Problem:
         priors = tuple(
             dataclasses.replace(term, weight=term.weight * stage.priors)
             for term in self.priors
-            if term.weight * stage.priors != 0
+            if term.weight * stage.priors != 0 and term.name not in stage.without
         )
         return Energy(encoder, SquaredError(target, weight), space, priors)
 

@@ -27,16 +27,16 @@ PRIORS = (
 )
 #: Scales of a start: one that is not faint, and those to choose from.
 _FULL, _FAINT = 1e-2, (1e-3, 3e-4, 1e-4, 3e-5)
-#: For encoders without hard decisions: the features first, out of all but gray; then with priors;
+#: For encoders without hard decisions: the features first, out of all but gray; then with contrast;
 #: then in changes relative to the local texture, to which local normalization is as sensitive.
 SMOOTH = (
-    Stage(0.2, LBFGS(), priors=0.0),
+    Stage(0.2, LBFGS(), without=("contrast",)),
     Stage(0.45, LBFGS()),
     Stage(0.35, LBFGS(), local=4.0),
 )
 #: For encoders with hard decisions: their softened selves, ever harder, then the encoder itself.
 ANNEALED = (
-    Stage(0.2, LBFGS(), softness=1.0, priors=0.0),
+    Stage(0.2, LBFGS(), softness=1.0, without=("contrast",)),
     Stage(0.2, LBFGS(), softness=1.0, priors=2.0),
     Stage(0.18, LBFGS(), softness=0.3, local=4.0),
     Stage(0.18, LBFGS(), softness=0.055),
