@@ -58,4 +58,5 @@ def vocabulary(n_words: Any) -> np.ndarray:
             f"expected the vocabulary of {count} words that ships with repinv in {path}; the file "
             "is damaged or has been changed. Install repinv anew."
         )
-    return np.load(io.BytesIO(content), allow_pickle=False).astype(np.float32)
+    words: np.ndarray = np.load(io.BytesIO(content), allow_pickle=False)
+    return words.astype(np.float32)

@@ -169,6 +169,14 @@ def test_a_large_image_is_refused_where_memory_is_short(invert, monkeypatch, unt
     _refused(invert(), 1, "Make the image smaller")
 
 
+def test_many_features_are_refused_where_memory_is_short(invert, monkeypatch, untouched):
+    untouched()
+    # Enough for the image; there are 61² descriptors of 128 numbers.
+    monkeypatch.setattr(memory, "available", lambda: 1_000_000)
+    _refused(invert(encoder="dsift.vlfeat"), 1, "features each, needs about 0.0")
+    assert invert(encoder="dsift.vlfeat(step=20)")[0] == 0
+
+
 def test_colour_is_refused_by_an_encoder_of_gray(invert, monkeypatch, untouched):
     untouched()
     monkeypatch.setattr(repinv.HOG, "channels", 1)
