@@ -8,6 +8,9 @@ from pathlib import Path
 #: Arrays of the image's size that an inversion holds at once: the pairs that L-BFGS remembers,
 #: the variable, the image, gradients, and what the encoder keeps for its pullback.
 _ARRAYS = 48
+#: Arrays of the features' size: the target, features and what they are made of, differences and
+#: cotangents. Dense descriptors have a hundred times as many numbers as their image.
+_FEATURES = 8
 
 
 def available() -> int | None:
@@ -16,20 +19,30 @@ def available() -> int | None:
     return min(found, default=None)
 
 
-def check_fits(height: int, width: int, channels: int, n_images: int) -> None:
+def check_fits(
+    height: int, width: int, channels: int, n_images: int, *, n_features: int = 0
+) -> None:
     """Raise ValueError if inverting images of this size needs more memory than there is.
 
     Parameters
     ----------
     height, width, channels, n_images : int
         Of the pre-images, which are float32.
+    n_features : int
+        Of one image; left out where they are few.
     """
-    needed, free = 4 * _ARRAYS * height * width * channels * n_images, available()
+    of_images, of_features = _ARRAYS * height * width * channels, _FEATURES * n_features
+    needed, free = 4 * (of_images + of_features) * n_images, available()
     if free is not None and needed > free:
         count = f"{n_images} images" if n_images > 1 else "an image"
+        features = fewer = ""
+        if of_features > of_images:
+            features = f", with {n_features:.3g} features each,"
+            fewer = " Fewer features take less too, such as those of a larger step."
         raise ValueError(
-            f"inverting {count} of {height}x{width} pixels needs about {needed / 2**30:.3g} GiB of "
-            f"memory; {free / 2**30:.3g} GiB are free. Make the image smaller, or ask for fewer."
+            f"inverting {count} of {height}x{width} pixels{features} needs about "
+            f"{needed / 2**30:.3g} GiB of memory; {free / 2**30:.3g} GiB are free. "
+            f"Make the image smaller, or ask for fewer.{fewer}"
         )
 
 

@@ -40,7 +40,8 @@ def target(
         sizes = _sizes(encoder, given)
         if sizes is None:
             raise ValueError(
-                f"features of shape {given} do not tell the size of the image; pass shape=(H, W)."
+                f"features of shape {given} do not tell the size of the image; pass shape=(H, W), "
+                "or on the command line --shape HxW."
             )
         (height, _), (width, _) = sizes
         shape = (height, width)

@@ -51,3 +51,23 @@ def test_the_estimate_covers_what_an_inversion_takes():
         tracemalloc.stop()
     estimate = 4 * memory._ARRAYS * image.size
     assert 0.5 * estimate < taken < estimate
+
+
+def test_many_features_count(monkeypatch):
+    monkeypatch.setattr(memory, "available", lambda: 2**30)
+    memory.check_fits(512, 512, 1, 1)
+    with pytest.raises(ValueError, match=r"with 3\.4e\+07 features each, needs .* larger step"):
+        memory.check_fits(512, 512, 1, 1, n_features=34_000_000)
+
+
+def test_the_estimate_covers_many_features():
+    dsift = repinv.DSIFT.vlfeat(fast=True)
+    image = np.random.default_rng(0).random((128, 128), dtype=np.float32)
+    features = dsift(image)
+    tracemalloc.start()
+    try:
+        repinv.invert(features, dsift, shape=image.shape, max_iter=12)
+        taken = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert taken < 4 * (memory._ARRAYS * image.size + memory._FEATURES * features.size)

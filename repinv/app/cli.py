@@ -64,13 +64,14 @@ def cli(context: click.Context, show_traceback: bool) -> None:
     required=True,
     callback=_encoder,
     metavar="EXPR",
-    help="Flavour and options, e.g. 'hog.vlfeat(cell_size=4)'. 'repinv encoders' lists them.",
+    help="Flavour and options: bovw, or 'hog.vlfeat(cell_size=4)'. 'repinv encoders' lists them.",
 )
 @click.option(
     "--shape",
     callback=_shape,
     metavar="HxW",
-    help="Size of the pre-image in pixels. Only with features; by default the smallest that fits.",
+    help="Size of the pre-image in pixels. Only with features; by default the smallest that fits. "
+    "Features of bovw, dsift.vlfeat and dsift.phow do not tell their size and need it.",
 )
 @click.option("--color", is_flag=True, help="Keep colours. By default images are made gray.")
 @click.option(
@@ -142,6 +143,7 @@ def invert(
     \b
     Examples:
       repinv invert cat.jpg --encoder hog.vlfeat --out preimage.png --figure figure.png
+      repinv invert cat.jpg --encoder 'bovw(n_words=1024, grid=(16, 16))' --figure figure.png
       repinv invert features.npy --encoder 'hog.skimage(orientations=8)' --shape 240x320
     """  # noqa: D301
     if shape is not None and source.suffix.lower() not in _FEATURES:

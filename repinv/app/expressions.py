@@ -19,6 +19,11 @@ FLAVOURS = {
     "hog.vlfeat": ("HOG", "vlfeat"),
     "hog.opencv": ("HOG", "opencv"),
     "hog.dpm": ("HOG", "dpm"),
+    "dsift.vlfeat": ("DSIFT", "vlfeat"),
+    "dsift.phow": ("DSIFT", "phow"),
+    "dsift.natural": ("DSIFT", "natural"),
+    "dsift.kornia": ("DSIFT", "kornia"),
+    "bovw": ("BoVW", "pretrained"),
 }
 _MAX_LENGTH = 1000
 _FORM = "a flavour with options that are plain values, such as 'hog.skimage(orientations=8)'"
@@ -148,11 +153,29 @@ def _as_tuple(value: Any) -> Any:
 
 def _check_kind(flavour: str, name: str, value: Any, default: Any, kind: Any) -> None:
     """Raise ValueError unless a value is of the kind that an option is annotated with."""
-    if not _is_of_kind(value, kind):
+    if _is_of_kind(value, kind):
+        return
+    if default is None:
         raise ValueError(
-            f"{flavour} expects {name} of the kind of {default!r}; got {value!r}. "
-            f"Write {name}={default!r}, or another such value."
+            f"{flavour} expects {name} to be {_in_words(kind)}; got {value!r}. "
+            f"Write such a value, or leave {name} out."
         )
+    raise ValueError(
+        f"{flavour} expects {name} of the kind of {default!r}; got {value!r}. "
+        f"Write {name}={default!r}, or another such value."
+    )
+
+
+def _in_words(kind: Any) -> str:
+    """A type hint as people write its values: '(int, int) or None'."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin in (Union, types.UnionType):
+        return " or ".join(map(_in_words, inner))
+    if origin is Literal:
+        return " or ".join(map(repr, inner))
+    if origin is tuple:
+        return f"({', '.join('...' if one is ... else _in_words(one) for one in inner)})"
+    return "None" if kind is type(None) else str(getattr(kind, "__name__", kind))
 
 
 def _is_of_kind(value: Any, kind: Any) -> bool:
@@ -176,9 +199,13 @@ def _is_of_kind(value: Any, kind: Any) -> bool:
 
 def _nearest(name: str, known: Iterable[str]) -> str:
     """A sentence that offers the names most like this one, or all of them."""
-    names = list(known)
-    near = [flavour for flavour in names if flavour.split(".")[0] == name]
-    near = near or difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    names, wanted = list(known), name.lower()
+    near = difflib.get_close_matches(wanted, names, n=3, cutoff=0.5) if "." in wanted else []
+    if not near:
+        families = {flavour.split(".")[0] for flavour in names}
+        like = difflib.get_close_matches(wanted.split(".")[0], families, n=3, cutoff=0.5)
+        like = like[:1] if like[:1] == [wanted] else like
+        near = [flavour for flavour in names if flavour.split(".")[0] in like]
     if near:
         return f"Did you mean {' or '.join(near)}?"
     return f"There are {', '.join(names)}." if names else "It has none."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -60,11 +61,11 @@ def run(
         features = files.read_features(source)
         size = None if shape is None else (*shape, *((channels,) * (channels > 1)))
         if shape is not None:
-            memory.check_fits(shape[0], shape[1], channels, n_preimages)
+            _check_fits(encoder, (channels, *shape), n_preimages)
     else:
         photograph = _photograph(source, channels)
         size = photograph.shape
-        memory.check_fits(size[0], size[1], channels, n_preimages)
+        _check_fits(encoder, (channels, *size[:2]), n_preimages)
         features = encoded(encoder, photograph)
     result = repinv.invert(
         features,
@@ -107,6 +108,16 @@ def run(
         "out": None if out is None else str(out),
         "file_error": file_error,
     }
+
+
+def _check_fits(encoder: Encoder, image_shape: tuple[int, ...], n_preimages: int) -> None:
+    """Raise ValueError if pre-images of a shape (C, H, W) and their features need too much memory.
+
+    Here, and not only when the inversion begins: an image's own features are many already.
+    """
+    channels, height, width = image_shape
+    count = math.prod(encoder.feature_shape(image_shape))
+    memory.check_fits(height, width, channels, n_preimages, n_features=count)
 
 
 def _photograph(source: Path, channels: int) -> np.ndarray:

@@ -10,7 +10,16 @@ from typing import Any
 import numpy as np
 
 from repinv.encoder import Array, Encoder, Pullback
-from repinv.encoders import _accept, _assignment, _learning, _local, _parts, _pooling, _scaling
+from repinv.encoders import (
+    _accept,
+    _assignment,
+    _learning,
+    _local,
+    _parts,
+    _pooling,
+    _pretrained,
+    _scaling,
+)
 from repinv.encoders._assignment import Assignment
 from repinv.encoders._pooling import Grid
 
@@ -156,6 +165,63 @@ class BoVW(Encoder):
         return cls(
             local,
             _learning.words(samples, count, seed),
+            assignment=assignment,
+            aggregation=aggregation,
+            grid=grid,
+            interpolate=interpolate,
+            power=power,
+            norm=norm,
+            warm=warm,
+        )
+
+    @classmethod
+    def pretrained(
+        cls,
+        n_words: int = 256,
+        *,
+        assignment: Assignment | str = "soft",
+        aggregation: str = "sum",
+        grid: Grid | tuple[Grid, ...] | None = (4, 4),
+        interpolate: bool = True,
+        power: float = 1.0,
+        norm: str | None = None,
+        warm: float = 0.1,
+    ) -> BoVW:
+        """Bag of words of dense SIFT, with a vocabulary that ships with repinv.
+
+        Parameters
+        ----------
+        n_words : {256, 1024}
+            Number of words.
+        assignment, aggregation, grid, interpolate, power, norm, warm
+            As of `BoVW`.
+
+        Returns
+        -------
+        BoVW
+            Of gray images of at least 16x16 pixels.
+
+        Raises
+        ------
+        ValueError
+            If there is no vocabulary of so many words, or its file is damaged.
+
+        Notes
+        -----
+        Words were learned of ``DSIFT.vlfeat(step=5, size=5, fast=True)`` in ten photographs that
+        scikit-image and scikit-learn ship with; the README beside the vocabularies names them.
+        Astronaut and cat are among them, the camera man is not.
+
+        Examples
+        --------
+        >>> import repinv
+        >>> bovw = repinv.BoVW.pretrained(grid=(8, 8))
+        >>> bovw.feature_shape((1, 256, 256))
+        (8, 8, 256)
+        """
+        return cls(
+            _pretrained.LOCAL,
+            _pretrained.vocabulary(n_words),
             assignment=assignment,
             aggregation=aggregation,
             grid=grid,

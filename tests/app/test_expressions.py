@@ -21,6 +21,20 @@ def test_options_are_passed_on_by_name_and_by_place():
     assert expressions.parse("hog.opencv(win_sigma=2.5, win_stride=(8, 8))") == expected
 
 
+def test_dense_sift_and_bags_of_words_are_made():
+    expected = repinv.DSIFT.vlfeat((2, 3), size=5, fast=True, bounds=(0, 0, 40, 50))
+    found = expressions.parse("dsift.vlfeat((2, 3), size=5, fast=True, bounds=[0, 0, 40, 50])")
+    assert found == expected
+    assert expressions.parse("dsift.phow(sizes=(4, 8))") == repinv.DSIFT.phow(sizes=(4, 8))
+    assert expressions.parse("bovw") == repinv.BoVW.pretrained()
+    expected = repinv.BoVW.pretrained(1024, grid=(16, 16), assignment="hard", norm="l2")
+    written = "bovw(n_words=1024, grid=(16, 16), assignment='hard', norm='l2')"
+    assert expressions.parse(written) == expected
+    expected = repinv.BoVW.pretrained(grid=((1, 1), (2, 2)), power=1)
+    assert expressions.parse("bovw(256, grid=((1, 1), (2, 2)), power=1)") == expected
+    assert expressions.parse("bovw(grid=None)") == repinv.BoVW.pretrained(grid=None)
+
+
 @pytest.mark.parametrize("flavour", expressions.FLAVOURS)
 def test_every_flavour_can_be_made_and_listed(flavour):
     assert isinstance(expressions.parse(flavour), repinv.Encoder)
@@ -77,7 +91,13 @@ def test_whatever_is_more_than_plain_values_is_refused_in_one_line(
     [
         ("hog.skimge", "Did you mean hog.skimage"),
         ("HOG.vlfeat", "Did you mean hog.vlfeat"),
-        ("hog", "Did you mean hog.skimage or hog.vlfeat"),
+        ("hog", "Did you mean hog.skimage or hog.vlfeat or hog.opencv or hog.dpm"),
+        ("dsift", "Did you mean dsift.vlfeat or dsift.phow or dsift.natural or dsift.kornia"),
+        ("DSIFT", "Did you mean dsift.vlfeat or dsift.phow"),
+        ("sift", "Did you mean dsift.vlfeat or dsift.phow"),
+        ("BoVW", "Did you mean bovw"),
+        ("bow", "Did you mean bovw"),
+        ("bovw.pretrained", "Did you mean bovw"),
         ("resnet", "There are hog.skimage, hog.vlfeat"),
         ("hog.skimage(orientation=8)", "no option 'orientation'. Did you mean orientations"),
         ("hog.vlfeat(zzz=8)", "no option 'zzz'. There are cell_size"),
@@ -90,7 +110,15 @@ def test_whatever_is_more_than_plain_values_is_refused_in_one_line(
         ("hog.vlfeat(bilinear_orientations=1)", "kind of False; got 1"),
         ("hog.vlfeat(value_range=(0, 1, 2))", r"kind of \(0.0, 1.0\)"),
         ("hog.vlfeat(value_range=(0, 'a'))", r"kind of \(0.0, 1.0\)"),
-        ("hog.opencv(win_stride=8)", "kind of None; got 8"),
+        ("hog.opencv(win_stride=8)", r"expects win_stride to be \(int, int\) or None; got 8"),
+        ("dsift.vlfeat(bounds=(0, 0, 9))", r"bounds to be \(int, int, int, int\) or None; got"),
+        ("dsift.phow(sizes=4)", r"kind of \(4, 6, 8, 10\); got 4"),
+        ("bovw(norm=2)", "expects norm to be str or None; got 2. Write such a value, or leave"),
+        ("bovw(grid=4)", r"kind of \(4, 4\); got 4"),
+        ("bovw(grid=((1, 1), 2))", r"kind of \(4, 4\)"),
+        ("bovw(assignment=3)", "kind of 'soft'; got 3"),
+        ("bovw(assignment=SoftAssignment(0.1))", "no plain value, and is not run"),
+        ("bovw(seed=0)", "no option 'seed'. There are n_words"),
         ("hog.skimage(pixels_per_cell=8)", r"kind of \(8, 8\); got 8"),
     ],
 )
@@ -107,8 +135,11 @@ def test_mistakes_get_the_nearest_right_thing(expression, words):
         "hog.vlfeat(num_orientations=0)",
         "hog.vlfeat(variant='felzenszwalb')",
         "hog.skimage(block_norm='L3')",
+        "dsift.vlfeat(size=0)",
+        "bovw(n_words=512)",
+        "bovw(assignment='softer')",
     ],
 )
 def test_values_that_an_encoder_refuses_are_said_with_its_flavour(expression):
-    with pytest.raises(ValueError, match=r"^hog\.\w+: "):
+    with pytest.raises(ValueError, match=r"^(hog\.\w+|dsift\.\w+|bovw): "):
         expressions.parse(expression)
