@@ -115,6 +115,17 @@ class Encoder(ABC):
         """
         return None
 
+    @property
+    def annealing(self) -> tuple[tuple[float, float], ...]:
+        """Legs (share of the evaluations, softness) in which an inversion hardens this encoder.
+
+        Softness falls; where `softened` gives nothing, the leg is of the encoder itself. Empty
+        for encoders without hard decisions.
+        """
+        if self.softened(1.0) is None:
+            return ()
+        return ((0.2, 1.0), (0.2, 1.0), (0.18, 0.3), (0.18, 0.055), (0.19, 0.01))
+
     def __call__(self, image: Array) -> np.ndarray:
         """Features of one image, in the layout of the library that the encoder mirrors.
 

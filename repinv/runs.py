@@ -195,7 +195,7 @@ def run(
             )
             if found.trace:
                 traces.append({name: to_host(values) for name, values in found.trace.items()})
-            position |= {
+            position = position | {
                 "iteration": found.iteration,
                 "z": found.next_z,
                 "state": found.state,
@@ -205,6 +205,7 @@ def run(
             if last or found.stop_reason not in ("max_iter", "tolerance"):
                 break
             position = _next_stage(problem, position, found, space)
+            found = None  # the old rule's memory goes before the new one's comes
         bar.update(before + found.iteration - bar.n)
     seconds += time.perf_counter() - began
     joined = _joined(traces)

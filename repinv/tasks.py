@@ -34,15 +34,42 @@ SMOOTH = (
     Stage(0.45, LBFGS()),
     Stage(0.35, LBFGS(), local=4.0),
 )
-#: For encoders with hard decisions: their softened selves, ever harder, then the encoder itself.
-ANNEALED = (
-    Stage(0.2, LBFGS(), softness=1.0, without=("contrast",)),
-    Stage(0.2, LBFGS(), softness=1.0, priors=2.0),
-    Stage(0.18, LBFGS(), softness=0.3, local=4.0),
-    Stage(0.18, LBFGS(), softness=0.055),
-    Stage(0.19, LBFGS(), softness=0.01),
-    Stage(0.05, LBFGS(), softness=0.05, straight_through=True),
-)
+#: What follows the softened selves of an encoder with hard decisions: the encoder itself.
+_HARD = Stage(0.05, LBFGS(), softness=0.05, straight_through=True)
+
+
+def stages(encoder: Encoder) -> tuple[Stage, ...]:
+    """The stages that `invert` takes where no solver is given.
+
+    `SMOOTH` for encoders without hard decisions. For others a stage for each leg of their
+    `Encoder.annealing`: the first fits the features alone, in the second contrast grows fast, and
+    from the middle of the run the solver turns changes relative to the local texture; if all legs
+    are of softened selves, the encoder itself ends the run.
+
+    Examples
+    --------
+    >>> import repinv
+    >>> from repinv.tasks import stages
+    >>> [stage.softness for stage in stages(repinv.HOG.vlfeat())]
+    [1.0, 1.0, 0.3, 0.055, 0.01, 0.05]
+    """
+    legs = encoder.annealing
+    if not legs:
+        return SMOOTH
+    begins = np.cumsum([0.0] + [share for share, _ in legs])
+    middle = int(np.argmax(begins >= 0.5 * begins[-1]))
+    found = tuple(
+        Stage(
+            share,
+            LBFGS(),
+            softness=softness,
+            priors=2.0 if leg == 1 else 1.0,
+            without=("contrast",) if leg == 0 else (),
+            local=SMOOTH[-1].local if leg == middle else 0.0,
+        )
+        for leg, (share, softness) in enumerate(legs)
+    )
+    return found if encoder.softened(legs[-1][1]) is None else (*found, _HARD)
 
 
 def mahendran(shape: tuple[int, int], max_iter: int = 800) -> dict[str, Any]:
@@ -194,7 +221,9 @@ def invert(
     if not (solver is None or isinstance(solver, tuple) or hasattr(solver, "update")):
         raise TypeError(f"solver must be a rule, such as repinv.Adam(), or stages; got {solver!r}.")
     target, image_shape, notes = targets.target(features, encoder, shape)
-    memory.check_fits(*image_shape[1:], image_shape[0], n_preimages)
+    memory.check_fits(
+        *image_shape[1:], image_shape[0], n_preimages, n_features=int(np.prod(target.shape))
+    )
     target = encoder.asarray(target)[None, ...]
     weight = (
         None if mask is None else encoder.asarray(targets.weight(mask, target.shape[1:]))[None, ...]
@@ -207,7 +236,7 @@ def invert(
     if jitter:
         parametrization = Jitter(parametrization, jitter, seed)
     if solver is None:
-        solver = SMOOTH if encoder.softened(1.0) is None else ANNEALED
+        solver = stages(encoder)
     problem = Problem(
         encoder,
         parametrization,

@@ -211,6 +211,10 @@ def assignment(value: Any) -> Assignment:
 _SOFTEST = 0.1
 
 
+#: Legs (share, softness) of an inversion: temperatures of ½, 0.1, 0.05, 0.02, 0.005.
+ANNEALING = ((0.1, 1.0), (0.2, 0.2), (0.2, 0.1), (0.25, 0.04), (0.25, 0.01))
+
+
 def softened(value: Assignment, softness: float, warm: float) -> Assignment | None:
     """A softer assignment, of temperature softness·warm; None where this one is as soft."""
     temperature, regularization = softness * warm, softness * _SOFTEST

@@ -92,7 +92,7 @@ class BoVW(Encoder):
     interpolate: bool = True
     power: float = 1.0
     norm: str | None = None
-    warm: float = 0.1
+    warm: float = 0.5
 
     def __post_init__(self) -> None:
         words = _parts.private("vocabulary", self.vocabulary, 2)
@@ -126,7 +126,7 @@ class BoVW(Encoder):
         interpolate: bool = True,
         power: float = 1.0,
         norm: str | None = None,
-        warm: float = 0.1,
+        warm: float = 0.5,
     ) -> BoVW:
         """Learn a vocabulary by k-means from images that are looked at once, in turn.
 
@@ -185,7 +185,7 @@ class BoVW(Encoder):
         interpolate: bool = True,
         power: float = 1.0,
         norm: str | None = None,
-        warm: float = 0.1,
+        warm: float = 0.5,
     ) -> BoVW:
         """Bag of words of dense SIFT, with a vocabulary that ships with repinv.
 
@@ -278,6 +278,15 @@ class BoVW(Encoder):
         if local is None and soft is None:
             return None
         return dataclasses.replace(self, local=local or self.local, assignment=soft or own)
+
+    @property
+    def annealing(self) -> tuple[tuple[float, float], ...]:
+        """Legs in which an inversion hardens this encoder; see `Encoder.annealing`.
+
+        The first are so warm that all words have a part in every descriptor: from less, faint
+        places of an image are never drawn to their words.
+        """
+        return _assignment.ANNEALING if self.softened(1.0) is not None else ()
 
     def feature_shape(self, image_shape: tuple[int, ...], /) -> tuple[int, ...]:
         """Shape F of the features of one image (C, H, W); raises as the local encoder does."""

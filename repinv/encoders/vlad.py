@@ -76,7 +76,7 @@ class VLAD(Encoder):
     power: float = 0.5
     intra: bool = False
     norm: str | None = "l2"
-    warm: float = 0.1
+    warm: float = 0.5
 
     def __post_init__(self) -> None:
         words = _parts.private("vocabulary", self.vocabulary, 2)
@@ -110,7 +110,7 @@ class VLAD(Encoder):
         power: float = 0.5,
         intra: bool = False,
         norm: str | None = "l2",
-        warm: float = 0.1,
+        warm: float = 0.5,
     ) -> VLAD:
         """Learn a vocabulary by k-means from images that are looked at once, in turn.
 
@@ -201,6 +201,15 @@ class VLAD(Encoder):
         if local is None and soft is None:
             return None
         return dataclasses.replace(self, local=local or self.local, assignment=soft or own)
+
+    @property
+    def annealing(self) -> tuple[tuple[float, float], ...]:
+        """Legs in which an inversion hardens this encoder; see `Encoder.annealing`.
+
+        The first are so warm that all words have a part in every descriptor: from less, faint
+        places of an image are never drawn to their words.
+        """
+        return _assignment.ANNEALING if self.softened(1.0) is not None else ()
 
     def feature_shape(self, image_shape: tuple[int, ...], /) -> tuple[int, ...]:
         """Shape F of the features of one image (C, H, W); raises as the local encoder does."""

@@ -229,13 +229,13 @@ def test_a_call_hands_pixels_to_the_local_encoder_as_they_are():
 def test_hard_decisions_are_softened_and_smooth_ones_are_not():
     hard = repinv.BoVW(repinv.HOG.vlfeat(4), WORDS, assignment="hard")
     soft = hard.softened(0.3)
-    assert soft.assignment == SoftAssignment(0.3 * 0.1)
+    assert soft.assignment == SoftAssignment(0.3 * 0.5)
     assert soft.local == hard.local.softened(0.3)
     assert repinv.BoVW(SMOOTH, WORDS, assignment="hard").softened(0.3).local == SMOOTH
     default = repinv.BoVW(SMOOTH, WORDS)
-    assert default.softened(1.0).assignment == SoftAssignment(0.1)
-    assert default.softened(0.1) is None
-    assert repinv.BoVW(SMOOTH, WORDS, assignment=SoftAssignment(0.1)).softened(1.0) is None
+    assert default.softened(1.0).assignment == SoftAssignment(0.5)
+    assert default.softened(0.04) is None
+    assert repinv.BoVW(SMOOTH, WORDS, assignment=SoftAssignment(0.5)).softened(1.0) is None
     local = repinv.BoVW(SMOOTH, WORDS, assignment="llc")
     assert local.softened(0.5).assignment == LLC(5, 0.05)
     assert local.softened(5e-4) is None

@@ -166,9 +166,9 @@ def test_a_call_hands_pixels_to_the_local_encoder_as_they_are():
 
 def test_hard_decisions_are_softened_and_smooth_ones_are_not():
     hard = repinv.VLAD(repinv.HOG.vlfeat(4), WORDS)
-    assert hard.softened(0.2).assignment == SoftAssignment(0.2 * 0.1)
+    assert hard.softened(0.2).assignment == SoftAssignment(0.2 * 0.5)
     assert hard.softened(0.2).local == hard.local.softened(0.2)
-    assert repinv.VLAD(SMOOTH, WORDS, assignment=SoftAssignment(0.1)).softened(1.0) is None
+    assert repinv.VLAD(SMOOTH, WORDS, assignment=SoftAssignment(0.5)).softened(1.0) is None
     assert fisher().softened(1.0) is None
     over = dataclasses.replace(fisher(), local=hard.local)
     assert over.softened(0.2).local == hard.local.softened(0.2)
