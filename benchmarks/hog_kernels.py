@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import functools
 import json
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +20,7 @@ import numba
 import numpy as np
 import torch
 from skimage.feature import hog as skimage_hog
+from timing import interleaved
 
 import repinv
 
@@ -67,19 +67,6 @@ def torch_both(x: np.ndarray, cotangent: torch.Tensor) -> tuple[np.ndarray, np.n
     torch.autograd.backward(features, cotangent)
     assert pixels.grad is not None
     return features.detach().numpy(), pixels.grad.numpy()
-
-
-def interleaved(contenders: dict[str, Callable[[], Any]], rounds: int) -> dict[str, np.ndarray]:
-    """Milliseconds of every contender in every round; each is run once untimed just before."""
-    times: dict[str, list[float]] = {name: [] for name in contenders}
-    for _ in range(rounds):
-        for name, function in contenders.items():
-            if not name.startswith("torch"):
-                function()
-            start = time.perf_counter()
-            function()
-            times[name].append(1e3 * (time.perf_counter() - start))
-    return {name: np.array(values) for name, values in times.items()}
 
 
 def measure(size: int, rounds: int) -> dict[str, Any]:

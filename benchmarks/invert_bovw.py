@@ -1,0 +1,131 @@
+"""Invert bags of 1024 visual words on dense SIFT of step 5, on one thread.
+
+Prints, for each kind of bag: relative feature error, NCC and SSIM to the photograph after affine
+intensity matching, seconds; and what one evaluation (features and pullback) takes at 256x256.
+Every error of a finished image is re-scored by `reference_bovw`, which shares no code with repinv.
+With --figure it draws instead what survives of one photograph as the grid goes 16x16 to 1x1.
+
+    python benchmarks/invert_bovw.py [FOLDER OF PHOTOGRAPHS] [--limit N] [--json FILE] [--authors]
+    python benchmarks/invert_bovw.py [FOLDER OF PHOTOGRAPHS] --figure FILE
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import inversions
+import numpy as np
+from reference_bovw import bag_of_words
+
+import repinv
+from repinv import metrics
+
+#: Name, cells along a side, temperature (0 is hard).
+CASES = (
+    ("soft, 16x16", 16, 0.02),
+    ("soft, 8x8", 8, 0.02),
+    ("nearly hard, 16x16", 16, 0.005),
+    ("hard, 16x16", 16, 0.0),
+)
+EVALUATIONS = 800
+
+
+def encoder_of(grid: int, temperature: float) -> repinv.BoVW:
+    """The shipped vocabulary, by the words of a case."""
+    soft = repinv.SoftAssignment(temperature) if temperature else repinv.HardAssignment()
+    return repinv.BoVW.pretrained(1024, assignment=soft, grid=(grid, grid))
+
+
+def scored(
+    method: str, photograph: np.ndarray, grid: int, temperature: float
+) -> tuple[repinv.Result, dict[str, float]]:
+    """One inversion and its figures."""
+    encoder = encoder_of(grid, temperature)
+    result, seconds = inversions.inverted(method, photograph, encoder, EVALUATIONS)
+    target, found = (
+        bag_of_words(image, encoder.vocabulary, grid=grid, temperature=temperature)[None]
+        for image in (photograph, result.image)
+    )
+    return result, {
+        "error": float(metrics.feature_error(found, target)[0]),
+        "ssim": float(metrics.ssim(result.image, photograph)),
+        "ncc": float(metrics.ncc(result.image, photograph)),
+        "seconds": seconds,
+    }
+
+
+def evaluation(photograph: np.ndarray) -> tuple[float, float]:
+    """Least milliseconds of an evaluation of the first case, and of its local encoder's alone."""
+    encoder, x = encoder_of(16, 0.02), photograph[None, None]
+    taken = []
+    for one in (encoder, encoder.local):
+        times = []
+        for _ in range(15):
+            began = time.perf_counter()
+            features, pullback = one.vjp(x)
+            pullback(features)
+            times.append(time.perf_counter() - began)
+        taken.append(1e3 * min(times))
+    return taken[0], taken[1]
+
+
+def draw(photograph: np.ndarray, path: Path) -> None:
+    """What survives of one photograph in ever fewer cells."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    grids = (16, 8, 4, 2, 1)
+    figure, axes = plt.subplots(1, 1 + len(grids), figsize=(3 * (1 + len(grids)), 3.5))
+    axes[0].imshow(photograph, cmap="gray", vmin=0, vmax=1)
+    axes[0].set_title("photograph")
+    for axis, grid in zip(axes[1:], grids, strict=True):
+        result, row = scored("ours", photograph, grid, 0.02)
+        axis.imshow(result.image, cmap="gray", vmin=0, vmax=1)
+        axis.set_title(f"{grid}x{grid} cells\nerror {100 * row['error']:.2g} %")
+        print(f"{grid}x{grid}", row, flush=True)
+    for axis in axes:
+        axis.axis("off")
+    figure.tight_layout()
+    figure.savefig(path, dpi=100)
+
+
+def main() -> None:
+    """Invert and print, or draw."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", nargs="?", type=Path, default=inversions.FOLDER)
+    parser.add_argument("--limit", type=int)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--authors", action="store_true", help="the authors' method beside ours")
+    parser.add_argument("--figure", type=Path)
+    options = parser.parse_args()
+    images = inversions.photographs(options.folder, options.limit)
+    if options.figure:
+        draw(images[0], options.figure)
+        return
+    whole, local = evaluation(images[0])
+    print(f"an evaluation at {images[0].shape}: {whole:.1f} ms, the local encoder's {local:.1f} ms")
+    print("\n| | error | median | SSIM | NCC | seconds |\n|---|---|---|---|---|---|", flush=True)
+    found: dict[str, list[dict[str, float]]] = {}
+    for name, grid, temperature in CASES:
+        for method in ("authors", "ours") if options.authors else ("ours",):
+            rows = [scored(method, image, grid, temperature)[1] for image in images]
+            label = f"{name}, {method}" if options.authors else name
+            found[label] = rows
+            error = 100 * np.array([row["error"] for row in rows])
+            means = [np.mean([row[key] for row in rows]) for key in ("ssim", "ncc", "seconds")]
+            print(
+                f"| {label} | {error.mean():.3f} ± {error.std():.3f} % | {np.median(error):.3f} % "
+                f"| {means[0]:.3f} | {means[1]:.3f} | {means[2]:.1f} |",
+                flush=True,
+            )
+    if options.json:
+        options.json.write_text(json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    main()
