@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from repinv.encoders._gradient import helper, jit
+from repinv.encoders._pairs import add_scaled, put_scaled
 
 #: Square roots pass nothing below this, where their slope exceeds 1e5.
 _STEEP = 5e-6
@@ -42,15 +43,33 @@ class Normalization(NamedTuple):
 
 @helper
 def _gathered(pooled, rows, columns, y, x, bins, values):  # type: ignore[no-untyped-def]
-    """The raw descriptor of a frame."""
-    at = 0
+    """The raw descriptor of a frame, in a line that is eight entries longer.
+
+    Eight lanes are copied at once; what is too much, the next ones cover.
+    """
+    lanes, width, at = pooled.shape[2], pooled.shape[1], np.uint64(0)
     for i in range(rows.factor.size):
-        u = rows.window[y, i]
+        line = rows.window[y, i] * width
         for j in range(columns.factor.size):
-            t, factor = columns.window[x, j], rows.factor[i] * columns.factor[j]
-            for k in range(bins):
-                values[at + k] = factor * pooled[u, t, k]
-            at += bins
+            own = np.uint64((line + columns.window[x, j]) * lanes)
+            factor = rows.factor[i] * columns.factor[j]
+            for k in range(np.uint64(0), np.uint64(bins), np.uint64(8)):
+                put_scaled(values, at + k, pooled, own + k, factor)
+            at += np.uint64(bins)
+
+
+@helper
+def _pull_gathered(values, rows, columns, y, x, bins, grad):  # type: ignore[no-untyped-def]
+    """Pullback of `_gathered`, added to grad; what is too much goes to the lanes of padding."""
+    lanes, width, at = grad.shape[2], grad.shape[1], np.uint64(0)
+    for i in range(rows.factor.size):
+        line = rows.window[y, i] * width
+        for j in range(columns.factor.size):
+            own = np.uint64((line + columns.window[x, j]) * lanes)
+            factor = rows.factor[i] * columns.factor[j]
+            for k in range(np.uint64(0), np.uint64(bins), np.uint64(8)):
+                add_scaled(grad, own + k, values, at + k, factor)
+            at += np.uint64(bins)
 
 
 @helper
@@ -92,10 +111,11 @@ def _is_faint(values, rule):  # type: ignore[no-untyped-def]
 @jit
 def norms_of(pooled, rows, columns, bins, rule, norms):  # type: ignore[no-untyped-def]
     """The sum of each raw descriptor over the area of its frame."""
-    values = np.empty(rows.factor.size * columns.factor.size * bins, pooled.dtype)
-    across = columns.window.shape[0]
+    size = rows.factor.size * columns.factor.size * bins
+    line = np.empty(size + 8, pooled.dtype)
+    values, across = line[:size], columns.window.shape[0]
     for f in range(norms.size):
-        _gathered(pooled, rows, columns, f // across, f % across, bins, values)
+        _gathered(pooled, rows, columns, f // across, f % across, bins, line)
         total = 0.0
         for i in range(values.size):
             total += values[i]
@@ -107,10 +127,11 @@ def describe(pooled, rows, columns, bins, rule, features):  # type: ignore[no-un
     """Descriptors (frames, D) of pooled votes, frames row by row."""
     real = pooled.dtype.type
     size, across = features.shape[1], columns.window.shape[0]
-    values = np.empty(size, pooled.dtype)
+    line = np.empty(size + 8, pooled.dtype)
+    values = line[:size]
     clip, zero = real(rule.clip), real(0)
     for f in range(features.shape[0]):
-        _gathered(pooled, rows, columns, f // across, f % across, bins, values)
+        _gathered(pooled, rows, columns, f // across, f % across, bins, line)
         if rule.threshold > 0 and _is_faint(values, rule):
             for i in range(size):
                 features[f, i] = zero
@@ -138,12 +159,12 @@ def pull_describe(cotangent, pooled, rows, columns, bins, rule, grad):  # type: 
     """Pullback of `describe`, added to grad, of the shape of `pooled`."""
     real = pooled.dtype.type
     size, across = cotangent.shape[1], columns.window.shape[0]
-    raw, values = np.empty(size, pooled.dtype), np.empty(size, pooled.dtype)
-    back = np.empty(size, pooled.dtype)
+    line, gathered = np.zeros(size + 8, pooled.dtype), np.empty(size + 8, pooled.dtype)
+    raw, back, values = gathered[:size], line[:size], np.empty(size, pooled.dtype)
     clip, zero, half = real(rule.clip), real(0), real(0.5)
     for f in range(cotangent.shape[0]):
         y, x = f // across, f % across
-        _gathered(pooled, rows, columns, y, x, bins, raw)
+        _gathered(pooled, rows, columns, y, x, bins, gathered)
         if rule.threshold > 0 and _is_faint(raw, rule):
             continue
         length, slope = _length(raw, rule)
@@ -175,11 +196,4 @@ def pull_describe(cotangent, pooled, rows, columns, bins, rule, grad):  # type: 
         for i in range(size):
             back[i] = back[i] if raw[i] * inverse < clip else zero
         _pull_divided(raw, length, slope, back)
-        at = 0
-        for i in range(rows.factor.size):
-            u = rows.window[y, i]
-            for j in range(columns.factor.size):
-                t, factor = columns.window[x, j], rows.factor[i] * columns.factor[j]
-                for k in range(bins):
-                    grad[u, t, k] += factor * back[at + k]
-                at += bins
+        _pull_gathered(line, rows, columns, y, x, bins, grad)

@@ -173,3 +173,38 @@ def weighted_sum(  # type: ignore[no-untyped-def]
     whole = types.uint64
     kinds = (out, whole, source, whole, whole, whole, weights, whole)
     return types.void(*kinds), codegen
+
+
+def _scaled(kept: bool) -> Any:
+    """An intrinsic: out[to : to + 8] = factor·source[at : at + 8], plus what it held if `kept`."""
+
+    def scaled(typingctx, out, to, source, at, factor):  # type: ignore[no-untyped-def]
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            kind, lanes = signature.args[0].dtype, 8
+            vector = ir.VectorType(context.get_value_type(kind), lanes)
+            align = kind.bitwidth // 8
+
+            def eight(which: int) -> Any:
+                data = context.make_array(signature.args[which])(context, builder, args[which]).data
+                entry = builder.gep(data, [args[which + 1]])
+                return builder.bitcast(entry, vector.as_pointer())
+
+            share = builder.fmul(
+                builder.load(eight(2), align=align),
+                _spread(builder, args[4], lanes),
+                flags=["contract"],
+            )
+            if kept:
+                held = builder.load(eight(0), align=align)
+                share = builder.fadd(held, share, flags=["contract"])
+            builder.store(share, eight(0), align=align)
+            return context.get_dummy_value()
+
+        whole = types.uint64
+        return types.void(out, whole, source, whole, out.dtype), codegen
+
+    return intrinsic(scaled)
+
+
+put_scaled = _scaled(kept=False)
+add_scaled = _scaled(kept=True)
