@@ -108,6 +108,8 @@ class FisherVector(Encoder):
     interpolate: bool = True
     power: float = 0.5
     norm: str | None = "l2"
+    temperature: float = 1.0
+    warm: float = 100.0
 
     def __post_init__(self) -> None:
         weights = _parts.private("weights", self.weights, 1)
@@ -133,6 +135,8 @@ class FisherVector(Encoder):
             "interpolate": _accept.flag("interpolate", self.interpolate),
             "power": _scaling.power(self.power),
             "norm": _scaling.norm(self.norm),
+            "temperature": _accept.real("temperature", self.temperature, above=0),
+            "warm": _accept.real("warm", self.warm, above=0),
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)
@@ -225,9 +229,30 @@ class FisherVector(Encoder):
         return _parts.hashed(self)
 
     def softened(self, softness: float, /) -> FisherVector | None:
-        """The same over a softened local encoder; None if that one is smooth."""
-        local = self.local.softened(_local.softness(softness))
-        return None if local is None else dataclasses.replace(self, local=local)
+        """The same with warmer posteriors and a softened local encoder, where these are hard.
+
+        Parameters
+        ----------
+        softness : float
+            s in (0, 1]. The temperature is the larger of the encoder's own and s·`warm`.
+
+        Returns
+        -------
+        FisherVector or None
+        """
+        s = _local.softness(softness)
+        local, temperature = self.local.softened(s), max(self.temperature, s * self.warm)
+        if local is None and temperature == self.temperature:
+            return None
+        return dataclasses.replace(self, local=local or self.local, temperature=temperature)
+
+    @property
+    def annealing(self) -> tuple[tuple[float, float], ...]:
+        """Legs in which an inversion cools this encoder; see `Encoder.annealing`.
+
+        Posteriors in as many dimensions as descriptors have are all but hard.
+        """
+        return _assignment.ANNEALING if self.softened(1.0) is not None else ()
 
     def feature_shape(self, image_shape: tuple[int, ...], /) -> tuple[int, ...]:
         """Shape F of the features of one image (C, H, W); raises as the local encoder does."""
@@ -263,7 +288,8 @@ class FisherVector(Encoder):
         centre = self.weights.astype(np.float64) @ means
         means = means - centre
         offset = np.log(self.weights) - 0.5 * np.sum(means**2 / variances + np.log(variances), 1)
-        slope = np.concatenate([means / variances, -0.5 / variances], axis=1)
+        slope = np.concatenate([means / variances, -0.5 / variances], axis=1) / self.temperature
+        offset /= self.temperature
         words = Words(means.astype(dtype), slope.astype(dtype), offset.astype(dtype))
         return _Posterior(centre.astype(dtype)), words, words.points, np.sqrt(variances)
 

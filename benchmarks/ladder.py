@@ -1,0 +1,140 @@
+"""What HOG, dense SIFT and bags of words keep of one photograph: prints and draws the ladder.
+
+Every rung is inverted from its code alone. Prints bytes of the code (float32), relative feature
+error, SSIM and NCC to the photograph after affine intensity matching, and seconds. Vocabularies
+other than the shipped ones are learned on the way, from the photographs inside scikit-image's and
+scikit-learn's wheels.
+
+    python benchmarks/ladder.py [--photograph FILE] [--figure FILE] [--evaluations N]
+"""
+
+from __future__ import annotations
+
+import os
+
+for _name in ("NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from skimage.color import rgb2gray
+from skimage.data import camera
+from skimage.transform import downscale_local_mean, resize
+
+import repinv
+from repinv import files, metrics
+from repinv.image import as_unit
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+import learn_vocabularies as learning
+
+SIDE, BINS = 256, 5
+#: Rungs that are drawn, in the order of the figure.
+DRAWN = (
+    "HOG, bilinear",
+    "DSIFT, step 5",
+    "1024 words, 16x16",
+    "1024 words, 8x8",
+    "1024 words, 4x4",
+    "1024 words, 1x1",
+    "1024 words, hard, 16x16",
+    "64 words, 16x16",
+    "VLAD of 64, 4x4",
+    "Fisher of 64, 4x4",
+)
+
+
+def tiles() -> list[np.ndarray]:
+    """What vocabularies are learned from."""
+    names = (*learning.SCIKIT_IMAGE, *learning.SCIKIT_LEARN)
+    return [tile for name in names for tile in learning.tiles(learning.photograph(name))]
+
+
+def rungs() -> Iterator[tuple[str, repinv.Encoder]]:
+    """Names and encoders, from what keeps most to what keeps least."""
+    yield "HOG, bilinear", repinv.HOG.vlfeat(bilinear_orientations=True)
+    yield "HOG, hard", repinv.HOG.vlfeat()
+    local = repinv.DSIFT.vlfeat(step=BINS, size=BINS, fast=True)
+    yield "DSIFT, step 5", local
+    yield "DSIFT of the paper", repinv.DSIFT.natural(BINS)
+    for cells in (16, 8, 4, 1):
+        grid = (cells, cells)
+        yield f"1024 words, {cells}x{cells}", repinv.BoVW.pretrained(1024, grid=grid)
+    hard = repinv.BoVW.pretrained(1024, assignment="hard", grid=(16, 16))
+    yield "1024 words, hard, 16x16", hard
+    yield "256 words, 16x16", repinv.BoVW.pretrained(256, grid=(16, 16))
+    learned = tiles()
+    for count in (4096, 64):
+        options = {"progress": False, "grid": (16, 16)}
+        bag = repinv.BoVW.fit(learned, local, count, **options)  # type: ignore[arg-type]
+        yield f"{count} words, 16x16", bag
+    vlad = repinv.VLAD.fit(learned, local, 64, progress=False, grid=(4, 4), power=1.0)
+    yield "VLAD of 64, 4x4", vlad
+    mixture = {"descriptors_per_image": 200, "sample_size": 30_000, "progress": False}
+    fisher = repinv.FisherVector.fit(learned, local, 64, grid=(4, 4), power=1.0, **mixture)  # type: ignore[arg-type]
+    yield "Fisher of 64, 4x4", fisher
+
+
+def photograph(path: Path | None) -> np.ndarray:
+    """A gray photograph of 256x256 pixels: the camera man, unless a file is given."""
+    if path is None:
+        return downscale_local_mean(as_unit(camera()), (2, 2)).astype(np.float32)
+    image = as_unit(files.read(path))
+    gray = rgb2gray(image) if image.ndim == 3 else image
+    return resize(gray, (SIDE, SIDE), anti_aliasing=True).astype(np.float32)
+
+
+def draw(image: np.ndarray, found: dict[str, tuple[np.ndarray, str]], path: Path) -> None:
+    """The photograph and the rungs that are drawn, with what each keeps of it."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    panels = [("photograph", image, ""), *((n, *found[n]) for n in DRAWN if n in found)]
+    columns = (len(panels) + 1) // 2
+    figure, axes = plt.subplots(2, columns, figsize=(2.3 * columns, 5.6), facecolor="white")
+    for axis in axes.flat:
+        axis.axis("off")
+    for axis, (name, picture, below) in zip(axes.flat, panels, strict=False):
+        axis.imshow(picture, cmap="gray", vmin=0, vmax=1)
+        axis.set_title(f"{name}\n{below}", fontsize=9)
+    figure.tight_layout()
+    figure.savefig(path, dpi=90)
+
+
+def main() -> None:
+    """Climb, print and draw."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--photograph", type=Path)
+    parser.add_argument("--figure", type=Path)
+    parser.add_argument("--evaluations", type=int, default=800)
+    options = parser.parse_args()
+    image = photograph(options.photograph)
+    print("| | bytes | error | SSIM | NCC | seconds |\n|---|---|---|---|---|---|")
+    found = {}
+    for name, encoder in rungs():
+        features = encoder.encode(image[None, None])[0]
+        began = time.perf_counter()
+        result = repinv.invert(features, encoder, shape=image.shape, max_iter=options.evaluations)
+        seconds = time.perf_counter() - began
+        size = 4 * features.size
+        error, ssim = float(result.error[0]), metrics.ssim(result.image, image)
+        ncc = metrics.ncc(result.image, image)
+        print(
+            f"| {name} | {size:,} | {100 * error:.3g} % | {ssim:.2f} | {ncc:.2f} | {seconds:.1f} |",
+            flush=True,
+        )
+        found[name] = result.image, f"{size / 1024:,.0f} KiB, SSIM {ssim:.2f}"
+    print(f"the photograph itself, in bytes: {image.size:,} of 8 bits")
+    if options.figure:
+        draw(image, found, options.figure)
+
+
+if __name__ == "__main__":
+    main()
