@@ -5,7 +5,8 @@ intensity matching, seconds; and what one evaluation (features and pullback) tak
 Every error of a finished image is re-scored by `reference_bovw`, which shares no code with repinv.
 With --figure it draws instead what survives of one photograph as the grid goes 16x16 to 1x1.
 
-    python benchmarks/invert_bovw.py [FOLDER OF PHOTOGRAPHS] [--limit N] [--json FILE] [--authors]
+    python benchmarks/invert_bovw.py [FOLDER OF PHOTOGRAPHS] [--limit N] [--json FILE]
+                                      [--authors] [--only CASE]
     python benchmarks/invert_bovw.py [FOLDER OF PHOTOGRAPHS] --figure FILE
 """
 
@@ -101,6 +102,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--authors", action="store_true", help="the authors' method beside ours")
+    parser.add_argument("--only", choices=[case[0] for case in CASES], help="a single case")
     parser.add_argument("--figure", type=Path)
     options = parser.parse_args()
     images = inversions.photographs(options.folder, options.limit)
@@ -112,6 +114,8 @@ def main() -> None:
     print("\n| | error | median | SSIM | NCC | seconds |\n|---|---|---|---|---|---|", flush=True)
     found: dict[str, list[dict[str, float]]] = {}
     for name, grid, temperature in CASES:
+        if options.only not in (None, name):
+            continue
         for method in ("authors", "ours") if options.authors else ("ours",):
             rows = [scored(method, image, grid, temperature)[1] for image in images]
             label = f"{name}, {method}" if options.authors else name

@@ -89,6 +89,12 @@ def photograph(path: Path | None) -> np.ndarray:
     return resize(gray, (SIDE, SIDE), anti_aliasing=True).astype(np.float32)
 
 
+def shown(picture: np.ndarray, image: np.ndarray) -> np.ndarray:
+    """A picture at the mean and the contrast of the photograph, which most codes leave open."""
+    relative = (picture - picture.mean()) / max(float(picture.std()), 1e-6)
+    return np.clip(image.mean() + image.std() * relative, 0, 1)
+
+
 def draw(image: np.ndarray, found: dict[str, tuple[np.ndarray, str]], path: Path) -> None:
     """The photograph and the rungs that are drawn, with what each keeps of it."""
     import matplotlib
@@ -102,7 +108,7 @@ def draw(image: np.ndarray, found: dict[str, tuple[np.ndarray, str]], path: Path
     for axis in axes.flat:
         axis.axis("off")
     for axis, (name, picture, below) in zip(axes.flat, panels, strict=False):
-        axis.imshow(picture, cmap="gray", vmin=0, vmax=1)
+        axis.imshow(shown(picture, image), cmap="gray", vmin=0, vmax=1)
         axis.set_title(f"{name}\n{below}", fontsize=9)
     figure.tight_layout()
     figure.savefig(path, dpi=90)

@@ -73,9 +73,7 @@ def test_images_stay_in_range_while_contrast_is_free():
     encoder = repinv.DSIFT.natural(3)
     solver = (Stage(1.0, LBFGS(), without=("contrast",)),)
     features = encoder(IMAGE)
-    repinv.invert(
-        features, encoder, shape=IMAGE.shape, max_iter=300, solver=solver, callback=watch
-    )
+    repinv.invert(features, encoder, shape=IMAGE.shape, max_iter=300, solver=solver, callback=watch)
     assert max(seen) < 1.0
 
 

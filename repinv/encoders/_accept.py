@@ -103,6 +103,14 @@ def real(name: str, value: Any, *, above: float | None = None) -> float:
     return float(value)
 
 
+def softness(value: Any) -> float:
+    """A number in (0, 1]."""
+    number = real("softness", value, above=0)
+    if number > 1:
+        raise ValueError(f"softness must lie in (0, 1]; got {number:g}. Use at most 1.")
+    return number
+
+
 def choice(name: str, value: Any, choices: dict[str, int]) -> int:
     """One of some words."""
     if not isinstance(value, str) or value not in choices:

@@ -27,7 +27,8 @@ class Normalization(NamedTuple):
     """v → v/ν(v), clipped, perhaps once more v/ν(v), perhaps the root of v/Σv + `root_epsilon`.
 
     ν(v) = max(√(|v|² + `squared`) + `added`, `least`): the three places where libraries put
-    their epsilon. Descriptors whose sum over `area` is below `threshold` are zero.
+    their epsilon. With u the sum of a descriptor over `area` and `threshold`, it is then weighted
+    by clip(½ + (u − 1)/(2·`softness`), 0, 1): softness 0 makes faint descriptors zero.
     """
 
     squared: float
@@ -39,6 +40,7 @@ class Normalization(NamedTuple):
     root_epsilon: float
     threshold: float
     area: float
+    softness: float = 0.0
 
 
 @helper
@@ -100,12 +102,21 @@ def _pull_divided(values, length, slope, grad):  # type: ignore[no-untyped-def]
 
 
 @helper
-def _is_faint(values, rule):  # type: ignore[no-untyped-def]
-    """Whether a raw descriptor is below the threshold of contrast."""
-    total = values.dtype.type(0)
+def _presence(values, rule):  # type: ignore[no-untyped-def]
+    """The weight of a raw descriptor by its contrast, and its slope in every entry."""
+    real = values.dtype.type
+    zero, one, half = real(0), real(1), real(0.5)
+    if rule.threshold <= 0:
+        return one, zero
+    total = zero
     for i in range(values.size):
         total += values[i]
-    return total < rule.threshold * rule.area
+    scale = real(1 / (rule.threshold * rule.area))
+    if rule.softness <= 0:
+        return (zero if total * scale < one else one), zero
+    rise = half / real(rule.softness)
+    weight = half + (total * scale - one) * rise
+    return min(one, max(zero, weight)), (rise * scale if zero < weight < one else zero)
 
 
 @jit
@@ -132,7 +143,8 @@ def describe(pooled, rows, columns, bins, rule, features):  # type: ignore[no-un
     clip, zero = real(rule.clip), real(0)
     for f in range(features.shape[0]):
         _gathered(pooled, rows, columns, f // across, f % across, bins, line)
-        if rule.threshold > 0 and _is_faint(values, rule):
+        weight, _ = _presence(values, rule)
+        if weight == zero:
             for i in range(size):
                 features[f, i] = zero
             continue
@@ -151,7 +163,7 @@ def describe(pooled, rows, columns, bins, rule, features):  # type: ignore[no-un
             for i in range(size):
                 values[i] = math.sqrt(values[i] * inverse + real(rule.root_epsilon))
         for i in range(size):
-            features[f, i] = values[i]
+            features[f, i] = weight * values[i]
 
 
 @jit
@@ -165,17 +177,22 @@ def pull_describe(cotangent, pooled, rows, columns, bins, rule, grad):  # type: 
     for f in range(cotangent.shape[0]):
         y, x = f // across, f % across
         _gathered(pooled, rows, columns, y, x, bins, gathered)
-        if rule.threshold > 0 and _is_faint(raw, rule):
+        weight, weight_slope = _presence(raw, rule)
+        if weight == zero:
             continue
         length, slope = _length(raw, rule)
         inverse = real(1) / length
         for i in range(size):
             values[i] = min(raw[i] * inverse, clip)
-            back[i] = cotangent[f, i]
-        second, second_slope = real(1), zero
+            back[i] = weight * cotangent[f, i]
+        second, second_slope, from_weight = real(1), zero, zero
         if rule.twice:
             second, second_slope = _length(values, rule)
-        if rule.root:
+        if not rule.root:
+            for i in range(size):
+                from_weight += cotangent[f, i] * values[i]
+            from_weight /= second
+        else:
             total = zero
             for i in range(size):
                 total += values[i]
@@ -186,6 +203,7 @@ def pull_describe(cotangent, pooled, rows, columns, bins, rule, grad):  # type: 
             along = zero
             for i in range(size):
                 root = math.sqrt(values[i] * share + real(rule.root_epsilon))
+                from_weight += cotangent[f, i] * root
                 back[i] = back[i] * half / root if root >= real(_STEEP) else zero
                 along += back[i] * values[i] * share
             inverse_total = real(1) / max(total, real(_LEAST_SUM))
@@ -196,4 +214,7 @@ def pull_describe(cotangent, pooled, rows, columns, bins, rule, grad):  # type: 
         for i in range(size):
             back[i] = back[i] if raw[i] * inverse < clip else zero
         _pull_divided(raw, length, slope, back)
+        if weight_slope != zero:
+            for i in range(size):
+                back[i] += weight_slope * from_weight
         _pull_gathered(line, rows, columns, y, x, bins, grad)

@@ -148,14 +148,6 @@ def _fitting(rows: np.ndarray, words: tuple[int, ...]) -> np.ndarray:
     return rows
 
 
-def softness(value: float) -> float:
-    """A checked softness."""
-    checked = _accept.real("softness", value, above=0)
-    if checked > 1:
-        raise ValueError(f"softness must lie in (0, 1]; got {checked:g}. Use at most 1.")
-    return checked
-
-
 def _stacked(arrays: list[np.ndarray]) -> np.ndarray:
     """Arrays as a batch; a single one is not copied."""
     return arrays[0][None] if len(arrays) == 1 else np.stack(arrays)

@@ -271,7 +271,7 @@ class BoVW(Encoder):
         -------
         BoVW or None
         """
-        s = _local.softness(softness)
+        s = _accept.softness(softness)
         local = self.local.softened(s)
         own = _assignment.assignment(self.assignment)
         soft = _assignment.softened(own, s, self.warm)

@@ -285,6 +285,32 @@ class DSIFT(Encoder):
         )
         return cls(flavour, value_range)
 
+    def softened(self, softness: float, /) -> DSIFT | None:
+        """The same with faint descriptors weakened instead of dropped; None without a threshold.
+
+        Parameters
+        ----------
+        softness : float
+            s in (0, 1]. With u the norm of a descriptor over the threshold, it has the weight
+            clip(½ + (u − 1)/(2s), 0, 1): at 1 it grows from nothing with its contrast, and
+            towards 0 it is dropped below the threshold.
+
+        Returns
+        -------
+        DSIFT or None
+
+        Raises
+        ------
+        ValueError
+            If `softness` is not in (0, 1].
+        """
+        softness = _accept.softness(softness)
+        rule = self.flavour.normalization
+        if rule.threshold <= 0 or rule.softness > 0:
+            return None
+        flavour = dataclasses.replace(self.flavour, normalization=rule._replace(softness=softness))
+        return dataclasses.replace(self, flavour=flavour)
+
     def feature_shape(self, image_shape: tuple[int, ...], /) -> tuple[int, ...]:
         """Shape F of the features of one image (C, H, W).
 

@@ -240,7 +240,7 @@ class FisherVector(Encoder):
         -------
         FisherVector or None
         """
-        s = _local.softness(softness)
+        s = _accept.softness(softness)
         local, temperature = self.local.softened(s), max(self.temperature, s * self.warm)
         if local is None and temperature == self.temperature:
             return None

@@ -297,9 +297,7 @@ class HOG(Encoder):
         ValueError
             If `softness` is not in (0, 1].
         """
-        softness = _accept.real("softness", softness, above=0)
-        if softness > 1:
-            raise ValueError(f"softness must lie in (0, 1]; got {softness:g}. Use at most 1.")
+        softness = _accept.softness(softness)
         if self.flavour.softness > 0:
             return None
         flavour = dataclasses.replace(self.flavour, softness=softness)

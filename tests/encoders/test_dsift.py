@@ -141,6 +141,23 @@ def test_threshold_is_of_the_norm() -> None:
     np.testing.assert_array_equal(cut[~faint], plain(image)[~faint])
 
 
+@pytest.mark.parametrize("rootsift", [False, True])
+def test_softened_thresholds_grow_with_contrast_and_tend_to_the_hard_one(rootsift: bool) -> None:
+    x = np.random.default_rng(1).uniform(0.05, 0.95, (2, 1, *SIZE))
+    hard = DSIFT.vlfeat(4, 4, contrast_threshold=0.26, rootsift=rootsift)
+    features, plain = hard.encode(x), DSIFT.vlfeat(4, 4, rootsift=rootsift).encode(x)
+    softest = hard.softened(1.0)
+    check_vjp(softest.vjp, x, step=1e-7, tolerance=1e-6)
+    norms = np.stack([hard.norms(image[0]) for image in x])
+    weights = np.minimum(0.5 * norms / 0.26, 1)
+    np.testing.assert_allclose(softest.encode(x), weights[..., None] * plain, atol=1e-12)
+    errors = [np.abs(hard.softened(s).encode(x) - features).max() for s in (1, 0.1, 1e-6)]
+    assert errors[0] > errors[1] > 0.01
+    assert errors[2] == 0
+    assert softest.softened(0.5) is None
+    assert DSIFT.vlfeat().softened(0.5) is None
+
+
 def test_channels_are_described_side_by_side() -> None:
     image = RNG.random((*SIZE, 3))
     joined = DSIFT.vlfeat(4, 4, channel_axis=-1)(image)

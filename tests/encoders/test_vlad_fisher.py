@@ -169,7 +169,9 @@ def test_hard_decisions_are_softened_and_smooth_ones_are_not():
     assert hard.softened(0.2).assignment == SoftAssignment(0.2 * 0.5)
     assert hard.softened(0.2).local == hard.local.softened(0.2)
     assert repinv.VLAD(SMOOTH, WORDS, assignment=SoftAssignment(0.5)).softened(1.0) is None
-    assert fisher().softened(1.0) is None
+    assert fisher().softened(0.5).temperature == 50
+    assert fisher().softened(0.01) is None
+    assert fisher(temperature=100.0).softened(1.0) is None
     over = dataclasses.replace(fisher(), local=hard.local)
     assert over.softened(0.2).local == hard.local.softened(0.2)
 
