@@ -110,7 +110,10 @@ def load(
     except FileNotFoundError:
         raise
     except Exception as error:  # a damaged archive fails in as many ways as it has parts
-        raise ValueError(f"{path} is not {one} saved by repinv, or is damaged ({error}).") from None
+        # NumPy's own message would advise to load pickled objects, which can run anything.
+        pickled = "pickle" in str(error)
+        why = "it holds pickled objects, which are never loaded" if pickled else str(error)
+        raise ValueError(f"{path} is not {one} saved by repinv, or is damaged ({why}).") from None
     if not isinstance(header, dict) or header.get("repinv") != VERSION:
         raise ValueError(
             f"{path} is not {one} of version {VERSION}; it was written by another repinv."
