@@ -92,7 +92,7 @@ def draw(photograph: np.ndarray, path: Path) -> None:
     for axis in axes:
         axis.axis("off")
     figure.tight_layout()
-    figure.savefig(path, dpi=100)
+    figure.savefig(path, dpi=100, bbox_inches="tight")
 
 
 def main() -> None:
