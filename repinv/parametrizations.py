@@ -243,21 +243,25 @@ class Local:
         return self.inner.project(z)
 
 
+def is_localizable(parametrization: Parametrization) -> bool:
+    """Whether its z = 0 is gray and its changes may be weighted: `Spectral`, shifted or not."""
+    if isinstance(parametrization, Jitter):
+        return is_localizable(parametrization.base)
+    return isinstance(parametrization, Local | Spectral)
+
+
 def localized(
     parametrization: Parametrization, around: Array, deviation: float
 ) -> Parametrization | None:
-    """`Local` about an image, of a parametrization whose z = 0 is gray; None for others."""
+    """`Local` about an image; None for a parametrization that is not localizable."""
     if isinstance(parametrization, Jitter):
         base = localized(parametrization.base, around, deviation)
         return None if base is None else replace(parametrization, base=base)
     if isinstance(parametrization, Local):
         return replace(parametrization, around=around, deviation=deviation)
-    return Local(parametrization, around, deviation) if _is_linear(parametrization) else None
-
-
-def _is_linear(parametrization: Parametrization) -> bool:
-    """Whether changes may be weighted without leaving the set of allowed z."""
-    return isinstance(parametrization, Spectral)
+    if not is_localizable(parametrization):
+        return None
+    return Local(parametrization, around, deviation)
 
 
 @dataclass(frozen=True)
@@ -327,12 +331,11 @@ def _strengths(x: Array, deviation: float, least: float) -> Array:
     energy[..., :, :-1] += xp.sum(across * across, axis=1, keepdims=True)
     energy[..., :-1, :] += xp.sum(down * down, axis=1, keepdims=True)
     # A Gaussian is a product under the cosine transform, which mirrors the image at its border.
-    kind = array_namespace(x), x.dtype, device_of(x)
+    kind = xp, x.dtype, device_of(x)
     blurred = _idct(_dct(energy) * _gaussian(x.shape[-2], x.shape[-1], deviation, *kind))
     largest = xp.max(blurred, axis=(-2, -1), keepdims=True)
-    flat = largest <= 0
-    share = blurred / xp.where(flat, xp.ones_like(largest), largest)
-    share = xp.where(flat, xp.ones_like(share), share)
+    # Of a constant image every share is at the floor, and so every weight one.
+    share = blurred / xp.where(largest > 0, largest, xp.ones_like(largest))
     floor = xp.full_like(share, least * least)
     weights = xp.sqrt(xp.maximum(share, floor))
     return weights / xp.sqrt(xp.mean(weights * weights, axis=(-2, -1), keepdims=True))

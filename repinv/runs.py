@@ -16,7 +16,7 @@ from repinv.batch import column, rows
 from repinv.encoder import Array, Encoder, StraightThrough
 from repinv.energy import Energy, Weighted
 from repinv.losses import SquaredError
-from repinv.parametrizations import Parametrization, localized
+from repinv.parametrizations import Parametrization, is_localizable, localized
 from repinv.result import Result
 from repinv.rules import LBFGS, Adam, UpdateRule
 from repinv.solvers import Minimum, Snapshot, minimize, to_host
@@ -241,11 +241,10 @@ def _next_stage(
     here, after = (problem.stages[position["stage"] + k].rule for k in (0, 1))
     following = {"stage": position["stage"] + 1, "iteration": 0}
     deviation = problem.stages[following["stage"]].local
-    if deviation > 0:
+    if deviation > 0 and is_localizable(space):
         around = space.image(found.z)
-        if localized(space, around, deviation) is not None:
-            z = array_namespace(around).zeros_like(around)
-            return following | {"z": z, "state": None, "around": around}
+        z = array_namespace(around).zeros_like(around)
+        return following | {"z": z, "state": None, "around": around}
     state = None
     if isinstance(here, LBFGS) and here == after:
         # Curvature changes little from one stage to the next.

@@ -227,6 +227,16 @@ def softened(value: Assignment, softness: float, warm: float) -> Assignment | No
     return None
 
 
+def softened_encoder(encoder: Any, softness: float) -> Any:
+    """An encoder with an `assignment` and a `local`, both softened where they are hard, or None."""
+    s = _accept.softness(softness)
+    own = assignment(encoder.assignment)
+    local, soft = encoder.local.softened(s), softened(own, s, encoder.warm)
+    if local is None and soft is None:
+        return None
+    return dataclasses.replace(encoder, local=local or encoder.local, assignment=soft or own)
+
+
 class Coder(Protocol):
     """What gives descriptors codes, and pulls cotangents of these back."""
 

@@ -11,7 +11,7 @@ from repinv import image as _image
 from repinv.encoder import Array, Encoder, Pullback, SizeRange
 from repinv.encoders import _accept, _dense_sift
 from repinv.encoders._dense_sift import DenseSIFT
-from repinv.encoders._images import encode_images, pullback_of
+from repinv.encoders._images import channels_last, encode_images, pullback_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -399,6 +399,4 @@ class DSIFT(Encoder):
 
     def __call__(self, image: Array) -> np.ndarray:
         """Features of one image, whose pixel values are taken as they are; see `Encoder`."""
-        if self.channel_axis != -1 and np.ndim(image) == 3:
-            image = np.moveaxis(image, self.channel_axis, -1)
-        return super().__call__(image)
+        return super().__call__(channels_last(image, self.channel_axis))

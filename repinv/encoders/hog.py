@@ -12,7 +12,7 @@ from repinv.encoder import Array, Encoder, Pullback, SizeRange
 from repinv.encoders import _accept, _block_hog, _cell_hog, _window_hog
 from repinv.encoders._block_hog import BoxHOG
 from repinv.encoders._cell_hog import CellHOG
-from repinv.encoders._images import encode_images, pullback_of
+from repinv.encoders._images import channels_last, encode_images, pullback_of
 from repinv.encoders._window_hog import WindowHOG
 
 
@@ -371,9 +371,7 @@ class HOG(Encoder):
 
     def __call__(self, image: Array) -> np.ndarray:
         """Features of one image, whose pixel values are taken as they are; see `Encoder`."""
-        if self.channel_axis != -1 and np.ndim(image) == 3:
-            image = np.moveaxis(image, self.channel_axis, -1)
-        return super().__call__(image)
+        return super().__call__(channels_last(image, self.channel_axis))
 
     def glyph(self, features: Array, /) -> np.ndarray:
         """A picture of features: a bar for every bin of every cell, along the edge.

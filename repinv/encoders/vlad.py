@@ -194,13 +194,8 @@ class VLAD(Encoder):
         -------
         VLAD or None
         """
-        s = _accept.softness(softness)
-        local = self.local.softened(s)
-        own = _assignment.assignment(self.assignment)
-        soft = _assignment.softened(own, s, self.warm)
-        if local is None and soft is None:
-            return None
-        return dataclasses.replace(self, local=local or self.local, assignment=soft or own)
+        soft: VLAD | None = _assignment.softened_encoder(self, softness)
+        return soft
 
     @property
     def annealing(self) -> tuple[tuple[float, float], ...]:
