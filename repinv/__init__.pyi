@@ -1,4 +1,5 @@
 from . import sklearn as sklearn
+from .colour import Decorrelated as Decorrelated
 from .encoder import Encoder as Encoder
 from .encoder import StraightThrough as StraightThrough
 from .encoders._assignment import LLC as LLC
@@ -11,6 +12,7 @@ from .encoders.hog import HOG as HOG
 from .encoders.vlad import VLAD as VLAD
 from .energy import Energy as Energy
 from .energy import Weighted as Weighted
+from .fourier import Fourier as Fourier
 from .losses import InnerProduct as InnerProduct
 from .losses import SquaredError as SquaredError
 from .parametrizations import Jitter as Jitter

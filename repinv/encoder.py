@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
+from array_api_compat import is_numpy_array, to_device
 
 from repinv import image as _image
 
@@ -35,11 +36,15 @@ class Encoder(ABC):
         (0, 1) scales inside, pullback included.
     precision : numpy dtype
         What integer pixels are converted to in `__call__`.
+    unit_pixels : bool
+        Whether `__call__` reads integer pixels as fractions of white, as networks do, and not as
+        the numbers that they are.
     """
 
     channels: int | None = None
     value_range: tuple[float, float] = (0.0, 1.0)
     precision: Any = np.float32
+    unit_pixels: ClassVar[bool] = False
 
     @abstractmethod
     def vjp(self, x: Array, /) -> tuple[Array, Pullback]:
@@ -105,6 +110,19 @@ class Encoder(ABC):
         """Bring an array to the library and device that this encoder computes with."""
         return np.asarray(a)
 
+    def balance(self, target: Array, image_shape: tuple[int, ...], /) -> Array | None:
+        """Weights of the squared differences from one image's features; None if all are alike.
+
+        For representations made of parts that differ in scale, such as several layers.
+
+        Parameters
+        ----------
+        target : array, shape F
+        image_shape : tuple of int
+            (C, H, W) of the image.
+        """
+        return None
+
     def softened(self, softness: float, /) -> Encoder | None:
         """The same representation with its hard decisions blurred, or None if it has none.
 
@@ -132,17 +150,20 @@ class Encoder(ABC):
         Parameters
         ----------
         image : array, shape (H, W) or (H, W, C), any real dtype
-            Pixel values are taken as they are, without rescaling.
+            Pixel values are taken as they are, without rescaling, unless `unit_pixels` is set.
 
         Returns
         -------
         features : ndarray, shape F
         """
+        if self.unit_pixels:
+            image = _image.as_unit(image, precision=self.precision)
         pixels = _image.as_batch(image, precision=self.precision, channels=self.channels)
         encoder = self
         if self.value_range != (0.0, 1.0):
             encoder = dataclasses.replace(self, value_range=(0.0, 1.0))  # type: ignore[type-var]
-        return np.asarray(encoder.encode(pixels)[0])
+        features = encoder.encode(encoder.asarray(pixels))[0]
+        return np.asarray(features if is_numpy_array(features) else to_device(features, "cpu"))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -23,6 +23,10 @@ class Loss(Protocol):
         """Values (N,), and their gradients (N, *F) with respect to the features."""
         ...
 
+    def response(self, features: Array, /) -> Array:
+        """How well features do, (N,): what is wanted is large."""
+        ...
+
 
 @dataclass(frozen=True)
 class SquaredError:
@@ -68,6 +72,10 @@ class SquaredError:
         scale = 1 / xp.where(norm > 0, norm, xp.ones_like(norm))
         return column(scale, self.target)
 
+    def response(self, features: Array, /) -> Array:
+        """The negative distance, (N,)."""
+        return -self.value_and_grad(features)[0]
+
     def value_and_grad(self, features: Array, /) -> tuple[Array, Array]:
         """Values (N,), and their gradients (N, *F) with respect to the features."""
         difference = features - self.target
@@ -104,8 +112,64 @@ class InnerProduct:
     direction: Any
     scale: float = 1.0
 
+    def response(self, features: Array, /) -> Array:
+        """⟨Φ, d⟩ / scale of each problem, (N,)."""
+        return _response(features, self.direction, self.scale)
+
     def value_and_grad(self, features: Array, /) -> tuple[Array, Array]:
         """Values (N,), and their gradients (N, *F) with respect to the features."""
         xp = array_namespace(features)
         grad = xp.broadcast_to(self.direction * (-1 / self.scale), features.shape)
-        return inner(features, grad), grad
+        return -self.response(features), grad
+
+
+@dataclass(frozen=True)
+class Shortfall:
+    """How far a response falls short of what is wanted, ``max(0, wanted − ⟨Φ, d⟩ / scale)²``.
+
+    `InnerProduct` asks for ever more; this is content once the response is there, and leaves the
+    image to the priors.
+
+    Parameters
+    ----------
+    direction : array, shape (1, *F) or (N, *F)
+        A one-hot array for one component; ``max(Φ₀, 0)`` for a caricature.
+    scale : float
+        The response that counts as 1.
+    wanted : float
+        In units of `scale`.
+
+    Notes
+    -----
+    At the kink, where the response is just what is wanted, value and gradient are zero.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> loss = Shortfall(np.array([[0.0, 1.0]]), scale=2.0, wanted=3.0)
+    >>> value, grad = loss.value_and_grad(np.array([[5.0, 2.0], [5.0, 8.0]]))
+    >>> value, grad[0]
+    (array([4., 0.]), array([-0., -2.]))
+    """
+
+    direction: Any
+    scale: float = 1.0
+    wanted: float = 1.0
+
+    def response(self, features: Array, /) -> Array:
+        """⟨Φ, d⟩ / scale of each problem, (N,)."""
+        return _response(features, self.direction, self.scale)
+
+    def value_and_grad(self, features: Array, /) -> tuple[Array, Array]:
+        """Values (N,), and their gradients (N, *F) with respect to the features."""
+        xp = array_namespace(features)
+        short = self.wanted - self.response(features)
+        short = xp.where(short > 0, short, xp.zeros_like(short))
+        slope = column(short * (-2 / self.scale), features)
+        return short * short, xp.broadcast_to(self.direction * slope, features.shape)
+
+
+def _response(features: Array, direction: Array, scale: float) -> Array:
+    """⟨Φ, d⟩ / scale of each problem, (N,)."""
+    xp = array_namespace(features)
+    return inner(features, xp.broadcast_to(direction, features.shape)) * (1 / scale)

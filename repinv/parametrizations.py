@@ -129,6 +129,9 @@ class Spectral:
     amplitude: float = 0.2
     start_scale: float = 3e-5
 
+    #: Changes about z = 0, which is gray, may be weighted; see `Local`.
+    is_centred = True
+
     def __post_init__(self) -> None:
         if not (self.amplitude > 0 and self.start_scale > 0):
             raise ValueError(
@@ -208,6 +211,7 @@ class Local:
     around: Array
     deviation: float = 4.0
     least: float = 1e-2
+    is_centred = True
     _weights: Array = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -243,11 +247,14 @@ class Local:
         return self.inner.project(z)
 
 
-def is_localizable(parametrization: Parametrization) -> bool:
-    """Whether its z = 0 is gray and its changes may be weighted: `Spectral`, shifted or not."""
-    if isinstance(parametrization, Jitter):
+def is_localizable(parametrization: Any) -> bool:
+    """Whether its z = 0 is gray and its changes may be weighted, as those of `Spectral`.
+
+    What has a `base` passes the base's variables on.
+    """
+    if hasattr(parametrization, "base"):
         return is_localizable(parametrization.base)
-    return isinstance(parametrization, Local | Spectral)
+    return getattr(parametrization, "is_centred", False)
 
 
 def localized(

@@ -21,7 +21,8 @@ class Result:
     images : ndarray, shape (N, H, W) or (N, H, W, C), float, in [0, 1]
         The pre-images.
     error : ndarray, shape (N,)
-        ‖Φ(x) − Φ₀‖²/‖Φ₀‖² of these images under the true encoder, over the features that count.
+        ‖Φ(x) − Φ₀‖²/‖Φ₀‖² of these images under the true encoder, over the features that count;
+        NaN where there was no Φ₀ to be met.
     features : array, shape (N, *F)
         Φ(x), in the layout of the mirrored library.
     trace : dict of str to ndarray, shape (iterations, N)
@@ -32,6 +33,8 @@ class Result:
         Time in the solver, earlier parts of a continued run included.
     stop_reason : str
         "max_iter", "tolerance", "time_limit", "callback" or "interrupted".
+    response : ndarray, shape (N,), or None
+        ⟨Φ(x), d⟩ of these images, in units of the task's scale, where that was to be raised.
     notes : tuple of str
         What was decided on the way that the caller may want to know.
     """
@@ -44,21 +47,38 @@ class Result:
     evaluations: int
     seconds: float
     stop_reason: str
+    response: np.ndarray | None = None
     notes: tuple[str, ...] = ()
     #: What `repinv.resume` needs: a header, and arrays by name.
     run: tuple[dict[str, Any], dict[str, np.ndarray]] = field(repr=False, default=({}, {}))
 
     @property
     def image(self) -> np.ndarray:
-        """The image of least error, (H, W) or (H, W, C)."""
-        return np.asarray(self.images[int(np.argmin(self.error))])
+        """The image of least error, or of largest response, (H, W) or (H, W, C)."""
+        rank = self.error if self.response is None else -self.response
+        return np.asarray(self.images[int(np.argmin(rank))])
+
+    @property
+    def spread(self) -> np.ndarray:
+        """Standard deviation of every pixel over the images: what is left open, (H, W[, C]).
+
+        Raises
+        ------
+        ValueError
+            If there is one image only.
+        """
+        if len(self.images) < 2:
+            raise ValueError("a spread needs several images; ask for n_preimages=8, say.")
+        return np.asarray(self.images.std(axis=0))
 
     def __repr__(self) -> str:
         """A summary of one line for each thing worth reading."""
-        errors = ", ".join(f"{100 * e:.3g} %" for e in self.error)
+        if self.response is None:
+            found = "relative feature error " + ", ".join(f"{100 * e:.3g} %" for e in self.error)
+        else:
+            found = "response " + ", ".join(f"{r:.3g}" for r in self.response)
         lines = [
-            f"Result: {len(self.images)} image(s) of {self.images.shape[1:]}, "
-            f"relative feature error {errors}",
+            f"Result: {len(self.images)} image(s) of {self.images.shape[1:]}, {found}",
             f"  {self.iterations} iterations in {self.seconds:.2f} s, "
             f"stopped by {self.stop_reason}",
         ]

@@ -8,14 +8,14 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace
+from array_api_compat import array_namespace, is_array_api_obj
 from tqdm import tqdm
 
 from repinv import checkpoint
 from repinv.batch import column, rows
 from repinv.encoder import Array, Encoder, StraightThrough
 from repinv.energy import Energy, Weighted
-from repinv.losses import SquaredError
+from repinv.losses import Loss, SquaredError
 from repinv.parametrizations import Parametrization, is_localizable, localized
 from repinv.result import Result
 from repinv.rules import LBFGS, Adam, UpdateRule
@@ -63,6 +63,7 @@ class Problem:
     """Everything that a run depends on but its position; plain enough to be written to a file."""
 
     encoder: Encoder
+    loss: Loss
     parametrization: Parametrization
     priors: tuple[Weighted, ...]
     stages: tuple[Stage, ...]
@@ -84,9 +85,7 @@ class Problem:
         deviation = [stage.local for stage in stages if stage.local > 0][-1]
         return localized(self.parametrization, position["around"], deviation)  # type: ignore[return-value]
 
-    def objective(
-        self, stage: Stage, space: Parametrization, target: Array, weight: Array | None
-    ) -> Energy:
+    def objective(self, stage: Stage, space: Parametrization) -> Energy:
         """The energy of one stage."""
         encoder = self.encoder
         if stage.softness > 0:
@@ -98,7 +97,7 @@ class Problem:
             for term in self.priors
             if term.weight * stage.priors != 0 and term.name not in stage.without
         )
-        return Energy(encoder, SquaredError(target, weight), space, priors)
+        return Energy(encoder, self.loss, space, priors)
 
     def rule(self, stage: Stage, length: int) -> UpdateRule:
         """The rule of one stage; Adam's step falls to zero at its end."""
@@ -108,7 +107,7 @@ class Problem:
 
 
 def check_position(
-    problem: Problem, position: dict[str, Any], target: Array, trace: dict[str, np.ndarray]
+    problem: Problem, position: dict[str, Any], trace: dict[str, np.ndarray]
 ) -> None:
     """Raise ValueError if a position that was read from a file cannot be one of this run."""
     lengths, z = problem.lengths(), position["z"]
@@ -121,8 +120,9 @@ def check_position(
     ):
         raise ValueError("the run's image is not one that its variables could change.")
     expected = tuple(problem.encoder.feature_shape(tuple(z.shape[1:])))
-    if tuple(target.shape[1:]) != expected:
-        raise ValueError(f"the run's target is {target.shape}; its image gives {expected}.")
+    for name, values in vars(problem.loss).items():
+        if hasattr(values, "shape") and tuple(values.shape[1:]) != expected:
+            raise ValueError(f"the run's {name} is {values.shape}; its image gives {expected}.")
     if position["state"] is not None:
         rule = problem.rule(problem.stages[stage], lengths[stage])
         shapes = [
@@ -140,8 +140,6 @@ def check_position(
 def run(
     problem: Problem,
     position: dict[str, Any],
-    target: Array,
-    weight: Array | None,
     trace: dict[str, np.ndarray],
     seconds: float,
     notes: tuple[str, ...],
@@ -166,7 +164,7 @@ def run(
             before = sum(lengths[: position["stage"]])
             rule = problem.rule(stage, length)
             space = problem.space(position)
-            energy = problem.objective(stage, space, target, weight)
+            energy = problem.objective(stage, space)
             left = None if time_limit is None else time_limit - (time.perf_counter() - began)
 
             def watch(
@@ -210,18 +208,20 @@ def run(
     seconds += time.perf_counter() - began
     joined = _joined(traces)
     x = space.image(found.z)
-    images, features, error = _finished(problem.encoder, x, target, weight)
+    best, features, scores = _finished(problem.encoder, x, problem.loss)
+    images = to_host(best)
+    images = images[:, 0] if images.shape[1] == 1 else np.moveaxis(images, 1, -1)
     return Result(
-        images=images,
-        error=error,
+        images=np.ascontiguousarray(images),
         features=features,
+        **{name: to_host(values).astype(np.float64) for name, values in scores.items()},
         trace=joined,
         iterations=len(joined["energy"]) if joined else 0,
         evaluations=(len(joined["energy"]) if joined else 0) + 3,
         seconds=seconds,
         stop_reason=found.stop_reason,
         notes=notes,
-        run=_packed(problem, position, target, weight, joined, seconds, notes),
+        run=_packed(problem, position, joined, seconds, notes),
     )
 
 
@@ -255,16 +255,18 @@ def _next_stage(
 def _packed(
     problem: Problem,
     position: dict[str, Any],
-    target: Array,
-    weight: Array | None,
     trace: dict[str, np.ndarray],
     seconds: float,
     notes: tuple[str, ...],
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Header and arrays of a run's file."""
-    fields = {f.name: getattr(problem, f.name) for f in dataclasses.fields(problem)}
+    fields = {
+        f.name: moved(getattr(problem, f.name), to_host)
+        for f in dataclasses.fields(problem)
+        if f.name != "encoder"
+    }
     try:
-        encoder = checkpoint.describe(fields.pop("encoder"))
+        encoder = checkpoint.describe(problem.encoder)
     except TypeError:
         encoder = None
     described: dict[str, Any] | str
@@ -284,9 +286,7 @@ def _packed(
         "seconds": seconds,
         "notes": list(notes),
     }
-    arrays = {"z": to_host(position["z"]), "target": to_host(target)}
-    if weight is not None:
-        arrays["weight"] = to_host(weight)
+    arrays = {"z": to_host(position["z"])}
     if position.get("around") is not None:
         arrays["around"] = to_host(position["around"])
     if position.get("seen") is not None:
@@ -296,16 +296,35 @@ def _packed(
     return header, arrays
 
 
-def _finished(
-    encoder: Encoder, x: Array, target: Array, weight: Array | None
-) -> tuple[np.ndarray, Array, np.ndarray]:
-    """The exact last step: images within [0, 1], of natural contrast where that is free.
+def moved(value: Any, move: Callable[[Array], Array]) -> Any:
+    """A dataclass or a tuple with the arrays in it moved, such as to another device."""
+    if isinstance(value, tuple):
+        return tuple(moved(item, move) for item in value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type | Encoder):
+        fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.init}
+        return dataclasses.replace(value, **{k: moved(v, move) for k, v in fields.items()})
+    return move(value) if is_array_api_obj(value) else value
+
+
+def _finished(encoder: Encoder, x: Array, loss: Loss) -> tuple[Array, Array, dict[str, Array]]:
+    """The exact last step: images within [0, 1], their features, and how good they are."""
+    if isinstance(loss, SquaredError):
+        return _contrasted(encoder, x, loss)
+    best = array_namespace(x).clip(x, 0.0, 1.0)
+    features = encoder.encode(best)
+    response = loss.response(features)
+    return best, features, {"error": response + float("nan"), "response": response}
+
+
+def _contrasted(
+    encoder: Encoder, x: Array, loss: SquaredError
+) -> tuple[Array, Array, dict[str, Array]]:
+    """Images within [0, 1] of natural contrast, where that is free.
 
     Encoders that normalize contrast leave it open, and how open the error itself says: the
     contrast that fills [0, 1] is taken where the error stays as it is, and at least a visible one
     where it stays of its order, or small.
     """
-    loss = SquaredError(target, weight)
     xp = array_namespace(x)
     best = xp.clip(x, 0.0, 1.0)
     features = encoder.encode(best)
@@ -319,9 +338,7 @@ def _finished(
         best = xp.where(column(better, x), stretched, best)
         features = xp.where(column(better, features), its_features, features)
         error = xp.where(better, its_error, error)
-    images = to_host(best)
-    images = images[:, 0] if images.shape[1] == 1 else np.moveaxis(images, 1, -1)
-    return np.ascontiguousarray(images), features, to_host(error).astype(np.float64)
+    return best, features, {"error": error}
 
 
 def _stretched(x: Array, contrast: float) -> Array:

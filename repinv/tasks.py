@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace
 
-from repinv import checkpoint, memory, targets
+from repinv import checkpoint, memory, starts, targets
 from repinv.encoder import Array, Encoder
 from repinv.energy import Weighted
-from repinv.parametrizations import Jitter, Parametrization, Pixels, Spectral
+from repinv.losses import SquaredError
+from repinv.parametrizations import Jitter, Parametrization, Pixels
 from repinv.priors import AlphaNorm, IntensityRange, NaturalContrast, TotalVariation
 from repinv.result import Result
 from repinv.rules import LBFGS, Momentum, UpdateRule
-from repinv.runs import Problem, Stage, check_position, run
+from repinv.runs import Problem, Stage, check_position, moved, run
 from repinv.solvers import Snapshot
 
 #: Priors where none are given. That images are smooth is in `Spectral`, and in growing them out of
@@ -25,8 +25,6 @@ PRIORS = (
     Weighted("contrast", 5e-4, NaturalContrast()),
     Weighted("range", 1e-2, IntensityRange()),
 )
-#: Scales of a start: one that is not faint, and those to choose from.
-_FULL, _FAINT = 1e-2, (1e-3, 3e-4, 1e-4, 3e-5)
 #: For encoders without hard decisions: the features first, out of all but gray; then with contrast;
 #: then in changes relative to the local texture, to which local normalization is as sensitive.
 SMOOTH = (
@@ -131,6 +129,8 @@ def invert(
     shape: tuple[int, ...] | None = None,
     n_preimages: int = 1,
     mask: Array | None = None,
+    filter_group: slice | Sequence[int] | None = None,
+    neighbourhood: int | None = None,
     max_iter: int = 400,
     solver: UpdateRule | tuple[Stage, ...] | None = None,
     parametrization: Parametrization | None = None,
@@ -159,14 +159,18 @@ def invert(
         Images to find, each from a start of its own.
     mask : array, broadcastable to the features in their layout, optional
         Boolean, or weights ≥ 0 of the squared differences: which features count.
+    filter_group : slice or sequence of int, optional
+        Channels of a map of features that count, such as ``slice(0, 96)``.
+    neighbourhood : int, optional
+        Of a map of features, only the places in the middle count, so many a side.
     max_iter : int
         Evaluations of the energy.
     solver : UpdateRule or tuple of Stage, optional
         A rule that runs alone on the true encoder, or stages. By default L-BFGS; for encoders
         with hard decisions, their softened selves are inverted first.
     parametrization : Parametrization, optional
-        What the solver turns; by default `Spectral`, from a start so faint that the encoder
-        sees it.
+        What the solver turns; by default `Spectral`, in natural colours where there are three. How
+        steep its spectrum is and how faint the start, the encoder is asked.
     priors : tuple of Weighted, optional
         By default `repinv.tasks.PRIORS`.
     jitter : int
@@ -225,20 +229,19 @@ def invert(
         *image_shape[1:], image_shape[0], n_preimages, n_features=int(np.prod(target.shape))
     )
     target = encoder.asarray(target)[None, ...]
-    weight = (
-        None if mask is None else encoder.asarray(targets.weight(mask, target.shape[1:]))[None, ...]
-    )
-    noise = _noise(seed, n_preimages, image_shape) if initial is None else None
-    if parametrization is None and noise is not None:
-        parametrization = Spectral(start_scale=_start_scale(encoder, noise[:1]))
-    elif parametrization is None:
-        parametrization = Spectral()
+    weight = targets.weight(target[0], encoder, image_shape, mask, filter_group, neighbourhood)
+    weight = None if weight is None else encoder.asarray(weight)[None, ...]
+    noise = starts.noise(seed, n_preimages, image_shape)
+    if parametrization is None:
+        scale = 1.0 if initial is not None else starts.faint_scale(encoder, noise[:1])
+        parametrization = starts.parametrization(encoder, noise[:1], scale)
     if jitter:
         parametrization = Jitter(parametrization, jitter, seed)
     if solver is None:
         solver = stages(encoder)
     problem = Problem(
         encoder,
+        SquaredError(target, weight),
         parametrization,
         PRIORS if priors is None else tuple(priors),
         solver if isinstance(solver, tuple) else (Stage(1.0, solver),),
@@ -246,13 +249,13 @@ def invert(
         tol,
         int(check_every),
     )
-    if noise is not None:
+    if initial is None:
         z = parametrization.start(encoder.asarray(noise))
     else:
         x = targets.initial(initial, image_shape)
         z = parametrization.inverse(encoder.asarray(np.repeat(x, n_preimages, axis=0)))
     position: dict[str, Any] = {"stage": 0, "iteration": 0, "z": z, "state": None}
-    return run(problem, position, target, weight, {}, 0.0, notes, time_limit, callback, progress)
+    return run(problem, position, {}, 0.0, notes, time_limit, callback, progress)
 
 
 def resume(
@@ -305,7 +308,11 @@ def resume(
                 f"{path}: the run's encoder is not one of repinv's own; pass it as encoder=."
             )
         given = checkpoint.restore(described["encoder"]) if encoder is None else encoder
-        rest = {k: checkpoint.restore(v) for k, v in described.items() if k != "encoder"}
+        rest = {
+            name: moved(checkpoint.restore(value), given.asarray)
+            for name, value in described.items()
+            if name != "encoder"
+        }
         problem = Problem(encoder=given, **rest)
         position = dict(header["position"])
         seconds, notes = float(header["seconds"]), tuple(header["notes"])
@@ -317,15 +324,11 @@ def resume(
             position["state"] = dict(position["state"]) | {
                 name: given.asarray(values) for name, values in _under("state/", arrays).items()
             }
-        target = given.asarray(arrays["target"])
-        weight = given.asarray(arrays["weight"]) if "weight" in arrays else None
         trace = _under("trace/", arrays)
-        check_position(problem, position, target, trace)
+        check_position(problem, position, trace)
     except (KeyError, TypeError, AttributeError, IndexError) as error:
         raise ValueError(f"{path} is not a whole run saved by repinv ({error!r}).") from None
-    return run(
-        problem, position, target, weight, trace, seconds, notes, time_limit, callback, progress
-    )
+    return run(problem, position, trace, seconds, notes, time_limit, callback, progress)
 
 
 def _under(prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -335,25 +338,3 @@ def _under(prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         for name, values in arrays.items()
         if name.startswith(prefix)
     }
-
-
-def _noise(seed: int, count: int, image_shape: tuple[int, int, int]) -> np.ndarray:
-    """White noise (N, C, H, W); that of an image depends on the seed and its number alone."""
-    draws = [np.random.default_rng((seed, k)).standard_normal(image_shape) for k in range(count)]
-    return np.stack(draws).astype(np.float32)
-
-
-def _start_scale(encoder: Encoder, noise: np.ndarray) -> float:
-    """How faint a start must be for the encoder to see that it is faint.
-
-    Normalized features are those of full contrast until contrast is down at the epsilon of the
-    normalization. The start is the strongest whose features are plainly weaker than that; for
-    encoders that do not let go, the faintest that the solver grows out of in time.
-    """
-    strength = []
-    for scale in (_FULL, *_FAINT):
-        space = Spectral(start_scale=scale)
-        features = encoder.encode(space.image(space.start(encoder.asarray(noise))))
-        strength.append(float(array_namespace(features).sum(features * features)))
-    weak = [s for s, found in zip(_FAINT, strength[1:], strict=True) if found <= 0.6 * strength[0]]
-    return max(weak, default=_FAINT[-1])

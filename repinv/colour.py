@@ -1,0 +1,89 @@
+"""Colours as natural images have them: the three channels vary together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from array_api_compat import array_namespace
+from array_api_compat import device as device_of
+
+from repinv.encoder import Array
+from repinv.parametrizations import Parametrization
+
+#: Symmetric root of the covariance of red, green and blue in photographs, of unit mean variance;
+#: printed by scripts/colour_statistics.py.
+NATURAL_COLOURS = (
+    (0.884, 0.492, 0.266),
+    (0.492, 0.682, 0.487),
+    (0.266, 0.487, 0.808),
+)
+
+
+@dataclass(frozen=True)
+class Decorrelated:
+    """Another parametrization, whose three channels are mixed into natural colours.
+
+    x = ½ + M (base(z) − ½), M a symmetric root of the covariance of colours: independent variables
+    become colours that vary as those of photographs do, mostly in brightness.
+
+    Parameters
+    ----------
+    base : parametrization
+        What z = 0 leaves gray, such as `Spectral` or `Fourier`.
+    matrix : tuple of tuple of float
+        M, symmetric.
+
+    Notes
+    -----
+    Images of one channel, or of a number other than three, are left as they are.
+
+    References
+    ----------
+    .. [1] Olah, Mordvintsev and Schubert, "Feature visualization", Distill, 2017, section
+       "Preconditioning and parameterization". :doi:`10.23915/distill.00007`
+
+    Examples
+    --------
+    >>> import numpy as np, repinv
+    >>> space = repinv.Decorrelated(repinv.Pixels())
+    >>> noise = np.random.default_rng(0).standard_normal((1, 3, 64, 64))
+    >>> bool(np.corrcoef(space.image(0.5 + noise).reshape(3, -1))[0, 1] > 0.8)
+    True
+    """
+
+    base: Parametrization
+    matrix: tuple[tuple[float, float, float], ...] = NATURAL_COLOURS
+
+    def vjp(self, z: Array, iteration: int = 0, /) -> tuple[Array, Callable[[Array], Array]]:
+        """The base's x with its channels mixed; and v → the base's pullback of Mᵀ v."""
+        x, pullback = self.base.vjp(z, iteration)
+        return self._mixed(x - 0.5) + 0.5, lambda v: pullback(self._mixed(v))
+
+    def image(self, z: Array, /) -> Array:
+        """The base's image, its channels mixed."""
+        return self._mixed(self.base.image(z) - 0.5) + 0.5
+
+    def start(self, noise: Array, /) -> Array:
+        """The base's start."""
+        return self.base.start(noise)
+
+    def inverse(self, x: Array, /) -> Array:
+        """Variables of an image."""
+        return self.base.inverse(self._mixed(x - 0.5, inverse=True) + 0.5)
+
+    def project(self, z: Array, /) -> Array:
+        """The base's projection."""
+        return self.base.project(z)
+
+    def _mixed(self, x: Array, *, inverse: bool = False) -> Array:
+        """M x, or M⁻¹ x, over the channels; M is symmetric, and so its own adjoint."""
+        count, channels, height, width = x.shape
+        if channels != 3:
+            return x
+        xp = array_namespace(x)
+        matrix = xp.asarray(self.matrix, dtype=x.dtype, device=device_of(x))
+        if inverse:
+            matrix = xp.linalg.inv(matrix)
+        flat = xp.reshape(x, (count, channels, height * width))
+        return xp.reshape(xp.matmul(matrix, flat), x.shape)

@@ -1,0 +1,2 @@
+from .encoder import TorchEncoder as TorchEncoder
+from .preprocess import Preprocess as Preprocess

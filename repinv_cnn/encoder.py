@@ -1,0 +1,289 @@
+"""TorchEncoder: a layer of any torch model as an image representation."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+import repinv
+from repinv_cnn import _cut
+
+#: A pullback, as `repinv.Encoder` has it.
+Pullback: TypeAlias = Callable[[Tensor], Tensor]
+#: Of the outputs of the layers for one image.
+Shapes: TypeAlias = tuple[tuple[int, ...], ...]
+#: Sides of images that networks were made for, tried where one is refused.
+_SIDES = (*range(1, 65), 96, 112, 128, 160, 192, 224, 227, 256, 299, 384, 448, 512)
+
+
+@dataclass(frozen=True, eq=False)
+class TorchEncoder(repinv.Encoder):
+    """The output of a layer of a torch model, as a differentiable image representation.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Any model that takes a batch of images. A copy of what comes before the layer is kept,
+        frozen and in evaluation mode; the model itself is left as it is.
+    layer : str, sequence of str, or mapping of str to float
+        Dotted name as in ``module.named_modules()``; 'name:k' is the k-th call of a layer that
+        is called more than once. Several layers make one vector, in which each counts by its
+        relative error, times its weight in a mapping.
+    preprocess : callable, optional
+        Images in [0, 1] to the module's input, differentiable: a `Preprocess`, or a function of
+        yours. By default the module takes images in [0, 1].
+    device : device, optional
+        Where to compute; by default where the module's weights are.
+    dtype : dtype
+        torch.float32, or torch.float64 to check with.
+    channels : int or None
+        Channels of the images; by default those of `preprocess`, or 3.
+    autocast : dtype or None
+        Compute in mixed precision, such as torch.bfloat16; features come back in `dtype`.
+    channels_last : bool
+        Memory format of convolutions; faster where convolutions prefer it.
+    compiled : bool
+        Run through ``torch.compile``: slow to start, then faster on most GPUs.
+    deterministic : bool
+        Allow none but torch's deterministic kernels; those of some pullbacks on GPUs are not.
+
+    Notes
+    -----
+    Where the model can be traced, batch norms are folded into the convolutions before them, which
+    changes features by rounding alone. Operations that work in place are replaced.
+
+    Examples
+    --------
+    >>> import torch, repinv_cnn
+    >>> net = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU(), torch.nn.Flatten())
+    >>> encoder = repinv_cnn.TorchEncoder(net.eval(), layer="1")
+    >>> encoder.feature_shape((3, 16, 16))
+    (8, 14, 14)
+    """
+
+    module: nn.Module
+    layer: str | Sequence[str] | Mapping[str, float]
+    preprocess: Callable[[Tensor], Tensor] | None = None
+    device: torch.device | str | None = None
+    dtype: torch.dtype = torch.float32
+    channels: int | None = None
+    autocast: torch.dtype | None = None
+    channels_last: bool = True
+    compiled: bool = False
+    deterministic: bool = False
+    #: A call reads integer pixels as fractions of white, as torchvision does.
+    unit_pixels: ClassVar[bool] = True
+    _names: tuple[str, ...] = field(init=False, repr=False)
+    _net: nn.Module = field(init=False, repr=False)
+    _forward: Callable[[Tensor], Sequence[Tensor]] = field(init=False, repr=False)
+    _shapes: dict[tuple[int, ...], Shapes] = field(init=False, repr=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.module, nn.Module):
+            raise TypeError(
+                f"TorchEncoder takes a torch.nn.Module; got {type(self.module).__name__}."
+            )
+        if self.dtype not in (torch.float32, torch.float64):
+            raise ValueError(
+                f"dtype must be torch.float32 or torch.float64; got {self.dtype}. "
+                "For half precision, set autocast."
+            )
+        names = (self.layer,) if isinstance(self.layer, str) else tuple(self.layer)
+        if not names or len(set(names)) < len(names):
+            raise ValueError(f"layer must name one layer, or several that differ; got {names}.")
+        _cut.check_names(self.module, names)
+        weights = next((p for p in self.module.parameters() if p.is_floating_point()), None)
+        device = torch.device(self.device or ("cpu" if weights is None else weights.device))
+        frozen = _cut.frozen(self.module).to(device=device, dtype=self.dtype)
+        net = _cut.traced(frozen, names)
+        if net is None and self.compiled:
+            raise ValueError(
+                "this module cannot be traced, and so neither cut nor compiled; leave "
+                "compiled=False."
+            )
+        net = _cut.Hooked(frozen, names) if net is None else net
+        if self.channels_last:
+            net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        found = {
+            "device": device,
+            "channels": self.channels or getattr(self.preprocess, "channels", None) or 3,
+            "_names": names,
+            "_net": net,
+            "_forward": torch.compile(net) if self.compiled else net,
+        }
+        for name, value in found.items():
+            object.__setattr__(self, name, value)
+
+    def vjp(self, x: Tensor, /) -> tuple[Tensor, Pullback]:
+        """Features (N, *F), and the pullback through layers and preprocessing."""
+        self._outputs_of(tuple(x.shape[1:]))
+        with self._guarded(x):
+            leaf = x.detach().requires_grad_()
+            with torch.enable_grad():
+                features = self._features(leaf)
+
+        def pullback(v: Tensor) -> Tensor:
+            with self._guarded(x):
+                # Kept, so that a pullback can be called again; it goes with this function.
+                return torch.autograd.grad(features, leaf, v, retain_graph=True)[0]
+
+        return features.detach(), pullback
+
+    def encode(self, x: Tensor, /) -> Tensor:
+        """Features (N, *F), without a graph."""
+        self._outputs_of(tuple(x.shape[1:]))
+        with torch.no_grad(), self._guarded(x):
+            return self._features(x)
+
+    def feature_shape(self, image_shape: tuple[int, ...], /) -> tuple[int, ...]:
+        """Shape of a layer's output; of several layers, the length of all of them."""
+        shapes = self._outputs_of(tuple(image_shape))
+        return shapes[0] if len(shapes) == 1 else (sum(map(math.prod, shapes)),)
+
+    @property
+    def descriptor_axis(self) -> int | None:
+        """0 for maps (C, h, w), whose places hold C channels each; None for other features."""
+        for side in (224, 64, 32, 16, 8):
+            with contextlib.suppress(ValueError):
+                return 0 if len(self.feature_shape((self.channels or 3, side, side))) == 3 else None
+        return None
+
+    def asarray(self, a: Any, /) -> Tensor:
+        """Bring an array to this encoder's device and dtype."""
+        if not isinstance(a, Tensor):
+            a = torch.from_numpy(np.array(a))
+        moved: Tensor = a.to(device=self.device, dtype=self.dtype)
+        return moved
+
+    def balance(self, target: Tensor, image_shape: tuple[int, ...], /) -> Tensor | None:
+        """Of several layers: weights that make the error the mean of theirs; otherwise None."""
+        shapes = self._outputs_of(tuple(image_shape))
+        if len(shapes) == 1:
+            return None
+        weights = self.layer if isinstance(self.layer, Mapping) else dict.fromkeys(self._names, 1.0)
+        total = sum(weights.values())
+        found = []
+        for name, part in zip(
+            self._names, torch.split(target, [*map(math.prod, shapes)]), strict=True
+        ):
+            square = torch.dot(part, part)
+            share = weights[name] / total / torch.where(square > 0, square, 1.0)
+            found.append(share.expand(part.shape))
+        return torch.cat(found)
+
+    def joined(self, features: Mapping[str, Any], /) -> Tensor:
+        """Features of several layers, by name, as this encoder's one vector (F,)."""
+        return torch.cat([self.asarray(features[name]).reshape(-1) for name in self._names])
+
+    def split(self, features: Any, image_shape: tuple[int, ...], /) -> dict[str, Tensor]:
+        """One vector of several layers (F,) as their outputs by name."""
+        shapes = self._outputs_of(tuple(image_shape))
+        parts = torch.split(self.asarray(features).reshape(-1), [*map(math.prod, shapes)])
+        named = zip(self._names, parts, shapes, strict=True)
+        return {name: part.reshape(shape) for name, part, shape in named}
+
+    def _features(self, x: Tensor) -> Tensor:
+        """Outputs of the layers (N, *F), those of several as one vector."""
+        x = x if self.preprocess is None else self.preprocess(x)
+        if self.channels_last:
+            x = x.contiguous(memory_format=torch.channels_last)
+        mixed = self.autocast is not None
+        with torch.autocast(x.device.type, self.autocast, enabled=mixed):
+            outputs = self._forward(x)
+        found = [output.to(self.dtype) for output in outputs]
+        joined = found[0] if len(found) == 1 else torch.cat([o.flatten(1) for o in found], dim=1)
+        return joined.contiguous()
+
+    def _outputs_of(self, image_shape: tuple[int, ...]) -> Shapes:
+        """Shapes of the layers' outputs for one image (C, H, W); refuses what the module does."""
+        if image_shape not in self._shapes:
+            if len(image_shape) != 3 or image_shape[0] != self.channels:
+                raise ValueError(
+                    f"the encoder takes images (C, H, W) of {self.channels} channel(s); got "
+                    f"{image_shape}. For gray images set Preprocess(to_rgb=True)."
+                )
+            try:
+                outputs = self._tried(image_shape)
+            except RuntimeError as error:
+                raise ValueError(self._refusal(image_shape, error)) from None
+            self._shapes[image_shape] = outputs
+        return self._shapes[image_shape]
+
+    def _tried(self, image_shape: tuple[int, ...]) -> Shapes:
+        """Shapes of the outputs, found on the meta device: nothing is computed."""
+        net = self._net.module if isinstance(self._net, _cut.Hooked) else self._net
+        tensors = {**dict(net.named_parameters()), **dict(net.named_buffers())}
+        on_meta = {name: values.to("meta") for name, values in tensors.items()}
+        x = torch.zeros((2, *image_shape), dtype=self.dtype, device="meta")
+        with torch.no_grad():
+            y = x if self.preprocess is None else self.preprocess(x)
+            if isinstance(self._net, _cut.Hooked):
+                _cut.count_calls(
+                    net, self._names, lambda: torch.func.functional_call(net, on_meta, (y,))
+                )
+                on_meta = {f"module.{name}": values for name, values in on_meta.items()}
+            outputs = torch.func.functional_call(self._net, on_meta, (y,))
+        for name, output in zip(self._names, outputs, strict=True):
+            if not isinstance(output, Tensor):
+                raise TypeError(
+                    f"layer {name!r} returns a {type(output).__name__}, not a tensor. "
+                    "Name a layer inside of it, or after it."
+                )
+            if output.ndim < 2 or len(output) != 2:
+                raise ValueError(
+                    f"layer {name!r} gives {tuple(output.shape)} for a batch of 2; its first axis "
+                    "must be that of the batch. Name another layer."
+                )
+        return tuple(tuple(output.shape[1:]) for output in outputs)
+
+    def _refusal(self, image_shape: tuple[int, ...], error: RuntimeError) -> str:
+        """Why images of a shape are refused, with the smallest square that is not."""
+        channels, height, width = image_shape
+        for side in _SIDES:
+            with contextlib.suppress(RuntimeError):
+                self._tried((channels, side, side))
+                return (
+                    f"layer {', '.join(self._names)} needs images of other sizes, the smallest "
+                    f"square being {side}x{side} pixels; got {height}x{width}. "
+                    "Resize the image, or name an earlier layer."
+                )
+        first = str(error).partition("\n")[0]
+        return f"the module refuses images of {height}x{width} pixels: {first}"
+
+    @contextlib.contextmanager
+    def _guarded(self, x: Tensor) -> Iterator[None]:
+        """Deterministic kernels where asked for; where memory ends, says which batch fits."""
+        before = torch.are_deterministic_algorithms_enabled()
+        if self.deterministic:
+            torch.use_deterministic_algorithms(True)
+        try:
+            yield
+        except torch.OutOfMemoryError:
+            raise MemoryError(self._too_large(x)) from None
+        finally:
+            if self.deterministic:
+                torch.use_deterministic_algorithms(before)
+
+    def _too_large(self, x: Tensor) -> str:
+        """Which batch of such images fits on the device, found by trying."""
+        size = len(x) // 2
+        while size:
+            with contextlib.suppress(torch.OutOfMemoryError):
+                leaf = x[:size].detach().requires_grad_()
+                with torch.enable_grad():
+                    features = self._features(leaf)
+                torch.autograd.grad(features, leaf, torch.ones_like(features))
+                break
+            size //= 2
+        fits = f"a batch of {size} fits" if size else "not even one fits"
+        return (
+            f"{len(x)} image(s) of {x.shape[-2]}x{x.shape[-1]} pixels need more memory than "
+            f"{x.device} has left; {fits}. Ask for fewer pre-images, a smaller image, or autocast."
+        )
