@@ -10,10 +10,13 @@ from .encoders.dsift import DSIFT as DSIFT
 from .encoders.fisher import FisherVector as FisherVector
 from .encoders.hog import HOG as HOG
 from .encoders.vlad import VLAD as VLAD
+from .excitation import caricature as caricature
+from .excitation import maximize as maximize
 from .energy import Energy as Energy
 from .energy import Weighted as Weighted
 from .fourier import Fourier as Fourier
 from .losses import InnerProduct as InnerProduct
+from .losses import Shortfall as Shortfall
 from .losses import SquaredError as SquaredError
 from .parametrizations import Jitter as Jitter
 from .parametrizations import Local as Local
@@ -23,6 +26,8 @@ from .priors import AlphaNorm as AlphaNorm
 from .priors import IntensityRange as IntensityRange
 from .priors import NaturalContrast as NaturalContrast
 from .priors import TotalVariation as TotalVariation
+from .references import Diversity as Diversity
+from .references import Pull as Pull
 from .result import Result as Result
 from .rules import LBFGS as LBFGS
 from .rules import AdaGrad as AdaGrad

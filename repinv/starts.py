@@ -69,9 +69,9 @@ def evenness(encoder: Encoder, x: Array) -> float:
     """
     features, pullback = encoder.vjp(x)
     rng = np.random.default_rng(0)
-    draws = rng.standard_normal((_PROBES, *features.shape)).astype(np.float32)
+    probes = (rng.standard_normal(features.shape, np.float32) for _ in range(_PROBES))
     xp = array_namespace(x)
-    pulled = xp.concat([rows(pullback(encoder.asarray(v))) for v in draws], axis=0)
+    pulled = xp.concat([rows(pullback(encoder.asarray(v))) for v in probes], axis=0)
     # In units of the largest, lest squares overflow in float32.
     largest = xp.max(xp.abs(pulled))
     pulled = pulled / xp.where(largest > 0, largest, xp.ones_like(largest))

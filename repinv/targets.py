@@ -12,6 +12,13 @@ from array_api_compat import array_namespace, is_array_api_obj, is_numpy_array
 from repinv.encoder import Array, Encoder
 
 
+def check_counts(*, least: int = 1, **counts: int) -> None:
+    """Raise ValueError unless each is a whole number, and not below `least`."""
+    for name, value in counts.items():
+        if value != int(value) or value < least:
+            raise ValueError(f"{name} must be a whole number >= {least}; got {value}.")
+
+
 def image_shape(shape: tuple[int, ...], encoder: Encoder) -> tuple[int, int, int]:
     """(C, H, W) of an image of shape (H, W) or (H, W, C)."""
     if (

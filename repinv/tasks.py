@@ -214,14 +214,8 @@ def invert(
     >>> result.image.shape, bool(result.error[0] < 0.01)
     ((32, 32), True)
     """
-    for name, value, least in (
-        ("n_preimages", n_preimages, 1),
-        ("max_iter", max_iter, 1),
-        ("check_every", check_every, 1),
-        ("jitter", jitter, 0),
-    ):
-        if value != int(value) or value < least:
-            raise ValueError(f"{name} must be a whole number >= {least}; got {value}.")
+    targets.check_counts(n_preimages=n_preimages, max_iter=max_iter, check_every=check_every)
+    targets.check_counts(least=0, jitter=jitter)
     if not (solver is None or isinstance(solver, tuple) or hasattr(solver, "update")):
         raise TypeError(f"solver must be a rule, such as repinv.Adam(), or stages; got {solver!r}.")
     target, image_shape, notes = targets.target(features, encoder, shape)

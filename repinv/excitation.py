@@ -1,0 +1,297 @@
+"""The paper's other two questions: what excites a component most, and a caricature of an image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from repinv import memory, starts, targets
+from repinv.colour import Decorrelated
+from repinv.encoder import Array, Encoder
+from repinv.energy import Weighted
+from repinv.fourier import Fourier
+from repinv.image import as_batch, as_unit
+from repinv.losses import Shortfall
+from repinv.parametrizations import Jitter, Parametrization, Spectral
+from repinv.priors import IntensityRange, TotalVariation
+from repinv.references import Diversity, Pull
+from repinv.result import Result
+from repinv.rules import LBFGS, Adam, UpdateRule
+from repinv.runs import Problem, Stage, run
+from repinv.solvers import Snapshot
+
+#: What keeps an image natural while a component is excited, where no priors are given. A spectrum
+#: steeper than that of photographs does as much: it makes patterns that networks see before people
+#: do dear to the solver.
+PRIORS = (
+    Weighted("variation", 5e-3, TotalVariation(beta=1.5, scale=0.05)),
+    Weighted("range", 1.0, IntensityRange()),
+)
+#: Weight of the pull to the photograph: what keeps a caricature from drifting without end.
+_PULL = 1.0
+#: Photographs inside scikit-image's wheel, on which a component's largest response is measured.
+_PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
+
+
+def maximize(
+    encoder: Encoder,
+    component: Any,
+    *,
+    shape: tuple[int, ...],
+    strength: float = 2.0,
+    scale: float | None = None,
+    images: Array | None = None,
+    n_images: int = 1,
+    diversity: float = 0.0,
+    max_iter: int = 300,
+    solver: UpdateRule | None = None,
+    parametrization: Parametrization | None = None,
+    priors: tuple[Weighted, ...] | None = None,
+    jitter: int = 2,
+    seed: int = 0,
+    tol: float = 0.0,
+    check_every: int = 10,
+    time_limit: float | None = None,
+    callback: Callable[[Snapshot], object] | None = None,
+    progress: bool = False,
+) -> Result:
+    """Find natural-looking images that excite a component of a representation.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        Φ.
+    component : int, tuple of int, or array of the features' shape
+        A class or a channel (its mean over all places), one feature, or a direction d, such as
+        the weights of a linear classifier (``LinearSVC().coef_``). Of a classifier,
+        ``np.maximum(w, 0)`` shows what speaks for its class, ``np.maximum(-w, 0)`` what against.
+    shape : tuple of int
+        (H, W) or (H, W, C) of the image.
+    strength : float
+        Response that is enough, in units of `scale`.
+    scale : float, optional
+        Z: the response ⟨Φ, d⟩ that counts as 1. By default the largest of `images`.
+    images : array, shape (N, H, W) or (N, H, W, C), in [0, 1], optional
+        What the largest response is measured on; by default crops of scikit-image's photographs.
+    n_images : int
+        Images to find.
+    diversity : float
+        Weight of their mean squared correlation: drives them apart.
+    max_iter : int
+        Evaluations of the energy.
+    solver : UpdateRule, optional
+        By default Adam.
+    parametrization : Parametrization, optional
+        By default `Fourier`, in natural colours.
+    priors : tuple of Weighted, optional
+        By default `repinv.excitation.PRIORS`.
+    jitter : int
+        Largest random shift of the image in every step, in pixels.
+    seed, tol, check_every, time_limit, callback, progress
+        As for `repinv.invert`.
+
+    Returns
+    -------
+    result : Result
+        `Result.response` is ⟨Φ(x), d⟩ / scale of the images returned.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is no such component, or an option is impossible.
+
+    Notes
+    -----
+    A response as large as possible is met by patterns that no photograph has; the energy asks for
+    `strength` and leaves the rest to the priors. [1]_ divides by the largest response times the
+    squared receptive field of the component, which `repinv_cnn.receptive_field` tells.
+
+    References
+    ----------
+    .. [1] Mahendran and Vedaldi, IJCV 120, 2016, eq. (5). :doi:`10.1007/s11263-016-0911-8`
+
+    Examples
+    --------
+    >>> import repinv
+    >>> hog = repinv.HOG.vlfeat(bilinear_orientations=True)
+    >>> result = repinv.maximize(hog, 3, shape=(32, 32), max_iter=60)
+    >>> result.image.shape, bool(result.response[0] > 0.5)
+    ((32, 32), True)
+    """
+    targets.check_counts(n_images=n_images, max_iter=max_iter, check_every=check_every)
+    targets.check_counts(least=0, jitter=jitter)
+    if not (strength > 0 and diversity >= 0):
+        raise ValueError(
+            f"strength must be > 0 and diversity >= 0; got {strength} and {diversity}."
+        )
+    size = targets.image_shape(shape, encoder)
+    features = tuple(encoder.feature_shape(size))
+    memory.check_fits(*size[1:], size[0], n_images, n_features=int(np.prod(features)))
+    direction = encoder.asarray(targets.direction(component, encoder, features))[None, ...]
+    if scale is None:
+        scale = _largest(encoder, direction, _references(images, size))
+    elif not scale > 0:
+        raise ValueError(f"scale must be > 0; got {scale}.")
+    if parametrization is None:
+        parametrization = Fourier(exponent=1.5)
+        parametrization = Decorrelated(parametrization) if size[0] == 3 else parametrization
+    terms = PRIORS if priors is None else tuple(priors)
+    if diversity:
+        terms = (*terms, Weighted("diversity", diversity, Diversity()))
+    problem = Problem(
+        encoder=encoder,
+        loss=Shortfall(direction, float(scale), float(strength)),
+        parametrization=Jitter(parametrization, jitter, seed) if jitter else parametrization,
+        priors=terms,
+        stages=(Stage(1.0, solver or Adam(step_size=0.05)),),
+        max_iter=int(max_iter),
+        tol=tol,
+        check_every=int(check_every),
+    )
+    z = parametrization.start(encoder.asarray(starts.noise(seed, n_images, size)))
+    position = {"stage": 0, "iteration": 0, "z": z, "state": None}
+    return run(problem, position, {}, 0.0, (), time_limit, callback, progress)
+
+
+def caricature(
+    image: Array,
+    encoder: Encoder,
+    *,
+    strength: float = 0.5,
+    max_iter: int = 100,
+    solver: UpdateRule | None = None,
+    parametrization: Parametrization | None = None,
+    priors: tuple[Weighted, ...] | None = None,
+    tol: float = 0.0,
+    check_every: int = 10,
+    time_limit: float | None = None,
+    callback: Callable[[Snapshot], object] | None = None,
+    progress: bool = False,
+) -> Result:
+    """Exaggerate what a representation sees in an image.
+
+    Parameters
+    ----------
+    image : array, shape (H, W) or (H, W, C)
+        x₀; floats in [0, 1], or integers that stand for fractions of white.
+    encoder : Encoder
+        Φ; of a network, the layer is the encoder's.
+    strength : float
+        From 0, the image itself, to 1, twice its response.
+    max_iter : int
+        Evaluations of the energy.
+    solver : UpdateRule, optional
+        By default L-BFGS.
+    parametrization : Parametrization, optional
+        By default `Spectral`, in natural colours.
+    priors : tuple of Weighted, optional
+        By default a pull to the image and the range of pixels.
+    tol, check_every, time_limit, callback, progress
+        As for `repinv.invert`.
+
+    Returns
+    -------
+    result : Result
+        `Result.response` is ⟨Φ(x), d⟩ with d = max(Φ(x₀), 0), in units of that of the image.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the image is none, too small, or without a positive feature.
+
+    References
+    ----------
+    .. [1] Mahendran and Vedaldi, IJCV 120, 2016, sec. 2 and 7. :doi:`10.1007/s11263-016-0911-8`
+
+    Examples
+    --------
+    >>> import numpy as np, repinv
+    >>> image = np.random.default_rng(0).random((32, 32))
+    >>> hog = repinv.HOG.vlfeat(bilinear_orientations=True)
+    >>> result = repinv.caricature(image, hog, strength=0.2, max_iter=30)
+    >>> bool(result.response[0] > 1)
+    True
+    """
+    targets.check_counts(max_iter=max_iter, check_every=check_every)
+    if not 0 <= strength <= 1:
+        raise ValueError(f"strength must lie between 0 and 1; got {strength}.")
+    pixels = as_batch(as_unit(image), channels=encoder.channels)
+    x = encoder.asarray(pixels)
+    size = tuple(pixels.shape[1:])
+    memory.check_fits(*size[1:], size[0], 1, n_features=int(np.prod(encoder.feature_shape(size))))
+    features = encoder.encode(x)
+    direction = (features > 0) * features
+    scale = float((direction * direction).sum())
+    if not scale > 0:
+        raise ValueError(
+            "the image has no positive feature to exaggerate. Name another layer, or take an "
+            "image with more in it."
+        )
+    if parametrization is None:
+        spectral = Spectral(start_scale=1.0)
+        parametrization = Decorrelated(spectral) if size[0] == 3 else spectral
+    if priors is None:
+        priors = (
+            Weighted("pull", _PULL, Pull(x)),
+            Weighted("range", 1.0, IntensityRange()),
+        )
+    problem = Problem(
+        encoder=encoder,
+        loss=Shortfall(direction, scale, 1.0 + float(strength)),
+        parametrization=parametrization,
+        priors=tuple(priors),
+        stages=(Stage(1.0, solver or LBFGS(first_step=0.01)),),
+        max_iter=int(max_iter),
+        tol=tol,
+        check_every=int(check_every),
+    )
+    z = parametrization.inverse(x)
+    position = {"stage": 0, "iteration": 0, "z": z, "state": None}
+    return run(problem, position, {}, 0.0, (), time_limit, callback, progress)
+
+
+def _largest(encoder: Encoder, direction: Array, images: np.ndarray) -> float:
+    """The largest response to a batch of images, or the largest in size if none is positive."""
+    loss = Shortfall(direction)
+    found = [float(loss.response(encoder.encode(encoder.asarray(x[None])))[0]) for x in images]
+    largest = max(found)
+    if not largest > 0:
+        largest = max(abs(value) for value in found)
+    if not largest > 0:
+        raise ValueError(
+            "no image that it was tried on excites this component; give others as images=, or a "
+            "scale."
+        )
+    return largest
+
+
+def _references(images: Array | None, size: tuple[int, int, int]) -> np.ndarray:
+    """Images (N, C, H, W) in [0, 1] to measure responses on, of a shape (C, H, W)."""
+    if images is not None:
+        found = [as_batch(as_unit(image), channels=size[0])[0] for image in images]
+        if not found or any(x.shape != size for x in found):
+            shapes = sorted({x.shape for x in found})
+            raise ValueError(f"images must have the shape (C, H, W) = {size}; got {shapes}.")
+        return np.stack(found)
+    return _photographs(size)
+
+
+def _photographs(size: tuple[int, int, int]) -> np.ndarray:
+    """The photographs of scikit-image and quarters of them, at a size."""
+    import skimage.data
+    from skimage.transform import resize
+
+    channels, height, width = size
+    found = []
+    for name in _PHOTOGRAPHS:
+        whole = as_unit(getattr(skimage.data, name)())
+        middle, centre = whole.shape[0] // 2, whole.shape[1] // 2
+        halves = whole[:middle], whole[middle:]
+        quarters = [part for half in halves for part in (half[:, :centre], half[:, centre:])]
+        for part in (whole, *quarters):
+            x = np.moveaxis(resize(part, (height, width), anti_aliasing=True), -1, 0)
+            gray = np.repeat(x.mean(axis=0, keepdims=True), channels, axis=0)
+            found.append(x if channels == 3 else gray)
+    return np.stack(found).astype(np.float32)
