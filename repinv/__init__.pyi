@@ -10,10 +10,10 @@ from .encoders.dsift import DSIFT as DSIFT
 from .encoders.fisher import FisherVector as FisherVector
 from .encoders.hog import HOG as HOG
 from .encoders.vlad import VLAD as VLAD
-from .excitation import caricature as caricature
-from .excitation import maximize as maximize
 from .energy import Energy as Energy
 from .energy import Weighted as Weighted
+from .excitation import caricature as caricature
+from .excitation import maximize as maximize
 from .fourier import Fourier as Fourier
 from .losses import InnerProduct as InnerProduct
 from .losses import Shortfall as Shortfall
