@@ -27,7 +27,7 @@ test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n auto
 
 doctest: $(VENV)/.installed-test
-	$(BIN)/python -m pytest --doctest-modules repinv
+	$(BIN)/python -m pytest --doctest-modules repinv repinv_cnn
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

@@ -219,8 +219,9 @@ def caricature(
         raise ValueError(f"strength must lie between 0 and 1; got {strength}.")
     pixels = as_batch(as_unit(image), channels=encoder.channels)
     x = encoder.asarray(pixels)
-    size = tuple(pixels.shape[1:])
-    memory.check_fits(*size[1:], size[0], 1, n_features=int(np.prod(encoder.feature_shape(size))))
+    channels, height, width = pixels.shape[1:]
+    n_features = int(np.prod(encoder.feature_shape((channels, height, width))))
+    memory.check_fits(height, width, channels, 1, n_features=n_features)
     features = encoder.encode(x)
     direction = (features > 0) * features
     scale = float((direction * direction).sum())
@@ -231,7 +232,7 @@ def caricature(
         )
     if parametrization is None:
         spectral = Spectral(start_scale=1.0)
-        parametrization = Decorrelated(spectral) if size[0] == 3 else spectral
+        parametrization = Decorrelated(spectral) if channels == 3 else spectral
     if priors is None:
         priors = (
             Weighted("pull", _PULL, Pull(x)),

@@ -355,13 +355,13 @@ class HOG(Encoder):
         ValueError
             If its shape does not fit.
         """
-        images = _accept.batch(x, "HOG", "HOGModule")
+        images = _accept.batch(x, "HOG", "HOGNet")
         features, pulls = self._encode(images, keep=True)
         return features, pullback_of(images, features.shape, pulls)
 
     def encode(self, x: Array, /) -> Array:
         """Features (N, *F) of a batch, without what a pullback needs; see `vjp`."""
-        images = _accept.batch(x, "HOG", "HOGModule")
+        images = _accept.batch(x, "HOG", "HOGNet")
         return self._encode(images, keep=False)[0]
 
     def _encode(self, images: np.ndarray, *, keep: bool) -> tuple[np.ndarray, list[Pullback]]:
