@@ -217,9 +217,8 @@ class IntensityRange:
         xp = array_namespace(x)
         excess = x - xp.clip(x, self.low, self.high)
         size = x.shape[1] * x.shape[2] * x.shape[3]
-        value = inner(excess, excess) * (1 / (self.scale**2 * size))
-        excess *= 2 / (self.scale**2 * size)
-        return value, excess
+        factor = 1 / (self.scale**2 * size)
+        return inner(excess, excess) * factor, excess * (2 * factor)
 
 
 #: Squared ratio to a photograph's gradient below which an image counts as constant.
