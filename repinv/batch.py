@@ -9,7 +9,7 @@ from repinv.encoder import Array
 
 def rows(a: Array) -> Array:
     """Every problem as one row, (N, D)."""
-    return array_namespace(a).reshape(a, (a.shape[0], -1))
+    return a.reshape((a.shape[0], -1))
 
 
 def column(values: Array, like: Array) -> Array:
@@ -17,6 +17,16 @@ def column(values: Array, like: Array) -> Array:
     return values.reshape((-1,) + (1,) * (like.ndim - 1))
 
 
+def chosen(which: Array, a: Array, b: Array) -> Array:
+    """Rows of `a` (N, D) where `which` (N,) is true, of `b` elsewhere; always a fresh array.
+
+    Rows are copied whole, several times faster than `where` asks for every entry.
+    """
+    xp = array_namespace(a)
+    index = xp.arange(a.shape[0], device=a.device)
+    return xp.take(xp.concat([a, b]), index + xp.where(which, 0, a.shape[0]), axis=0)
+
+
 def inner(a: Array, b: Array) -> Array:
     """Inner product of each problem, (N,)."""
-    return array_namespace(a, b).vecdot(rows(a), rows(b))
+    return array_namespace(a).vecdot(rows(a), rows(b))

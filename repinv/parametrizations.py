@@ -12,10 +12,11 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
-import scipy.fft
-from array_api_compat import array_namespace, is_numpy_array
+from array_api_compat import array_namespace
 from array_api_compat import device as device_of
 
+from repinv.batch import column, inner
+from repinv.cosine import dct, idct
 from repinv.encoder import Array
 
 
@@ -113,8 +114,7 @@ class Spectral:
     flat, and those are never removed.
 
     The cosine transform has no wrap at the borders, unlike Fourier's. S at frequency 0 is taken at
-    half a frequency step. The transform is `scipy.fft.dctn` for NumPy arrays and a product with
-    two matrices elsewhere.
+    half a frequency step.
 
     Examples
     --------
@@ -142,11 +142,11 @@ class Spectral:
     def vjp(self, z: Array, iteration: int = 0, /) -> tuple[Array, Callable[[Array], Array]]:
         """x = ½ + IDCT(gain ∘ z), and v → gain ∘ DCT(v): the transform is orthonormal."""
         gain = self._gain(z)
-        x = _idct(gain * z)
+        x = idct(gain * z)
         x += 0.5
 
         def pullback(v: Array) -> Array:
-            w = _dct(v)
+            w = dct(v)
             w *= gain
             return w
 
@@ -162,7 +162,7 @@ class Spectral:
 
     def inverse(self, x: Array, /) -> Array:
         """Variables of an image."""
-        return _dct(x - 0.5) / self._gain(x)
+        return dct(x - 0.5) / self._gain(x)
 
     def project(self, z: Array, /) -> Array:
         """Every z is allowed: the range of x is kept by a barrier and an exact last step."""
@@ -176,10 +176,10 @@ class Spectral:
 
 @dataclass(frozen=True, eq=False)
 class Local:
-    """Changes of an image, each weighted by how strong the image's texture is where it falls.
+    """Changes of an image, weighted from place to place.
 
-    x = image + W ∘ (inner(z) − ½), where W is the root mean square gradient of the image in a
-    Gaussian neighbourhood, with root mean square one.
+    x = image + c + `contrast` · mean(c) · s, where c = W ∘ (inner(z) − ½) and s is the image,
+    less its mean, at a root mean square of one.
 
     Parameters
     ----------
@@ -187,48 +187,57 @@ class Local:
         What z = 0 leaves gray, such as `Spectral`.
     around : array, shape (N, C, H, W)
         The image that z = 0 stands for.
-    deviation : float
-        Of the Gaussian, in pixels.
-    least : float
-        Least weight before they are scaled, the largest being 1: flat places stay within reach.
+    weights : array, broadcastable to `around`
+        W: where an encoder is sensitive it is to be small, so that one step suits all places.
+    contrast : float
+        How fast the image as a whole gains contrast as the mean of its change grows.
 
     Notes
     -----
-    Encoders that normalize contrast locally are as much more sensitive where an image is faint,
-    and one step for all places is too long for the faint or too short for the strong. In
-    variables relative to the local texture they are alike: a preconditioner, and a scale mixture
-    of natural textures.
+    Weights keep faint places faint while strong ones are turned; but the contrast of an image is
+    that of both, and no small change of z would raise it. The mean of a change, which encoders of
+    gradients do not see, is made to.
 
     Examples
     --------
     >>> import numpy as np
     >>> image = np.random.default_rng(0).random((1, 1, 16, 16))
-    >>> bool(np.all(Local(Spectral(), image).image(0 * image) == image))
+    >>> local = Local(Spectral(), image, np.ones_like(image))
+    >>> bool(np.all(local.image(0 * image) == image))
     True
     """
 
     inner: Parametrization
     around: Array
-    deviation: float = 4.0
-    least: float = 1e-2
+    weights: Array
+    contrast: float = 2.0
     is_centred = True
-    _weights: Array = field(init=False, repr=False)
+    _shape: Array = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if not (self.deviation > 0 and 0 < self.least <= 1):
-            raise ValueError(
-                "Local needs a deviation > 0 and 0 < least <= 1; "
-                f"got {self.deviation} and {self.least}."
-            )
-        object.__setattr__(self, "_weights", _strengths(self.around, self.deviation, self.least))
+        xp = array_namespace(self.around)
+        axes = (-3, -2, -1)
+        centred = self.around - xp.mean(self.around, axis=axes, keepdims=True)
+        length = xp.sqrt(xp.mean(centred * centred, axis=axes, keepdims=True))
+        # What rounding leaves of a constant image is no shape of it.
+        unit = xp.where(length > 1e-6, 1 / xp.clip(length, 1e-6, None), xp.zeros_like(length))
+        object.__setattr__(self, "_shape", self.contrast * unit * centred)
 
     def vjp(self, z: Array, iteration: int = 0, /) -> tuple[Array, Callable[[Array], Array]]:
-        """The image and its weighted change; and v → the inner pullback of W ∘ v."""
+        """The image and its weighted change, and the pullback."""
+        xp = array_namespace(z)
         x, pullback = self.inner.vjp(z, iteration)
         x = x - 0.5
-        x *= self._weights
+        x *= self.weights
+        x += self._shape * xp.mean(x, axis=(-3, -2, -1), keepdims=True)
         x += self.around
-        return x, lambda v: pullback(v * self._weights)
+
+        def pull(v: Array) -> Array:
+            # The mean has the adjoint 1/D for each of its D pixels.
+            share = inner(v, self._shape) * (1 / (v.shape[1] * v.shape[2] * v.shape[3]))
+            return pullback((v + column(share, v)) * self.weights)
+
+        return x, pull
 
     def image(self, z: Array, /) -> Array:
         """The images, unclipped."""
@@ -240,11 +249,19 @@ class Local:
 
     def inverse(self, x: Array, /) -> Array:
         """Variables of an image."""
-        return self.inner.inverse((x - self.around) / self._weights + 0.5)
+        # s has mean zero, and so the mean of x − image is that of c.
+        change = x - self.around
+        mean = array_namespace(x).mean(change, axis=(-3, -2, -1), keepdims=True)
+        return self.inner.inverse((change - self._shape * mean) / self.weights + 0.5)
 
     def project(self, z: Array, /) -> Array:
         """The inner projection."""
         return self.inner.project(z)
+
+
+#: How much less `Spectral` falls under weights that make all places alike: what is left of the
+#: differences in sensitivity is between frequencies.
+_FLATTER = 0.15
 
 
 def is_localizable(parametrization: Any) -> bool:
@@ -258,17 +275,24 @@ def is_localizable(parametrization: Any) -> bool:
 
 
 def localized(
-    parametrization: Parametrization, around: Array, deviation: float
+    parametrization: Parametrization, around: Array, weights: Array
 ) -> Parametrization | None:
     """`Local` about an image; None for a parametrization that is not localizable."""
     if isinstance(parametrization, Jitter):
-        base = localized(parametrization.base, around, deviation)
+        base = localized(parametrization.base, around, weights)
         return None if base is None else replace(parametrization, base=base)
     if isinstance(parametrization, Local):
-        return replace(parametrization, around=around, deviation=deviation)
+        return replace(parametrization, around=around, weights=weights)
     if not is_localizable(parametrization):
         return None
-    return Local(parametrization, around, deviation)
+    return Local(_flatter(parametrization), around, weights)
+
+
+def _flatter(parametrization: Any) -> Any:
+    """The same with a spectrum that falls less."""
+    if hasattr(parametrization, "base"):
+        return replace(parametrization, base=_flatter(parametrization.base))
+    return replace(parametrization, exponent=max(parametrization.exponent - _FLATTER, 0.0))
 
 
 @dataclass(frozen=True)
@@ -330,40 +354,6 @@ class Jitter:
         return self.base.project(z)
 
 
-def _strengths(x: Array, deviation: float, least: float) -> Array:
-    """Root mean square gradients in a Gaussian neighbourhood (N, 1, H, W), of mean square one."""
-    xp = array_namespace(x)
-    energy = xp.zeros_like(x[:, :1, ...])
-    across, down = x[..., :, 1:] - x[..., :, :-1], x[..., 1:, :] - x[..., :-1, :]
-    energy[..., :, :-1] += xp.sum(across * across, axis=1, keepdims=True)
-    energy[..., :-1, :] += xp.sum(down * down, axis=1, keepdims=True)
-    # A Gaussian is a product under the cosine transform, which mirrors the image at its border.
-    kind = xp, x.dtype, device_of(x)
-    blurred = _idct(_dct(energy) * _gaussian(x.shape[-2], x.shape[-1], deviation, *kind))
-    largest = xp.max(blurred, axis=(-2, -1), keepdims=True)
-    # Of a constant image every share is at the floor, and so every weight one.
-    share = blurred / xp.where(largest > 0, largest, xp.ones_like(largest))
-    floor = xp.full_like(share, least * least)
-    weights = xp.sqrt(xp.maximum(share, floor))
-    return weights / xp.sqrt(xp.mean(weights * weights, axis=(-2, -1), keepdims=True))
-
-
-def _dct(x: Array) -> Array:
-    """Orthonormal cosine transform (type II) over the last two axes; a fresh array."""
-    if is_numpy_array(x):
-        return scipy.fft.dctn(x, axes=(-2, -1), norm="ortho")
-    rows, columns = _matrices_like(x)
-    return rows @ x @ columns.mT
-
-
-def _idct(u: Array) -> Array:
-    """Inverse, and so adjoint, of `_dct`; a fresh array."""
-    if is_numpy_array(u):
-        return scipy.fft.idctn(u, axes=(-2, -1), norm="ortho")
-    rows, columns = _matrices_like(u)
-    return rows.mT @ u @ columns
-
-
 @lru_cache(maxsize=16)
 def _spectrum(
     height: int, width: int, exponent: float, amplitude: float, xp: Any, dtype: Any, device: Any
@@ -374,24 +364,3 @@ def _spectrum(
     spectrum = frequency**-exponent
     spectrum *= amplitude / np.sqrt(np.mean(spectrum**2))
     return xp.asarray(spectrum, dtype=dtype, device=device)
-
-
-@lru_cache(maxsize=16)
-def _gaussian(height: int, width: int, deviation: float, xp: Any, dtype: Any, device: Any) -> Array:
-    """Transform (H, W) of a Gaussian of unit sum."""
-    squared = [(deviation * np.pi * np.arange(size) / size) ** 2 for size in (height, width)]
-    gaussian = np.exp(-0.5 * (squared[0][:, None] + squared[1]))
-    return xp.asarray(gaussian, dtype=dtype, device=device)
-
-
-@lru_cache(maxsize=16)
-def _matrix(size: int, xp: Any, dtype: Any, device: Any) -> Array:
-    """The matrix of the orthonormal cosine transform (type II) of one axis."""
-    matrix = scipy.fft.dct(np.eye(size), axis=0, norm="ortho")
-    return xp.asarray(matrix, dtype=dtype, device=device)
-
-
-def _matrices_like(x: Array) -> tuple[Array, Array]:
-    """Transform matrices of both axes of `x`, in its library, dtype and device."""
-    kind = array_namespace(x), x.dtype, device_of(x)
-    return _matrix(x.shape[-2], *kind), _matrix(x.shape[-1], *kind)

@@ -132,16 +132,14 @@ class TotalVariation:
         """Values (N,), and their gradients (N, C, H, W) with respect to the images."""
         xp = array_namespace(x)
         count, _, height, width = x.shape
-        across = x[..., 1:] - x[..., :-1]
-        down = x[..., 1:, :] - x[..., :-1, :]
         pixels = height * width
         factor = self.beta / (pixels * self.scale**2)
         if self.beta == 2:
-            total = inner(across, across) + inner(down, down)
-            value = total * (1 / (pixels * self.scale**2))
-            grad = _divergence(x, across, down)
+            value, grad = _dirichlet(x)
             grad *= factor
-            return value, grad
+            return value * (1 / (pixels * self.scale**2)), grad
+        across = x[..., 1:] - x[..., :-1]
+        down = x[..., 1:, :] - x[..., :-1, :]
         square = xp.full((count, 1, height, width), self.eps**2, dtype=x.dtype, device=x.device)
         inverse = 1 / self.scale**2
         square[..., :-1] += xp.sum(across * across, axis=1, keepdims=True) * inverse
@@ -153,6 +151,24 @@ class TotalVariation:
         grad = _divergence(x, across * slope[..., :-1], down * slope[..., :-1, :])
         grad *= factor
         return value, grad
+
+
+def _dirichlet(x: Array) -> tuple[Array, Array]:
+    """‖D x‖² of each image, D the forward differences, and half its gradient DᵀD x."""
+    xp = array_namespace(x)
+    width = x.shape[-1]
+    # Lines end to end: whole arrays are far faster than lines of one pixel less.
+    flat = xp.reshape(x, (*x.shape[:2], -1))
+    grad = xp.zeros_like(flat)
+    value = xp.zeros((x.shape[0],), dtype=x.dtype, device=x.device)
+    # The last of a line has no next one: from there to the following line nothing counts.
+    for step, seams in ((1, slice(width - 1, None, width)), (width, slice(0))):
+        difference = flat[..., step:] - flat[..., :-step]
+        difference[..., seams] = 0.0
+        value += inner(difference, difference)
+        grad[..., step:] += difference
+        grad[..., :-step] -= difference
+    return value, xp.reshape(grad, x.shape)
 
 
 def _divergence(x: Array, across: Array, down: Array) -> Array:
@@ -199,13 +215,10 @@ class IntensityRange:
     def value_and_grad(self, x: Array, /) -> tuple[Array, Array]:
         """Values (N,), and their gradients (N, C, H, W) with respect to the images."""
         xp = array_namespace(x)
-        low, high = (
-            xp.asarray(end, dtype=x.dtype, device=x.device) for end in (self.low, self.high)
-        )
-        excess = x - xp.minimum(xp.maximum(x, low), high)
-        excess *= 1 / self.scale
+        excess = x - xp.clip(x, self.low, self.high)
         size = x.shape[1] * x.shape[2] * x.shape[3]
-        return inner(excess, excess) * (1 / size), excess * (2 / (self.scale * size))
+        factor = 1 / (self.scale**2 * size)
+        return inner(excess, excess) * factor, excess * (2 * factor)
 
 
 #: Squared ratio to a photograph's gradient below which an image counts as constant.

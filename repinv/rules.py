@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from array_api_compat import array_namespace
 
-from repinv.batch import column, rows
+from repinv.batch import chosen, column, rows
 from repinv.encoder import Array
 
 #: What a rule remembers between steps: arrays and numbers by name. Holds ``best_z`` (the best
@@ -124,19 +124,20 @@ class LBFGS:
         """Accept or refuse the evaluation at `z`, and step from the best point."""
         xp = array_namespace(z)
         m, slot, fresh = self.memory, state["slot"], state["fresh"]
-        position, g = rows(state["best_z"]), rows(grad)
+        best_z, g, old_grad = rows(state["best_z"]), rows(grad), state["grad"]
         pairs = state["pairs"]
         best_value, step, slope = state["best_value"], state["step"], state["slope"]
         if fresh:
             accept = xp.isfinite(value)
-            moved = xp.zeros_like(g)
-            changed = xp.zeros_like(g)
-            new_grad = g
+            new_best, new_grad = rows(z), g
+            moved = changed = xp.zeros_like(g)
         else:
             accept = value <= best_value + self.armijo * step * slope
-            moved = (rows(z) - position) * xp.astype(accept, z.dtype)[:, None]
-            changed = xp.where(accept[:, None], g - state["grad"], 0.0)
-            new_grad = state["grad"] + changed
+            moved = rows(z) - best_z
+            moved *= xp.astype(accept, z.dtype)[:, None]
+            new_best = best_z + moved
+            new_grad = chosen(accept, g, old_grad)  # what is refused may not be finite
+            changed = new_grad - old_grad
         pairs[:, slot, :] = moved
         pairs[:, m + slot, :] = changed
         products = xp.matmul(pairs, new_grad[..., None])[..., 0]
@@ -174,13 +175,12 @@ class LBFGS:
         share = -0.5 * step * slope / xp.where(excess > 0, excess, 1.0)
         share = xp.where(share > 0.1, xp.where(share < 0.5, share, 0.5), 0.1)
         new_step = xp.where(accept | (refused == self.patience), 1.0, step * share)
-        new_best = z if fresh else xp.reshape(position + moved, z.shape)
         # step · direction = −step · (γ g + coefficients · pairs)
         move = xp.matmul(-(new_step[:, None] * coefficients)[:, None, :], pairs)[:, 0, :]
         move -= (new_step * gamma)[:, None] * new_grad
-        next_z = new_best + xp.reshape(move, z.shape)
-        return next_z, {
-            "best_z": new_best,
+        move += new_best
+        return xp.reshape(move, z.shape), {
+            "best_z": xp.reshape(new_best, z.shape),
             "best_value": xp.where(accept, value, best_value),
             "grad": new_grad,
             "pairs": pairs,

@@ -19,10 +19,13 @@ from repinv.losses import Loss, SquaredError
 from repinv.parametrizations import Parametrization, is_localizable, localized
 from repinv.result import Result
 from repinv.rules import LBFGS, Adam, UpdateRule
+from repinv.sensitivity import evening_weights
 from repinv.solvers import Minimum, Snapshot, minimize, to_host
 
 #: Standard deviations of images: of photographs, and of what is just well seen.
 NATURAL, VISIBLE = 0.25, 0.05
+#: Iterations below which a stage turns what the one before it turned: curvature is learned anew.
+WORTHWHILE = 30
 #: Relative feature error that a visible contrast may cost.
 SMALL_ERROR = 0.03
 
@@ -45,8 +48,9 @@ class Stage:
     without : tuple of str
         Names of priors that this stage does without.
     local : float
-        If positive, the solver turns changes of the image that this stage begins with, weighted
-        by its texture within so many pixels (`Local`); later stages go on with them.
+        If positive, the solver turns changes of the image that this stage begins with (`Local`),
+        weighted by how little the encoder answers to changes within so many pixels; later stages
+        go on with them. Stages of fewer than `WORTHWHILE` iterations do not begin anew.
     """
 
     share: float
@@ -77,27 +81,33 @@ class Problem:
         ends = np.cumsum([stage.share / total for stage in self.stages])
         return [int(n) for n in np.diff(np.rint(ends * self.max_iter), prepend=0)]
 
+    def begins_anew(self, stage: int) -> bool:
+        """Whether a stage turns changes of the image that it begins with."""
+        wanted = self.stages[stage].local > 0 and self.lengths()[stage] >= WORTHWHILE
+        return wanted and is_localizable(self.parametrization)
+
     def space(self, position: dict[str, Any]) -> Parametrization:
         """What the variables at a position in the run stand for."""
         if position.get("around") is None:
             return self.parametrization
-        stages = self.stages[: position["stage"] + 1]
-        deviation = [stage.local for stage in stages if stage.local > 0][-1]
-        return localized(self.parametrization, position["around"], deviation)  # type: ignore[return-value]
+        changes = position["around"], position["weights"]
+        return localized(self.parametrization, *changes)  # type: ignore[return-value]
+
+    def stage_encoder(self, stage: Stage) -> Encoder:
+        """The encoder that a stage inverts."""
+        soft = self.encoder.softened(stage.softness) if stage.softness > 0 else None
+        if soft is None:
+            return self.encoder
+        return StraightThrough(self.encoder, soft) if stage.straight_through else soft
 
     def objective(self, stage: Stage, space: Parametrization) -> Energy:
         """The energy of one stage."""
-        encoder = self.encoder
-        if stage.softness > 0:
-            soft = encoder.softened(stage.softness)
-            if soft is not None:
-                encoder = StraightThrough(encoder, soft) if stage.straight_through else soft
         priors = tuple(
             dataclasses.replace(term, weight=term.weight * stage.priors)
             for term in self.priors
             if term.weight * stage.priors != 0 and term.name not in stage.without
         )
-        return Energy(encoder, self.loss, space, priors)
+        return Energy(self.stage_encoder(stage), self.loss, space, priors)
 
     def rule(self, stage: Stage, length: int) -> UpdateRule:
         """The rule of one stage; Adam's step falls to zero at its end."""
@@ -114,9 +124,12 @@ def check_position(
     stage, iteration = position["stage"], position["iteration"]
     if not (0 <= stage < len(lengths) and 0 <= iteration <= lengths[stage]):
         raise ValueError(f"the run has no iteration {iteration} in a stage {stage}.")
-    around = position.get("around")
+    around, weights = position.get("around"), position.get("weights")
     if (around is not None) and (
-        around.shape != z.shape or not any(s.local > 0 for s in problem.stages[: stage + 1])
+        around.shape != z.shape
+        or weights is None
+        or tuple(weights.shape) != (z.shape[0], 1, *z.shape[2:])
+        or not any(problem.begins_anew(k) for k in range(1, stage + 1))
     ):
         raise ValueError("the run's image is not one that its variables could change.")
     expected = tuple(problem.encoder.feature_shape(tuple(z.shape[1:])))
@@ -202,11 +215,17 @@ def run(
             last = position["stage"] == len(problem.stages) - 1
             if last or found.stop_reason not in ("max_iter", "tolerance"):
                 break
-            position = _next_stage(problem, position, found, space)
+            try:
+                position = _next_stage(problem, position, found, space)
+            except KeyboardInterrupt:
+                found = dataclasses.replace(found, stop_reason="interrupted")
+                break
             found = None  # the old rule's memory goes before the new one's comes
         bar.update(before + found.iteration - bar.n)
     seconds += time.perf_counter() - began
     joined = _joined(traces)
+    anew = sum(problem.begins_anew(k) for k in range(1, position["stage"] + 1))
+    iterations = len(joined["energy"]) if joined else 0
     x = space.image(found.z)
     best, features, scores = _finished(problem.encoder, x, problem.loss)
     images = to_host(best)
@@ -216,8 +235,8 @@ def run(
         features=features,
         **{name: to_host(values).astype(np.float64) for name, values in scores.items()},
         trace=joined,
-        iterations=len(joined["energy"]) if joined else 0,
-        evaluations=(len(joined["energy"]) if joined else 0) + 3,
+        iterations=iterations,
+        evaluations=iterations + anew + 3,
         seconds=seconds,
         stop_reason=found.stop_reason,
         notes=notes,
@@ -235,21 +254,26 @@ def _joined(traces: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
 
 
 def _next_stage(
-    problem: Problem, position: dict[str, Any], found: Minimum, space: Parametrization
+    problem: Problem,
+    position: dict[str, Any],
+    found: Minimum,
+    space: Parametrization,
 ) -> dict[str, Any]:
     """The position at the beginning of the next stage."""
     here, after = (problem.stages[position["stage"] + k].rule for k in (0, 1))
     following = {"stage": position["stage"] + 1, "iteration": 0}
-    deviation = problem.stages[following["stage"]].local
-    if deviation > 0 and is_localizable(space):
-        around = space.image(found.z)
+    if problem.begins_anew(following["stage"]):
+        stage, around = problem.stages[following["stage"]], space.image(found.z)
+        counting = getattr(problem.loss, "weight", None)
+        weights = evening_weights(problem.stage_encoder(stage), around, counting, stage.local)
         z = array_namespace(around).zeros_like(around)
-        return following | {"z": z, "state": None, "around": around}
+        return following | {"z": z, "state": None, "around": around, "weights": weights}
     state = None
     if isinstance(here, LBFGS) and here == after:
         # Curvature changes little from one stage to the next.
         state = here.restart(found.state)
-    return following | {"z": found.z, "state": state, "around": position.get("around")}
+    kept = {name: position.get(name) for name in ("around", "weights")}
+    return following | {"z": found.z, "state": state} | kept
 
 
 def _packed(
@@ -288,7 +312,7 @@ def _packed(
     }
     arrays = {"z": to_host(position["z"])}
     if position.get("around") is not None:
-        arrays["around"] = to_host(position["around"])
+        arrays |= {name: to_host(position[name]) for name in ("around", "weights")}
     if position.get("seen") is not None:
         arrays["seen"] = position["seen"]
     arrays |= {f"state/{k}": to_host(v) for k, v in state.items() if k not in plain}

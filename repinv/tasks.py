@@ -26,11 +26,12 @@ PRIORS = (
     Weighted("range", 1e-2, IntensityRange()),
 )
 #: For encoders without hard decisions: the features first, out of all but gray; then with contrast;
-#: then in changes relative to the local texture, to which local normalization is as sensitive.
+#: then, twice anew, in changes to which the features answer alike everywhere.
 SMOOTH = (
-    Stage(0.2, LBFGS(), without=("contrast",)),
-    Stage(0.45, LBFGS()),
-    Stage(0.35, LBFGS(), local=4.0),
+    Stage(0.1, LBFGS(), without=("contrast",)),
+    Stage(0.25, LBFGS()),
+    Stage(0.2, LBFGS(), local=4.0),
+    Stage(0.45, LBFGS(), local=4.0),
 )
 #: What follows the softened selves of an encoder with hard decisions: the encoder itself.
 _HARD = Stage(0.05, LBFGS(), softness=0.05, straight_through=True)
@@ -41,8 +42,8 @@ def stages(encoder: Encoder) -> tuple[Stage, ...]:
 
     `SMOOTH` for encoders without hard decisions. For others a stage for each leg of their
     `Encoder.annealing`: the first fits the features alone, in the second contrast grows fast, and
-    from the middle of the run the solver turns changes relative to the local texture; if all legs
-    are of softened selves, the encoder itself ends the run.
+    after a third of the run or so the solver turns changes to which the features answer alike
+    everywhere; if all legs are of softened selves, the encoder itself ends the run.
 
     Examples
     --------
@@ -55,7 +56,7 @@ def stages(encoder: Encoder) -> tuple[Stage, ...]:
     if not legs:
         return SMOOTH
     begins = np.cumsum([0.0] + [share for share, _ in legs])
-    middle = int(np.argmax(begins >= 0.5 * begins[-1]))
+    evened = int(np.argmax(begins >= 0.3 * begins[-1]))
     found = tuple(
         Stage(
             share,
@@ -63,7 +64,7 @@ def stages(encoder: Encoder) -> tuple[Stage, ...]:
             softness=softness,
             priors=2.0 if leg == 1 else 1.0,
             without=("contrast",) if leg == 0 else (),
-            local=SMOOTH[-1].local if leg == middle else 0.0,
+            local=SMOOTH[-1].local if leg == evened else 0.0,
         )
         for leg, (share, softness) in enumerate(legs)
     )
@@ -313,7 +314,7 @@ def resume(
         position["z"] = given.asarray(arrays["z"])
         position["seen"] = arrays.get("seen")
         if "around" in arrays:
-            position["around"] = given.asarray(arrays["around"])
+            position |= {name: given.asarray(arrays[name]) for name in ("around", "weights")}
         if position["state"] is not None:
             position["state"] = dict(position["state"]) | {
                 name: given.asarray(values) for name, values in _under("state/", arrays).items()

@@ -63,7 +63,7 @@ PARAMETRIZATIONS = {
     "pixels, unbounded": repinv.Pixels(bounded=False),
     "spectral": repinv.Spectral(),
     "spectral, flat": repinv.Spectral(exponent=0.0, amplitude=1.0),
-    "local": repinv.Local(repinv.Spectral(), IMAGES, 2.0),
+    "local": repinv.Local(repinv.Spectral(), IMAGES, 0.5 + IMAGES[:, :1, ...]),
     "jitter of pixels": repinv.Jitter(repinv.Pixels(), amount=3),
     "jitter of spectral": repinv.Jitter(repinv.Spectral(), amount=1, seed=5),
 }

@@ -15,6 +15,7 @@ LINEAR = {
     "pixels": Pixels(),
     "spectral": Spectral(),
     "spectral, flat": Spectral(exponent=0, amplitude=3.0),
+    "local": Local(Spectral(), IMAGE[::-1], RNG.random((2, 1, 11, 16)) + 0.1),
     "jitter of pixels": Jitter(Pixels(), 4),
     "jitter of spectral": Jitter(Spectral(), 4, seed=2),
     "jitter of jitter": Jitter(Jitter(Pixels(), 2), 2, seed=1),
@@ -177,29 +178,41 @@ def test_options_out_of_bounds_are_refused(make, words):
         make()
 
 
-def test_local_weights_follow_the_texture_of_the_image():
+def test_changes_of_an_image_are_weighted_from_place_to_place():
     rng = np.random.default_rng(3)
-    strength = np.where(np.arange(64) < 32, 1.0, 0.05)
-    image = 0.5 + 0.1 * strength * rng.standard_normal((1, 1, 64, 64))
-    local = Local(Spectral(), image, 2.0)
-    change = local.image(rng.standard_normal(image.shape)) - image
-    strong, weak = change[..., :24].std(), change[..., 40:].std()
-    assert 0.03 < weak / strong < 0.08
-    np.testing.assert_allclose(local.image(local.inverse(image + 0.1)), image + 0.1, atol=1e-12)
+    weights = np.where(np.arange(64) < 32, 1.0, 0.05) * np.ones((1, 1, 64, 64))
+    image = rng.random(weights.shape)
+    change = Local(Spectral(), image, weights, contrast=0.0).image(rng.standard_normal(image.shape))
+    change -= image
+    assert 0.03 < change[..., 32:].std() / change[..., :32].std() < 0.08
 
 
-def test_local_of_a_constant_image_weighs_all_alike():
+def test_the_mean_of_a_change_turns_the_contrast():
+    image = np.random.default_rng(3).random((1, 1, 16, 16))
+    z = np.zeros(image.shape)
+    z[..., 0, 0] = 1.0
+    local = Local(Spectral(), image, np.ones_like(image), contrast=2.0)
+    brighter = Spectral().image(z).mean() - 0.5
+    found = local.image(z)
+    expected = image.std() + 2 * brighter
+    np.testing.assert_allclose([found.std(), found.mean() - image.mean()], [expected, brighter])
+
+
+def test_local_of_a_constant_image_has_no_contrast_to_turn():
     image = np.full((1, 1, 16, 16), 0.4)
     z = np.random.default_rng(0).standard_normal(image.shape)
     expected = Spectral().image(z) - 0.1
-    np.testing.assert_allclose(Local(Spectral(), image).image(z), expected)
+    found = Local(Spectral(), image, np.ones_like(image)).image(z)
+    np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
 def test_localized_keeps_jitter_and_leaves_pixels_alone():
     image = np.random.default_rng(1).random((1, 1, 16, 16))
-    jitter = localized(Jitter(Spectral(), 2, seed=4), image, 3.0)
+    weights = np.ones_like(image)
+    jitter = localized(Jitter(Spectral(), 2, seed=4), image, weights)
     assert isinstance(jitter, Jitter)
     np.testing.assert_allclose(jitter.image(0 * image), image)
-    again = localized(jitter, image + 0.1, 3.0)
+    again = localized(jitter, image + 0.1, weights)
     np.testing.assert_allclose(again.image(0 * image), image + 0.1)
-    assert localized(Pixels(), image, 3.0) is None
+    assert again.base.inner == jitter.base.inner
+    assert localized(Pixels(), image, weights) is None
