@@ -78,6 +78,11 @@ def test_images_stay_in_range_while_contrast_is_free():
     assert max(seen) < 1.0
 
 
+#: Half of it faint: there features are far more sensitive.
+UNEVEN = IMAGE.copy()
+UNEVEN[:, : IMAGE.shape[1] // 2] = 0.5 + 0.01 * (IMAGE[:, : IMAGE.shape[1] // 2] - 0.5)
+
+
 def test_later_stages_go_on_with_local_changes():
     spaces = []
     solver = (
@@ -87,7 +92,7 @@ def test_later_stages_go_on_with_local_changes():
         Stage(0.25, LBFGS(), local=2.0),
     )
     repinv.invert(
-        SOFT(IMAGE),
+        SOFT(UNEVEN),
         SOFT,
         shape=IMAGE.shape,
         max_iter=160,
@@ -107,7 +112,7 @@ def test_stages_too_short_to_learn_curvature_do_not_begin_anew():
     solver = (Stage(0.5, LBFGS()), Stage(0.5, LBFGS(), local=3.0))
     for max_iter in (2 * WORTHWHILE - 2, 2 * WORTHWHILE):
         repinv.invert(
-            SOFT(IMAGE),
+            SOFT(UNEVEN),
             SOFT,
             shape=IMAGE.shape,
             max_iter=max_iter,
@@ -116,3 +121,18 @@ def test_stages_too_short_to_learn_curvature_do_not_begin_anew():
             callback=lambda snapshot: spaces.append(snapshot.parametrization),
         )
     assert [isinstance(space, Local) for space in spaces] == [False, False, False, True]
+
+
+def test_stages_do_not_begin_anew_where_places_are_alike():
+    spaces = []
+    noise = np.random.default_rng(0).random(IMAGE.shape).astype(np.float32)
+    repinv.invert(
+        SOFT(noise),
+        SOFT,
+        shape=IMAGE.shape,
+        max_iter=160,
+        solver=(Stage(0.5, LBFGS()), Stage(0.5, LBFGS(), local=4.0)),
+        check_every=80,
+        callback=lambda snapshot: spaces.append(snapshot.parametrization),
+    )
+    assert not any(isinstance(space, Local) for space in spaces)
