@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, fx, nn
-from torch.fx.experimental.optimization import fuse
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 #: Maps images to the outputs of the layers asked for, in their order.
 Cut: TypeAlias = Callable[[Tensor], list[Tensor]]
@@ -160,9 +160,34 @@ def traced(module: nn.Module, names: Sequence[str]) -> nn.Module | None:
     cut.recompile()
     cut.delete_all_unused_submodules()
     try:
-        return fuse(cut, inplace=True)
+        # Layers that were kept whole are opened: batch norms inside of them are folded too.
+        return _folded(fx.GraphModule(cut, fx.Tracer().trace(cut)))
     except Exception:  # a layer kept whole that cannot be traced
         return cut
+
+
+def _folded(cut: fx.GraphModule) -> fx.GraphModule:
+    """The same with each batch norm joined with the convolution that alone feeds it."""
+    modules = dict(cut.named_modules())
+    for node in cut.graph.nodes:
+        before = node.args[0] if node.args else None
+        if not (node.op == "call_module" and isinstance(before, fx.Node)):
+            continue
+        norm, convolution = modules[node.target], modules.get(str(before.target))
+        if (
+            isinstance(norm, nn.BatchNorm2d)
+            and isinstance(convolution, nn.Conv2d)
+            and before.op == "call_module"
+            and len(before.users) == 1
+            and norm.track_running_stats
+            and sum(n.target == before.target for n in cut.graph.nodes) == 1
+        ):
+            cut.add_submodule(str(before.target), fuse_conv_bn_eval(convolution, norm))
+            node.replace_all_uses_with(before)
+            cut.graph.erase_node(node)
+    cut.recompile()
+    cut.delete_all_unused_submodules()
+    return cut
 
 
 def _nothing_in_place(graph: fx.Graph) -> None:
@@ -190,7 +215,7 @@ class Hooked(nn.Module):
 
     def __init__(self, module: nn.Module, names: Sequence[str]) -> None:
         super().__init__()
-        self.module = module
+        self.module: nn.Module = module
         self.names = tuple(names)
 
     def forward(self, x: Tensor) -> list[Tensor]:

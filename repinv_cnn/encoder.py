@@ -19,6 +19,8 @@ from repinv_cnn import _cut
 Pullback: TypeAlias = Callable[[Tensor], Tensor]
 #: Of the outputs of the layers for one image.
 Shapes: TypeAlias = tuple[tuple[int, ...], ...]
+#: What modules raise for images of a size that is not theirs.
+_REFUSED = (RuntimeError, AssertionError, IndexError, TypeError)
 #: Sides of images that networks were made for, tried where one is refused.
 _SIDES = (*range(1, 65), 96, 112, 128, 160, 192, 224, 227, 256, 299, 384, 448, 512)
 
@@ -210,45 +212,35 @@ class TorchEncoder(repinv.Encoder):
                     f"{image_shape}. For gray images set Preprocess(to_rgb=True)."
                 )
             try:
-                outputs = self._tried(image_shape)
-            except RuntimeError as error:
+                outputs = self._on_meta(image_shape)
+            except _REFUSED as error:
                 raise ValueError(self._refusal(image_shape, error)) from None
-            self._shapes[image_shape] = outputs
+            for name, output in zip(self._names, outputs, strict=True):
+                _check_output(name, output)
+            self._shapes[image_shape] = tuple(tuple(output.shape[1:]) for output in outputs)
         return self._shapes[image_shape]
 
-    def _tried(self, image_shape: tuple[int, ...]) -> Shapes:
-        """Shapes of the outputs, found on the meta device: nothing is computed."""
-        net = self._net.module if isinstance(self._net, _cut.Hooked) else self._net
-        tensors = {**dict(net.named_parameters()), **dict(net.named_buffers())}
+    def _on_meta(self, image_shape: tuple[int, ...]) -> Sequence[Tensor]:
+        """Outputs of the layers for two images, on the meta device: nothing is computed."""
+        tensors = {**dict(self._net.named_parameters()), **dict(self._net.named_buffers())}
         on_meta = {name: values.to("meta") for name, values in tensors.items()}
         x = torch.zeros((2, *image_shape), dtype=self.dtype, device="meta")
         with torch.no_grad():
             y = x if self.preprocess is None else self.preprocess(x)
             if isinstance(self._net, _cut.Hooked):
+                whole = {n.removeprefix("module."): values for n, values in on_meta.items()}
+                inner = self._net.module
                 _cut.count_calls(
-                    net, self._names, lambda: torch.func.functional_call(net, on_meta, (y,))
+                    inner, self._names, lambda: torch.func.functional_call(inner, whole, (y,))
                 )
-                on_meta = {f"module.{name}": values for name, values in on_meta.items()}
-            outputs = torch.func.functional_call(self._net, on_meta, (y,))
-        for name, output in zip(self._names, outputs, strict=True):
-            if not isinstance(output, Tensor):
-                raise TypeError(
-                    f"layer {name!r} returns a {type(output).__name__}, not a tensor. "
-                    "Name a layer inside of it, or after it."
-                )
-            if output.ndim < 2 or len(output) != 2:
-                raise ValueError(
-                    f"layer {name!r} gives {tuple(output.shape)} for a batch of 2; its first axis "
-                    "must be that of the batch. Name another layer."
-                )
-        return tuple(tuple(output.shape[1:]) for output in outputs)
+            return torch.func.functional_call(self._net, on_meta, (y,))  # type: ignore[no-any-return]
 
-    def _refusal(self, image_shape: tuple[int, ...], error: RuntimeError) -> str:
+    def _refusal(self, image_shape: tuple[int, ...], error: Exception) -> str:
         """Why images of a shape are refused, with the smallest square that is not."""
         channels, height, width = image_shape
         for side in _SIDES:
-            with contextlib.suppress(RuntimeError):
-                self._tried((channels, side, side))
+            with contextlib.suppress(*_REFUSED):
+                self._on_meta((channels, side, side))
                 return (
                     f"layer {', '.join(self._names)} needs images of other sizes, the smallest "
                     f"square being {side}x{side} pixels; got {height}x{width}. "
@@ -286,4 +278,18 @@ class TorchEncoder(repinv.Encoder):
         return (
             f"{len(x)} image(s) of {x.shape[-2]}x{x.shape[-1]} pixels need more memory than "
             f"{x.device} has left; {fits}. Ask for fewer pre-images, a smaller image, or autocast."
+        )
+
+
+def _check_output(name: str, output: Any) -> None:
+    """Raise unless a layer's output for two images is a tensor with a row for each."""
+    if not isinstance(output, Tensor):
+        raise TypeError(
+            f"layer {name!r} returns a {type(output).__name__}, not a tensor. "
+            "Name a layer inside of it, or after it."
+        )
+    if output.ndim < 2 or len(output) != 2:
+        raise ValueError(
+            f"layer {name!r} gives {tuple(output.shape)} for a batch of 2; its first axis must be "
+            "that of the batch. Name another layer."
         )
