@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
+import numpy as np
 from array_api_compat import array_namespace
 from array_api_compat import device as device_of
 
@@ -82,8 +85,15 @@ class Decorrelated:
         if channels != 3:
             return x
         xp = array_namespace(x)
-        matrix = xp.asarray(self.matrix, dtype=x.dtype, device=device_of(x))
-        if inverse:
-            matrix = xp.linalg.inv(matrix)
+        matrix = _matrix(self.matrix, inverse, xp, x.dtype, device_of(x))
         flat = xp.reshape(x, (count, channels, height * width))
         return xp.reshape(xp.matmul(matrix, flat), x.shape)
+
+
+@lru_cache(maxsize=16)
+def _matrix(
+    rows: tuple[tuple[float, ...], ...], inverse: bool, xp: Any, dtype: Any, device: Any
+) -> Array:
+    """M or M⁻¹ as an array of the library and device: moved there once and for all."""
+    matrix = np.array(rows)
+    return xp.asarray(np.linalg.inv(matrix) if inverse else matrix, dtype=dtype, device=device)

@@ -101,18 +101,23 @@ def count_calls(module: nn.Module, names: Sequence[str], forward: Callable[[], o
             hook.remove()
     for name in names:
         base, _, call = name.partition(":")
-        if not calls[base]:
-            raise ValueError(f"layer {base!r} is not called in a forward pass. Name another one.")
-        if not call and calls[base] > 1:
-            raise ValueError(
-                f"layer {base!r} is called {calls[base]} times in one forward pass. "
-                f"Say which: {base}:0 to {base}:{calls[base] - 1}."
-            )
-        if call and int(call) >= calls[base]:
-            raise ValueError(
-                f"layer {base!r} is called {calls[base]} time(s) in one forward pass; "
-                f"there is no call {call}."
-            )
+        _check_calls(base, call, calls[base])
+
+
+def _check_calls(base: str, call: str, count: int) -> None:
+    """Raise ValueError unless a layer that is called so often has this call, or needs none."""
+    if not count:
+        raise ValueError(f"layer {base!r} is not called in a forward pass. Name another one.")
+    if not call and count > 1:
+        raise ValueError(
+            f"layer {base!r} is called {count} times in one forward pass. "
+            f"Say which: {base}:0 to {base}:{count - 1}."
+        )
+    if call and int(call) >= count:
+        raise ValueError(
+            f"layer {base!r} is called {count} time(s) in one forward pass; "
+            f"there is no call {call}."
+        )
 
 
 class _Tracer(fx.Tracer):
@@ -147,8 +152,9 @@ def traced(module: nn.Module, names: Sequence[str]) -> nn.Module | None:
     for name in names:
         base, _, call = name.partition(":")
         nodes = [n for n in graph.nodes if n.op == "call_module" and n.target == base]
-        if len(nodes) <= int(call or 0):
-            return None
+        if not nodes:
+            return None  # the module itself may know better
+        _check_calls(base, call, len(nodes))
         found.append(nodes[int(call or 0)])
     _nothing_in_place(graph)
     for node in list(graph.nodes):

@@ -196,8 +196,10 @@ class TorchEncoder(repinv.Encoder):
         x = x if self.preprocess is None else self.preprocess(x)
         if self.channels_last:
             x = x.contiguous(memory_format=torch.channels_last)
-        mixed = self.autocast is not None
-        with torch.autocast(x.device.type, self.autocast, enabled=mixed):
+        mixed: contextlib.AbstractContextManager[object] = contextlib.nullcontext()
+        if self.autocast is not None:
+            mixed = torch.autocast(x.device.type, self.autocast)
+        with mixed:
             outputs = self._forward(x)
         found = [output.to(self.dtype) for output in outputs]
         joined = found[0] if len(found) == 1 else torch.cat([o.flatten(1) for o in found], dim=1)

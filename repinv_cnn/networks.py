@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import torch
 from torch import nn
 
 from repinv_cnn.encoder import TorchEncoder
+from repinv_cnn.matconvnet import read_matconvnet
 from repinv_cnn.preprocess import Preprocess
 
 #: The layers of Mahendran and Vedaldi's networks, by torchvision's names.
@@ -155,6 +157,33 @@ def from_timm(
     settings = module.pretrained_cfg
     preprocess = Preprocess(tuple(settings["mean"]), tuple(settings["std"]))
     return TorchEncoder(module.eval(), layer, preprocess, device=device, dtype=dtype)
+
+
+def from_matconvnet(
+    path: str | os.PathLike[str],
+    layer: str | Sequence[str] | Mapping[str, float],
+    *,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> TorchEncoder:
+    """A layer of a network as the authors of the method publish theirs.
+
+    Parameters
+    ----------
+    path : path-like
+        A file of MatConvNet, such as ``imagenet-vgg-m.mat``.
+    layer : str, sequence of str, or mapping of str to float
+        Names of the file: "conv1", "relu5", "fc8".
+    device, dtype
+        As for `TorchEncoder`.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As `read_matconvnet` does.
+    """
+    network = read_matconvnet(path)
+    return TorchEncoder(network, layer, network.preprocess, device=device, dtype=dtype)
 
 
 def _layers(name: str, layer: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -75,8 +76,13 @@ class Preprocess:
             )
         if self.to_rgb and x.shape[1] == 1:
             x = x.expand(-1, 3, -1, -1)
-        if self.image_mean is None:
-            mean = x.new_tensor(self.mean)[:, None, None]
-        else:
-            mean = self.image_mean.to(x)
-        return (self.scale * x - mean) / x.new_tensor(self.std)[:, None, None]
+        mean = self.mean if self.image_mean is None else self.image_mean
+        return (self.scale * x - _on(mean, x.dtype, x.device)) / _on(self.std, x.dtype, x.device)
+
+
+@lru_cache(maxsize=64)
+def _on(values: tuple[float, ...] | Tensor, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Values of channels, or an image of them, on a device: moved there once and for all."""
+    if isinstance(values, Tensor):
+        return values.to(dtype=dtype, device=device)
+    return torch.tensor(values, dtype=dtype, device=device)[:, None, None]

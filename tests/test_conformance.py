@@ -45,6 +45,9 @@ LOSSES = {
     "squared error, target zero": repinv.SquaredError(0 * TARGETS[:1]),
     "inner product": repinv.InnerProduct(TARGETS[:1], scale=3.0),
     "inner product, a direction each": repinv.InnerProduct(TARGETS),
+    "shortfall": repinv.Shortfall(TARGETS[:1], scale=30.0, wanted=2.0),
+    "shortfall, a direction each": repinv.Shortfall(TARGETS, scale=9.0),
+    "shortfall, met": repinv.Shortfall(IMAGES[:1], scale=1.0, wanted=1.0),
 }
 PRIORS = {
     "alpha norm": repinv.AlphaNorm(),
@@ -57,6 +60,8 @@ PRIORS = {
     "total variation 3": repinv.TotalVariation(beta=3),
     "intensity range": repinv.IntensityRange(),
     "natural contrast": repinv.NaturalContrast(),
+    "pull": repinv.Pull(TARGETS[:1]),
+    "pull, an image each": repinv.Pull(TARGETS),
 }
 PARAMETRIZATIONS = {
     "pixels": repinv.Pixels(),
@@ -64,6 +69,11 @@ PARAMETRIZATIONS = {
     "spectral": repinv.Spectral(),
     "spectral, flat": repinv.Spectral(exponent=0.0, amplitude=1.0),
     "local": repinv.Local(repinv.Spectral(), IMAGES, 0.5 + IMAGES[:, :1, ...]),
+    "fourier": repinv.Fourier(),
+    "fourier, flat": repinv.Fourier(exponent=0.0, amplitude=1.0),
+    "natural colours": repinv.Decorrelated(repinv.Spectral()),
+    "natural colours on a torus": repinv.Decorrelated(repinv.Fourier()),
+    "jitter of colours": repinv.Jitter(repinv.Decorrelated(repinv.Fourier()), amount=2),
     "jitter of pixels": repinv.Jitter(repinv.Pixels(), amount=3),
     "jitter of spectral": repinv.Jitter(repinv.Spectral(), amount=1, seed=5),
 }

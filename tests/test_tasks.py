@@ -627,3 +627,59 @@ def test_a_flat_mask_is_a_mask_in_the_features_layout():
         for m in (mask, mask.ravel())
     ]
     np.testing.assert_array_equal(*found)
+
+
+def test_a_filter_group_and_a_neighbourhood_restrict_what_counts():
+    features = FEATURES[BILINEAR]
+    changed = features + 5
+    changed[2:6, 3:5, 3:5] = features[2:6, 3:5, 3:5]
+    options = {"max_iter": 40, "filter_group": slice(2, 6), "neighbourhood": 2}
+    result, other = (
+        repinv.invert(f, BILINEAR, shape=SMALL.shape, **options) for f in (features, changed)
+    )
+    np.testing.assert_array_equal(result.image, other.image)
+    found = BILINEAR(result.image)
+    seen = (slice(2, 6), slice(3, 5), slice(3, 5))
+    error = np.sum((found - features)[seen] ** 2) / np.sum(features[seen] ** 2)
+    np.testing.assert_allclose(result.error[0], error, rtol=1e-3)
+    listed = repinv.invert(
+        features, BILINEAR, shape=SMALL.shape, **(options | {"filter_group": [2, 3, 4, 5]})
+    )
+    np.testing.assert_array_equal(listed.image, result.image)
+
+
+def test_a_neighbourhood_of_frames_is_around_the_middle():
+    dsift = repinv.DSIFT.vlfeat(4, 3)
+    features = dsift(SMALL)
+    middle = np.abs(dsift.frames((1, *SMALL.shape)) - 31.5).max(axis=1) < 8
+    changed = np.where(middle[:, None], features, 1)
+    options = {"shape": SMALL.shape, "max_iter": 20, "neighbourhood": 3}
+    result, other = (repinv.invert(f, dsift, **options) for f in (features, changed))
+    np.testing.assert_array_equal(result.image, other.image)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "match"),
+    [
+        ({"filter_group": slice(40, 50)}, ValueError, "holds none of the 31 channels"),
+        ({"filter_group": [31]}, ValueError, "channels from 0 to 30"),
+        ({"filter_group": "all"}, ValueError, "must be a slice"),
+        ({"neighbourhood": 0}, ValueError, "must be a whole number >= 1"),
+    ],
+)
+def test_groups_and_neighbourhoods_that_there_are_not_are_refused(options, error, match):
+    with pytest.raises(error, match=match):
+        repinv.invert(FEATURES[BILINEAR], BILINEAR, shape=SMALL.shape, **options)
+
+
+def test_groups_need_features_with_channels():
+    encoder = repinv.HOG.skimage()
+    with pytest.raises(TypeError, match="Use mask="):
+        repinv.invert(encoder(SMALL), encoder, shape=SMALL.shape, filter_group=[0])
+
+
+def test_a_spread_needs_several_images():
+    result = quick(n_preimages=3, max_iter=20)
+    np.testing.assert_array_equal(result.spread, result.images.std(axis=0))
+    with pytest.raises(ValueError, match="ask for n_preimages"):
+        _ = quick(max_iter=20).spread

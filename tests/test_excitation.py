@@ -1,0 +1,171 @@
+"""Activation maximization and caricatures of shallow encoders."""
+
+import numpy as np
+import pytest
+from skimage.data import camera
+from skimage.transform import downscale_local_mean
+
+import repinv
+from repinv import metrics
+
+IMAGE = downscale_local_mean(camera()[64:320, 128:384], (4, 4)).astype(np.float32) / 255
+HOG = repinv.HOG.vlfeat(bilinear_orientations=True)
+SHAPE = (64, 64)
+
+
+def response(image, direction, encoder=HOG):
+    return float(np.vdot(encoder(image), direction))
+
+
+def test_a_channel_is_excited_beyond_what_photographs_do():
+    result = repinv.maximize(HOG, 4, shape=SHAPE, max_iter=150)
+    direction = np.zeros(HOG(IMAGE).shape, np.float32)
+    direction[4] = 1 / direction[4].size
+    assert result.response[0] > 1.5
+    assert response(result.image, direction) > 2 * response(IMAGE, direction)
+    assert np.isnan(result.error).all()
+    assert "response" in repr(result)
+    assert (result.image.min(), result.image.max()) >= (0, 0)
+    assert result.image.max() <= 1
+
+
+def test_one_feature_and_its_direction_are_the_same_question():
+    direction = np.zeros(HOG(IMAGE).shape)
+    direction[3, 2, 5] = 1
+    options = {"shape": SHAPE, "max_iter": 40, "scale": 0.2}
+    by_index = repinv.maximize(HOG, (3, 2, 5), **options)
+    np.testing.assert_array_equal(by_index.image, repinv.maximize(HOG, direction, **options).image)
+    np.testing.assert_array_equal(
+        by_index.image, repinv.maximize(HOG, direction.ravel()[None], **options).image
+    )
+    np.testing.assert_allclose(by_index.response, HOG(by_index.image)[3, 2, 5] / 0.2, rtol=1e-4)
+
+
+def test_the_weights_of_a_linear_classifier_are_drawn_as_an_image():
+    rng = np.random.default_rng(0)
+    stripes = [np.sin(np.arange(64) / (2 + k / 10)) for k in range(12)]
+    across = [0.5 + 0.3 * s[:, None] + 0.05 * rng.standard_normal(SHAPE) for s in stripes]
+    down = [image.T for image in across]
+    features = np.stack([HOG(image).ravel() for image in (*across, *down)])
+    from sklearn.svm import LinearSVC
+
+    classifier = LinearSVC().fit(features, [0] * 12 + [1] * 12)
+    result = repinv.maximize(HOG, classifier.coef_, shape=SHAPE, max_iter=100)
+    assert classifier.predict(HOG(result.image).reshape(1, -1)) == 1
+    against = np.maximum(-classifier.coef_, 0)
+    result = repinv.maximize(HOG, against, shape=SHAPE, max_iter=100)
+    assert classifier.predict(HOG(result.image).reshape(1, -1)) == 0
+
+
+def test_the_scale_is_the_largest_response_of_the_images_given():
+    images = np.stack([IMAGE, IMAGE.T])
+    result = repinv.maximize(HOG, (0, 1, 1), shape=SHAPE, images=images, max_iter=20)
+    largest = max(HOG(image)[0, 1, 1] for image in images)
+    np.testing.assert_allclose(result.response[0] * largest, HOG(result.image)[0, 1, 1], rtol=1e-3)
+
+
+def test_diverse_answers_are_less_alike():
+    def likeness(diversity):
+        result = repinv.maximize(HOG, 4, shape=SHAPE, n_images=2, diversity=diversity, max_iter=100)
+        assert result.response.min() > 1
+        assert result.spread.shape == SHAPE
+        return abs(metrics.ncc(*result.images))
+
+    assert likeness(1.0) < 0.5 * likeness(0.0) + 0.02
+
+
+def test_one_seed_gives_one_image_and_a_run_goes_on_to_the_same_end(tmp_path):
+    options = {"shape": SHAPE, "max_iter": 40, "diversity": 0.1, "n_images": 2}
+    whole = repinv.maximize(HOG, 2, **options)
+    part = repinv.maximize(HOG, 2, **options, callback=lambda snapshot: snapshot.iteration == 20)
+    assert part.iterations == 20
+    part.save(tmp_path / "run.npz")
+    continued = repinv.resume(tmp_path / "run.npz")
+    np.testing.assert_array_equal(continued.images, whole.images)
+    np.testing.assert_array_equal(continued.response, whole.response)
+
+
+def test_colour_images_are_excited_too():
+    result = repinv.maximize(HOG, 1, shape=(32, 40, 3), max_iter=30)
+    assert result.image.shape == (32, 40, 3)
+
+
+@pytest.mark.parametrize(
+    ("component", "error", "match"),
+    [
+        (31, ValueError, "component 31 is outside of the features; numbers go from 0 to 30"),
+        ((1, 2), ValueError, "named by 3 whole numbers"),
+        ((0, 8, 0), ValueError, "outside of the features"),
+        (np.ones(7), ValueError, "be flat with 1984 entries"),
+        (np.zeros((31, 8, 8)), ValueError, "not zero everywhere"),
+        (np.full((31, 8, 8), np.nan), ValueError, "finite"),
+        ("eye", TypeError, "must be numbers"),
+    ],
+)
+def test_components_that_there_are_not_are_refused(component, error, match):
+    with pytest.raises(error, match=match):
+        repinv.maximize(HOG, component, shape=SHAPE)
+
+
+def test_a_number_names_nothing_where_features_have_no_channels():
+    with pytest.raises(ValueError, match="one number names a channel"):
+        repinv.maximize(repinv.HOG.skimage(), 3, shape=SHAPE)
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"strength": 0}, "strength must be > 0"),
+        ({"scale": -1.0}, "scale must be > 0"),
+        ({"n_images": 0}, "n_images must be a whole number >= 1"),
+        ({"jitter": -1}, "jitter must be a whole number >= 0"),
+        ({"images": [IMAGE[:32]]}, "images must have the shape"),
+        ({"images": [np.full(SHAPE, 0.5)]}, "no image that it was tried on excites"),
+    ],
+)
+def test_impossible_options_of_maximize_are_refused(options, match):
+    with pytest.raises(ValueError, match=match):
+        repinv.maximize(HOG, 0, shape=SHAPE, **options)
+
+
+def test_a_caricature_says_more_of_the_same_and_looks_like_the_image():
+    features = HOG(IMAGE)
+    result = repinv.caricature(IMAGE, HOG, strength=0.3, max_iter=60)
+    gain = response(result.image, features) / response(IMAGE, features)
+    np.testing.assert_allclose(result.response[0], gain, rtol=1e-4)
+    assert gain > 1.05
+    assert metrics.ncc(result.image, IMAGE) > 0.9
+
+
+def test_strength_goes_from_the_image_itself_to_more_and_more():
+    found = [repinv.caricature(IMAGE, HOG, strength=s, max_iter=40) for s in (0, 0.2, 1)]
+    np.testing.assert_allclose(found[0].image, IMAGE, atol=1e-4)
+    assert found[0].response[0] < found[1].response[0] < found[2].response[0]
+
+
+def test_a_caricature_does_not_drift_without_end():
+    likeness = [
+        metrics.ncc(repinv.caricature(IMAGE, HOG, max_iter=n).image, IMAGE) for n in (100, 400)
+    ]
+    assert likeness[1] > likeness[0] - 0.02
+
+
+def test_integers_are_fractions_of_white():
+    pixels = np.round(255 * IMAGE).astype(np.uint8)
+    of_bytes = repinv.caricature(pixels, HOG, max_iter=10)
+    of_floats = repinv.caricature((pixels / 255).astype(np.float32), HOG, max_iter=10)
+    np.testing.assert_allclose(of_bytes.image, of_floats.image, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("image", "options", "match"),
+    [
+        (IMAGE, {"strength": 1.5}, "strength must lie between 0 and 1"),
+        (np.full(SHAPE, 0.5), {}, "no positive feature"),
+        (IMAGE + 2, {}, "pixels in"),
+        (np.full(SHAPE, np.nan), {}, "finite"),
+    ],
+)
+def test_impossible_caricatures_are_refused(image, options, match):
+    with pytest.raises(ValueError, match=match):
+        repinv.caricature(image, HOG, **options)

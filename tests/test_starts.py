@@ -1,0 +1,65 @@
+"""What an encoder is asked before a run: how even its view is, and how faint a start must be."""
+
+import numpy as np
+import pytest
+
+import repinv
+from repinv import starts
+
+ONE = starts.noise(0, 1, (1, 32, 32))
+
+
+class Linear(repinv.Encoder):
+    """Features that are a matrix times the pixels."""
+
+    channels = 1
+
+    def __init__(self, matrix):
+        self.matrix = matrix
+
+    def vjp(self, x):
+        matrix = self.matrix.astype(x.dtype)
+        return x.reshape(len(x), -1) @ matrix.T, lambda v: (v @ matrix).reshape(x.shape)
+
+    def feature_shape(self, image_shape):
+        return (len(self.matrix),)
+
+
+def basis(size, rank):
+    return np.linalg.qr(np.random.default_rng(0).standard_normal((size, rank)))[0].T
+
+
+@pytest.mark.parametrize("rank", [16, 64, 256, 1024])
+def test_evenness_is_the_share_of_the_directions_that_are_seen(rank):
+    found = starts.evenness(Linear(basis(1024, rank)), ONE)
+    assert found == pytest.approx(rank / 1024, rel=0.4)
+
+
+def test_evenness_does_not_depend_on_the_scale_of_features():
+    values = [starts.evenness(Linear(s * basis(1024, 128)), ONE) for s in (1e-12, 1.0, 1e12)]
+    np.testing.assert_allclose(values, values[0], rtol=1e-3)
+
+
+def test_a_rotation_of_pixels_turns_a_nearly_flat_spectrum_and_a_pooling_a_natural_one():
+    rotation = starts.parametrization(Linear(basis(1024, 1024)), ONE)
+    assert rotation.exponent == pytest.approx(0.25)
+    assert starts.parametrization(Linear(basis(1024, 64)), ONE).exponent == 0.85
+
+
+def test_features_that_see_nothing_do_not_break_it():
+    blind = Linear(np.zeros((5, 1024)))
+    assert starts.evenness(blind, ONE) == 0
+    assert starts.parametrization(blind, ONE).exponent == 0.85
+
+
+def test_colours_are_natural_where_there_are_three():
+    hog = repinv.HOG.vlfeat()
+    assert isinstance(starts.parametrization(hog, ONE), repinv.Spectral)
+    colour = starts.parametrization(hog, starts.noise(0, 1, (3, 32, 32)))
+    assert isinstance(colour, repinv.Decorrelated)
+
+
+def test_the_start_is_as_faint_as_the_encoder_needs():
+    normalized = starts.faint_scale(repinv.HOG.skimage(block_norm="L2"), ONE)
+    linear = starts.faint_scale(Linear(basis(1024, 64)), ONE)
+    assert normalized < linear == 1e-3
