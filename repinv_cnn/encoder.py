@@ -16,7 +16,7 @@ import repinv
 from repinv_cnn import _cut
 
 #: A pullback, as `repinv.Encoder` has it.
-Pullback: TypeAlias = Callable[[Tensor], Tensor]
+Pullback: TypeAlias = Callable[[Any], Any]
 #: Of the outputs of the layers for one image.
 Shapes: TypeAlias = tuple[tuple[int, ...], ...]
 #: What modules raise for images of a size that is not theirs.
@@ -123,26 +123,33 @@ class TorchEncoder(repinv.Encoder):
         for name, value in found.items():
             object.__setattr__(self, name, value)
 
-    def vjp(self, x: Tensor, /) -> tuple[Tensor, Pullback]:
-        """Features (N, *F), and the pullback through layers and preprocessing."""
+    def vjp(self, x: Any, /) -> tuple[Any, Pullback]:
+        """Features (N, *F), and the pullback through layers and preprocessing.
+
+        Tensors, or NumPy arrays where the encoder computes on the CPU; both maps return the kind
+        that was given.
+        """
         self._outputs_of(tuple(x.shape[1:]))
-        with self._guarded(x):
-            leaf = x.detach().requires_grad_()
+        given = _tensor(x)
+        with self._guarded(given):
+            leaf = given.detach().requires_grad_()
             with torch.enable_grad():
                 features = self._features(leaf)
 
-        def pullback(v: Tensor) -> Tensor:
-            with self._guarded(x):
+        def pullback(v: Any) -> Any:
+            with self._guarded(given):
                 # Kept, so that a pullback can be called again; it goes with this function.
-                return torch.autograd.grad(features, leaf, v, retain_graph=True)[0]
+                (grad,) = torch.autograd.grad(features, leaf, _tensor(v), retain_graph=True)
+            return _as(grad, v)
 
-        return features.detach(), pullback
+        return _as(features.detach(), x), pullback
 
-    def encode(self, x: Tensor, /) -> Tensor:
-        """Features (N, *F), without a graph."""
+    def encode(self, x: Any, /) -> Any:
+        """Features (N, *F), without a graph, of the kind of array that `x` is."""
         self._outputs_of(tuple(x.shape[1:]))
-        with torch.no_grad(), self._guarded(x):
-            return self._features(x)
+        given = _tensor(x)
+        with torch.no_grad(), self._guarded(given):
+            return _as(self._features(given), x)
 
     def feature_shape(self, image_shape: tuple[int, ...], /) -> tuple[int, ...]:
         """Shape of a layer's output; of several layers, the length of all of them."""
@@ -157,39 +164,43 @@ class TorchEncoder(repinv.Encoder):
                 return 0 if len(self.feature_shape((self.channels or 3, side, side))) == 3 else None
         return None
 
-    def asarray(self, a: Any, /) -> Tensor:
-        """Bring an array to this encoder's device and dtype."""
-        if not isinstance(a, Tensor):
-            a = torch.from_numpy(np.array(a))
-        moved: Tensor = a.to(device=self.device, dtype=self.dtype)
-        return moved
+    def asarray(self, a: Any, /) -> Any:
+        """Bring an array to this encoder's device and dtype.
 
-    def balance(self, target: Tensor, image_shape: tuple[int, ...], /) -> Tensor | None:
+        On the CPU that is a NumPy array sharing its memory with torch's tensors: what the solver
+        does between two evaluations takes a fraction of torch's time on small images.
+        """
+        tensor = _tensor(np.array(a) if not isinstance(a, Tensor) else a)
+        moved = tensor.detach().to(device=self.device, dtype=self.dtype)
+        return moved.numpy() if moved.device.type == "cpu" else moved
+
+    def balance(self, target: Any, image_shape: tuple[int, ...], /) -> Any:
         """Of several layers: weights that make the error the mean of theirs; otherwise None."""
         shapes = self._outputs_of(tuple(image_shape))
         if len(shapes) == 1:
             return None
         weights = self.layer if isinstance(self.layer, Mapping) else dict.fromkeys(self._names, 1.0)
         total = sum(weights.values())
+        parts = torch.split(_tensor(target), [*map(math.prod, shapes)])
         found = []
-        for name, part in zip(
-            self._names, torch.split(target, [*map(math.prod, shapes)]), strict=True
-        ):
+        for name, part in zip(self._names, parts, strict=True):
             square = torch.dot(part, part)
             share = weights[name] / total / torch.where(square > 0, square, 1.0)
             found.append(share.expand(part.shape))
-        return torch.cat(found)
+        return _as(torch.cat(found), target)
 
-    def joined(self, features: Mapping[str, Any], /) -> Tensor:
+    def joined(self, features: Mapping[str, Any], /) -> Any:
         """Features of several layers, by name, as this encoder's one vector (F,)."""
-        return torch.cat([self.asarray(features[name]).reshape(-1) for name in self._names])
+        parts = [_tensor(self.asarray(features[name])).reshape(-1) for name in self._names]
+        return self.asarray(torch.cat(parts))
 
-    def split(self, features: Any, image_shape: tuple[int, ...], /) -> dict[str, Tensor]:
+    def split(self, features: Any, image_shape: tuple[int, ...], /) -> dict[str, Any]:
         """One vector of several layers (F,) as their outputs by name."""
         shapes = self._outputs_of(tuple(image_shape))
-        parts = torch.split(self.asarray(features).reshape(-1), [*map(math.prod, shapes)])
+        flat = _tensor(self.asarray(features)).reshape(-1)
+        parts = torch.split(flat, [*map(math.prod, shapes)])
         named = zip(self._names, parts, shapes, strict=True)
-        return {name: part.reshape(shape) for name, part, shape in named}
+        return {name: _as(part.reshape(shape), features) for name, part, shape in named}
 
     def _features(self, x: Tensor) -> Tensor:
         """Outputs of the layers (N, *F), those of several as one vector."""
@@ -281,6 +292,18 @@ class TorchEncoder(repinv.Encoder):
             f"{len(x)} image(s) of {x.shape[-2]}x{x.shape[-1]} pixels need more memory than "
             f"{x.device} has left; {fits}. Ask for fewer pre-images, a smaller image, or autocast."
         )
+
+
+def _tensor(a: Any) -> Tensor:
+    """An array as a tensor; of NumPy's, the memory is shared."""
+    if isinstance(a, Tensor):
+        return a
+    return torch.from_numpy(a if a.flags.writeable and min(a.strides, default=0) >= 0 else a.copy())
+
+
+def _as(tensor: Tensor, like: Any) -> Any:
+    """A tensor as the kind of array that `like` is."""
+    return tensor if isinstance(like, Tensor) else tensor.numpy()
 
 
 def _check_output(name: str, output: Any) -> None:

@@ -103,10 +103,10 @@ def _box(
     generator = torch.Generator().manual_seed(seed)
     seen = torch.zeros(image_shape[1:], dtype=torch.bool, device=encoder.device)
     for _ in range(draws):
-        x = encoder.asarray(torch.rand((1, *image_shape), generator=generator))
+        x = torch.rand((1, *image_shape), generator=generator).to(encoder.device, encoder.dtype)
         features, pullback = encoder.vjp(x)
         cotangent = torch.zeros_like(features)
-        random = encoder.asarray(torch.randn(shape[0], generator=generator))
+        random = torch.randn(shape[0], generator=generator).to(encoder.device, encoder.dtype)
         if len(shape) == 3:
             cotangent[0, :, place[0], place[1]] = random
         else:

@@ -1,0 +1,321 @@
+"""Inversion, maximization and caricatures of networks, beside what others do, on one thread.
+
+    python benchmarks/cnn.py [FOLDER OF PHOTOGRAPHS] [--limit N] [--only SECTION] [--json FILE]
+
+Sections: `layers` (ResNet-20, trained on CIFAR-10, against Adam in pixels, Adam with the settings
+of Lucid, and momentum at its best step), `imagenet` (AlexNet and VGG-16 of torchvision with random
+weights), `overhead` (a whole inversion over the bare passes of the same truncated model),
+`classes`, and `caricatures`. Every method gets the same evaluations.
+"""
+
+from __future__ import annotations
+
+import inversions  # first: it sets the threads
+
+# isort: split
+import argparse
+import copy
+import json
+import platform
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from resnet20 import CLASSES, FILE, resnet20
+from skimage.transform import resize
+from torch import nn
+
+import repinv
+import repinv_cnn
+from repinv import files, metrics
+from repinv.image import as_unit
+
+torch.set_num_threads(1)
+IMAGENET = repinv_cnn.Preprocess.imagenet()
+LAYERS = ("layer1.2", "layer2.2", "layer3.0", "layer3.2")
+RANGE = (repinv.Weighted("range", 1e-2, repinv.IntensityRange()),)
+STEPS = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
+
+
+def photographs(folder: Path, size: int, limit: int | None) -> np.ndarray:
+    """Photographs (N, H, W, 3) in [0, 1], resized without aliasing."""
+    paths = sorted(p for p in folder.glob("*") if p.suffix.lower() in (".jpeg", ".jpg", ".png"))
+    found = []
+    for path in paths[:limit]:
+        image = as_unit(files.read(path))
+        image = image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=-1)
+        found.append(resize(image, (size, size), anti_aliasing=True).astype(np.float32))
+    if not found:
+        raise SystemExit(f"no photographs in {folder}; name a folder that holds some.")
+    return np.stack(found)
+
+
+class Sigmoid:
+    """x = sigmoid(z): how pixels are kept in range where Adam turns them."""
+
+    def vjp(self, z: Any, iteration: int = 0, /) -> tuple[Any, Callable[[Any], Any]]:
+        """x and its pullback."""
+        x = 1 / (1 + np.exp(-z))
+        return x, lambda v: v * x * (1 - x)
+
+    def image(self, z: Any, /) -> Any:
+        """The images."""
+        return self.vjp(z)[0]
+
+
+class Lucid(Sigmoid):
+    """Sigmoid of a spectrum in decorrelated colours, as Lucid's default has it."""
+
+    def __init__(self) -> None:
+        self.base = repinv.Decorrelated(repinv.Fourier(exponent=1.0, amplitude=1.0))
+
+    def vjp(self, z: Any, iteration: int = 0, /) -> tuple[Any, Callable[[Any], Any]]:
+        """x and its pullback."""
+        y, to_z = self.base.vjp(z, iteration)
+        x, to_y = super().vjp(y - 0.5)
+        return x, lambda v: to_z(to_y(v))
+
+
+def minimized(
+    encoder: repinv.Encoder, targets: Any, space: Any, rule: Any, z: Any, max_iter: int, priors: Any
+) -> np.ndarray:
+    """Images (N, C, H, W) of one method, all photographs in lockstep."""
+    energy = repinv.Energy(encoder, repinv.SquaredError(targets), space, priors)
+    found = repinv.minimize(energy.value_and_grad, z, rule, max_iter=max_iter)
+    return np.clip(space.image(found.z), 0, 1)
+
+
+def methods(size: int, max_iter: int) -> dict[str, Callable[[Any, Any], np.ndarray]]:
+    """Every method: (encoder, targets) → images (N, C, H, W)."""
+
+    def noise(count: int) -> np.ndarray:
+        draws = [
+            np.random.default_rng((0, k)).standard_normal((3, size, size)) for k in range(count)
+        ]
+        return np.stack(draws).astype(np.float32)
+
+    def ours(encoder: Any, targets: Any) -> np.ndarray:
+        shape = (size, size, 3)
+        found = [repinv.invert(t, encoder, shape=shape, max_iter=max_iter).image for t in targets]
+        return np.moveaxis(np.stack(found), -1, 1)
+
+    def adam_pixels(encoder: Any, targets: Any) -> np.ndarray:
+        z = 0.1 * noise(len(targets))
+        return minimized(encoder, targets, Sigmoid(), repinv.Adam(0.05), z, max_iter, ())
+
+    def adam_lucid(encoder: Any, targets: Any) -> np.ndarray:
+        z = 0.01 * noise(len(targets))
+        return minimized(encoder, targets, Lucid(), repinv.Adam(0.05), z, max_iter, ())
+
+    def momentum(step: float) -> Callable[[Any, Any], np.ndarray]:
+        def run(encoder: Any, targets: Any) -> np.ndarray:
+            options = repinv.tasks.mahendran((size, size), max_iter)
+            rule = options["solver"]
+            schedule = tuple((step * one, length) for one, length in rule.schedule)
+            space = options["parametrization"]
+            z = space.start(noise(len(targets)))
+            rule = repinv.Momentum(schedule)
+            return minimized(encoder, targets, space, rule, z, max_iter, options["priors"])
+
+        return run
+
+    found = {"ours": ours, "Adam, pixels": adam_pixels, "Adam, Lucid": adam_lucid}
+    return found | {f"momentum {step:g}": momentum(step) for step in STEPS}
+
+
+def compared(encoder: Any, images: np.ndarray, max_iter: int) -> dict[str, dict[str, float]]:
+    """Mean and median error, NCC and SSIM of every method; momentum at its best step."""
+    x = np.ascontiguousarray(np.moveaxis(images, -1, 1))
+    targets = np.concatenate([encoder.encode(one[None]) for one in x])
+    table = {}
+    for name, method in methods(images.shape[1], max_iter).items():
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = method(encoder, targets)
+        found = np.nan_to_num(found, nan=0.5)
+        features = np.concatenate([encoder.encode(one[None]) for one in found])
+        error = metrics.feature_error(features, targets)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of constant images, where a method diverged
+            pairs = [(np.moveaxis(a, 0, -1), b) for a, b in zip(found, images, strict=True)]
+            table[name] = {
+                "error": float(error.mean()),
+                "median": float(np.median(error)),
+                "ncc": float(np.nanmean([metrics.ncc(a, b) for a, b in pairs])),
+                "ssim": float(np.mean([metrics.ssim(a, b) for a, b in pairs])),
+            }
+    steps = [name for name in table if name.startswith("momentum")]
+    best = min(steps, key=lambda name: table[name]["error"])
+    kept = {name: row for name, row in table.items() if name not in steps}
+    return kept | {"momentum, best step": table[best]}
+
+
+def printed(title: str, table: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+    """Print one layer's table, and return it."""
+    print(
+        f"\n{title}\n| | error, % | median | NCC | SSIM | error over ours |\n|---|---|---|---|---|---|"
+    )
+    for name, row in table.items():
+        ratio = row["error"] / table["ours"]["error"]
+        print(
+            f"| {name} | {100 * row['error']:.4g} | {100 * row['median']:.4g} | {row['ncc']:.3f} "
+            f"| {row['ssim']:.3f} | {ratio:.1f} |",
+            flush=True,
+        )
+    return table
+
+
+def layers(folder: Path, limit: int | None) -> Any:
+    """ResNet-20 at 32x32, 300 evaluations."""
+    images = photographs(folder, 32, limit)
+    return {
+        layer: printed(
+            f"ResNet-20 {layer}, {len(images)} photographs, 300 evaluations",
+            compared(repinv_cnn.TorchEncoder(resnet20(), layer, IMAGENET), images, 300),
+        )
+        for layer in LAYERS
+    }
+
+
+def imagenet(folder: Path, limit: int | None) -> Any:
+    """torchvision's AlexNet and VGG-16 with random weights at 224x224."""
+    images = photographs(folder, 224, min(limit or 2, 2))
+    torch.manual_seed(0)
+    found = {}
+    for network, layer, max_iter in (
+        ("alexnet", "relu2", 300),
+        ("alexnet", "relu3", 300),
+        ("alexnet", "mpool5", 300),
+        ("vgg16", "relu2_2", 100),
+    ):
+        encoder = repinv_cnn.from_torchvision(network, layer, weights=None)
+        these = images[:1] if network == "vgg16" else images
+        title = (
+            f"{network} {layer}, random weights, {len(these)} photographs, {max_iter} evaluations"
+        )
+        found[f"{network} {layer}"] = printed(title, compared(encoder, these, max_iter))
+    return found
+
+
+def overhead(folder: Path, limit: int | None) -> Any:
+    """Seconds of a whole inversion over those of its bare forward and backward passes."""
+    found = {}
+    for name, net, encoder, shape, count, max_iter in _models():
+        x = torch.rand((count, 3, *shape))
+        target = encoder.encode(x)
+        cotangent = torch.ones_like(target)
+        mean, std = (torch.tensor(v)[:, None, None] for v in (IMAGENET.mean, IMAGENET.std))
+
+        def bare(
+            net: Any = net, x: Any = x, v: Any = cotangent, mean: Any = mean, std: Any = std
+        ) -> None:
+            leaf = x.clone().requires_grad_()
+            torch.autograd.grad(net((leaf - mean) / std), leaf, v)
+
+        def whole(encoder: Any = encoder, target: Any = target, count: int = count) -> None:
+            repinv.invert(target[0], encoder, shape=shape, n_preimages=count, max_iter=max_iter)
+
+        bare()
+        ratios = []
+        for _ in range(3):
+            began = time.perf_counter()
+            for _ in range(max_iter // 2):
+                bare()
+            middle = time.perf_counter()
+            whole()
+            end = time.perf_counter()
+            for _ in range(max_iter - max_iter // 2):
+                bare()
+            passes = middle - began + time.perf_counter() - end
+            ratios.append((end - middle) / passes)
+        found[name] = float(np.median(ratios))
+        print(f"{name}: a whole inversion takes {found[name]:.2f} of its bare passes", flush=True)
+    return found
+
+
+def _models() -> Any:
+    """(name, truncated model, encoder, shape, batch, evaluations)."""
+    net = resnet20().requires_grad_(False)
+    cut = nn.Sequential(net.conv1, net.bn1, nn.ReLU(), net.layer1, net.layer2)
+    encoder = repinv_cnn.TorchEncoder(net, "layer2.2", IMAGENET)
+    for count, max_iter in ((1, 300), (16, 300)):
+        yield f"ResNet-20 layer2.2, batch {count}", cut, encoder, (32, 32), count, max_iter
+    for network, max_iter in (("alexnet", 100), ("vgg16", 10)):
+        encoder = repinv_cnn.from_torchvision(
+            network, "features.12" if network == "alexnet" else "pool5", weights=None
+        )
+        cut = copy.deepcopy(encoder.module.features).requires_grad_(False)
+        yield f"{network} pool5", cut, encoder, (224, 224), 1, max_iter
+
+
+def naturalness(images: np.ndarray) -> tuple[float, float]:
+    """Share of energy above half of the band, and mean total variation, of (N, H, W, C)."""
+    x = np.moveaxis(images, -1, 1)
+    power = np.abs(np.fft.fft2(x - x.mean(axis=(-2, -1), keepdims=True))) ** 2
+    frequency = np.hypot(np.fft.fftfreq(x.shape[-2])[:, None], np.fft.fftfreq(x.shape[-1]))
+    shares = power[..., frequency > 0.25].sum(axis=(1, 2)) / power.sum(axis=(1, 2, 3))
+    variation = np.abs(np.diff(x, axis=-1)).mean() + np.abs(np.diff(x, axis=-2)).mean()
+    return float(shares.mean()), float(variation)
+
+
+def classes(folder: Path, limit: int | None) -> Any:
+    """The ten classes of ResNet-20."""
+    images = photographs(folder, 32, limit)
+    encoder = repinv_cnn.TorchEncoder(resnet20(), "linear", IMAGENET)
+    found, certainty = [], []
+    for number in range(len(CLASSES)):
+        # What speaks for a class and against all others.
+        direction = np.full(10, -1 / 9, np.float32)
+        direction[number] = 1
+        result = repinv.maximize(encoder, direction, shape=(32, 32), images=images)
+        logits = encoder.encode(np.moveaxis(result.image, -1, 0)[None])
+        certainty.append(float(torch.softmax(torch.from_numpy(logits), 1)[0, number]))
+        found.append(result.image)
+    shares, of_photographs = naturalness(np.stack(found)), naturalness(images)
+    print("\nclasses of ResNet-20: p " + ", ".join(f"{p:.4f}" for p in certainty))
+    for name, a, b in zip(
+        ("high frequencies", "total variation"), shares, of_photographs, strict=True
+    ):
+        print(f"{name}: {a:.4f}, in photographs {b:.4f} ({a / b:.2f} of it)")
+    return {"p": certainty, "ours": shares, "photographs": of_photographs}
+
+
+def caricatures(folder: Path, limit: int | None) -> Any:
+    """ResNet-20 layer2.2: gain of the inner product, and likeness to the photograph."""
+    images = photographs(folder, 32, limit)
+    encoder = repinv_cnn.TorchEncoder(resnet20(), "layer2.2", IMAGENET)
+    found = {}
+    print("\ncaricatures at ResNet-20 layer2.2\n| strength | response | SSIM |\n|---|---|---|")
+    for strength in (0.25, 0.5, 0.75, 1.0):
+        rows = []
+        for image in images:
+            result = repinv.caricature(image, encoder, strength=strength)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                rows.append((result.response[0], metrics.ssim(result.image, image)))
+        found[strength] = [float(v) for v in np.mean(rows, axis=0)]
+        print(f"| {strength} | {found[strength][0]:.3f} | {found[strength][1]:.3f} |", flush=True)
+    return found
+
+
+SECTIONS = {f.__name__: f for f in (layers, imagenet, overhead, classes, caricatures)}
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", nargs="?", type=Path, default=inversions.FOLDER)
+    parser.add_argument("--limit", type=int)
+    parser.add_argument("--only", choices=sorted(SECTIONS), action="append")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    print(f"{platform.machine()}, torch {torch.__version__}, one thread")
+    print(f"ResNet-20: {FILE.name}")
+    results = {
+        name: section(options.folder, options.limit)
+        for name, section in SECTIONS.items()
+        if not options.only or name in options.only
+    }
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=1))
