@@ -1,4 +1,6 @@
 from .bovw_net import BoVWNet as BoVWNet
+from .digits import digit_images as digit_images
+from .digits import digits_network as digits_network
 from .dsift_net import DSIFTNet as DSIFTNet
 from .encoder import TorchEncoder as TorchEncoder
 from .hog_net import HOGNet as HOGNet

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 from collections import OrderedDict
@@ -283,13 +282,17 @@ def _preprocess(fields: dict[str, Any], path: str | os.PathLike[str]) -> Preproc
         means = tuple(float(value) for value in average.ravel()) or (0.0,)
         return Preprocess(mean=means, std=(1.0,) * len(means), size=shape, scale=255.0)
     image = average.reshape(*average.shape, *(1,) * (3 - average.ndim)).transpose(2, 0, 1)
-    if shape is not None and math.prod(image.shape[1:]) != math.prod(shape):
+    if shape not in (None, image.shape[1:]):
         raise ValueError(
-            f"expected an average image of {shape[0]}x{shape[1]} pixels in {os.fspath(path)}; got "
-            f"{image.shape[1]}x{image.shape[2]}. The file is damaged."
+            f"expected an average image of {size[0]:g}x{size[1]:g} pixels in {os.fspath(path)}; "
+            f"got {image.shape[1]}x{image.shape[2]}. The file is damaged."
         )
     pixels = torch.tensor(np.ascontiguousarray(image), dtype=torch.float32)
     channels = (1.0,) * len(pixels)
     return Preprocess(
-        mean=(0.0,) * len(pixels), std=channels, size=shape, scale=255.0, image_mean=pixels
+        mean=(0.0,) * len(pixels),
+        std=channels,
+        size=(image.shape[1], image.shape[2]),
+        scale=255.0,
+        image_mean=pixels,
     )

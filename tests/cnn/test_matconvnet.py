@@ -163,6 +163,18 @@ def test_an_average_colour_is_taken_too(tmp_path):
     assert preprocess.image_mean is None
 
 
+def test_an_average_image_must_be_of_the_size_of_images(tmp_path):
+    path, _ = small(tmp_path, mean=np.ones((11, 9, 3)))
+    with pytest.raises(ValueError, match=r"an average image of 9x11 pixels .*got 11x9"):
+        read_matconvnet(path)
+
+
+def test_an_average_image_tells_the_size_where_the_file_does_not(tmp_path):
+    normalization = {"averageImage": RNG.uniform(90, 130, (9, 11, 3))}
+    path = written(tmp_path / "a.mat", {"type": "relu"}, normalization=normalization)
+    assert read_matconvnet(path).preprocess.size == (9, 11)
+
+
 def test_a_network_may_lie_in_a_variable(tmp_path):
     scipy.io.savemat(tmp_path / "a.mat", {"net": {"layers": cell({"type": "relu"})}})
     assert [name for name, _ in read_matconvnet(tmp_path / "a.mat").named_children()] == ["relu1"]
