@@ -15,6 +15,7 @@ import inversions  # first: it sets the threads
 # isort: split
 import argparse
 import copy
+import functools
 import json
 import platform
 import time
@@ -33,6 +34,7 @@ import repinv
 import repinv_cnn
 from repinv import files, metrics
 from repinv.image import as_unit
+from repinv.tasks import mahendran
 
 torch.set_num_threads(1)
 IMAGENET = repinv_cnn.Preprocess.imagenet()
@@ -113,7 +115,7 @@ def methods(size: int, max_iter: int) -> dict[str, Callable[[Any, Any], np.ndarr
 
     def momentum(step: float) -> Callable[[Any, Any], np.ndarray]:
         def run(encoder: Any, targets: Any) -> np.ndarray:
-            options = repinv.tasks.mahendran((size, size), max_iter)
+            options = mahendran((size, size), max_iter)
             rule = options["solver"]
             schedule = tuple((step * one, length) for one, length in rule.schedule)
             space = options["parametrization"]
@@ -156,7 +158,8 @@ def compared(encoder: Any, images: np.ndarray, max_iter: int) -> dict[str, dict[
 def printed(title: str, table: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
     """Print one layer's table, and return it."""
     print(
-        f"\n{title}\n| | error, % | median | NCC | SSIM | error over ours |\n|---|---|---|---|---|---|"
+        f"\n{title}\n| | error, % | median | NCC | SSIM | error over ours |\n"
+        "|---|---|---|---|---|---|"
     )
     for name, row in table.items():
         ratio = row["error"] / table["ours"]["error"]
@@ -215,9 +218,14 @@ def overhead(folder: Path, limit: int | None) -> Any:
             leaf = x.clone().requires_grad_()
             torch.autograd.grad(net((leaf - mean) / std), leaf, v)
 
-        def whole(encoder: Any = encoder, target: Any = target, count: int = count) -> None:
-            repinv.invert(target[0], encoder, shape=shape, n_preimages=count, max_iter=max_iter)
-
+        whole = functools.partial(
+            repinv.invert,
+            target[0],
+            encoder,
+            shape=shape,
+            n_preimages=count,
+            max_iter=max_iter,
+        )
         bare()
         ratios = []
         for _ in range(3):

@@ -10,9 +10,8 @@ from repinv.colour import Decorrelated
 from repinv.encoder import Array, Encoder
 from repinv.parametrizations import Parametrization, Spectral
 
-#: Scales of a start: of natural contrast, of a third of it, one that is not faint for encoders that
-#: normalize contrast, and those to choose from.
-_NATURAL, _THIRD, _FULL, _FAINT = 1.0, 0.3, 1e-2, (1e-3, 3e-4, 1e-4, 3e-5)
+#: Scales of a start: one that is not faint, and those to choose from.
+_FULL, _FAINT = 1e-2, (1e-3, 3e-4, 1e-4, 3e-5)
 #: Evenness up to which the spectrum is that of natural images, and from which it is nearly flat.
 _UNEVEN, _EVEN = 0.2, 0.55
 _FLAT = 0.25
@@ -50,27 +49,15 @@ def faint_scale(encoder: Encoder, one: np.ndarray) -> float:
     normalization. The start is the strongest whose features are plainly nearer to those of gray
     than that; for encoders that do not let go, the faintest that the solver grows out of in time.
     """
-    full, *strengths = _strengths(encoder, one, (_FULL, *_FAINT))
-    weak = [scale for scale, found in zip(_FAINT, strengths, strict=True) if found <= 0.6 * full]
-    return max(weak, default=_FAINT[-1])
-
-
-def sees_contrast(encoder: Encoder, one: np.ndarray) -> bool:
-    """Whether features fall with the contrast of natural images, as those of networks do."""
-    natural, third = _strengths(encoder, one, (_NATURAL, _THIRD))
-    return third <= 0.3 * natural
-
-
-def _strengths(encoder: Encoder, one: np.ndarray, scales: tuple[float, ...]) -> list[float]:
-    """Squared distances of the features of noise of these scales from those of gray."""
     noise = encoder.asarray(one)
     gray = encoder.encode(0 * noise + 0.5)
-    found = []
-    for scale in scales:
+    strength = []
+    for scale in (_FULL, *_FAINT):
         space = Spectral(start_scale=scale)
         features = encoder.encode(space.image(space.start(noise))) - gray
-        found.append(float(array_namespace(features).sum(features * features)))
-    return found
+        strength.append(float(array_namespace(features).sum(features * features)))
+    weak = [s for s, found in zip(_FAINT, strength[1:], strict=True) if found <= 0.6 * strength[0]]
+    return max(weak, default=_FAINT[-1])
 
 
 def evenness(encoder: Encoder, x: Array) -> float:

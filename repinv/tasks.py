@@ -173,7 +173,7 @@ def invert(
         What the solver turns; by default `Spectral`, in natural colours where there are three. How
         steep its spectrum is and how faint the start, the encoder is asked.
     priors : tuple of Weighted, optional
-        By default `repinv.tasks.PRIORS`, without that of contrast for encoders that see it.
+        By default `repinv.tasks.PRIORS`.
     jitter : int
         Largest random shift of the image in every step, in pixels.
     initial : array, shape (H, W) or (H, W, C), in [0, 1], optional
@@ -230,10 +230,6 @@ def invert(
     if parametrization is None:
         scale = 1.0 if initial is not None else starts.faint_scale(encoder, noise[:1])
         parametrization = starts.parametrization(encoder, noise[:1], scale)
-    if priors is None:
-        # Features that tell contrast need no prior for it.
-        without = ("contrast",) if starts.sees_contrast(encoder, noise[:1]) else ()
-        priors = tuple(term for term in PRIORS if term.name not in without)
     if jitter:
         parametrization = Jitter(parametrization, jitter, seed)
     if solver is None:
@@ -242,7 +238,7 @@ def invert(
         encoder,
         SquaredError(target, weight),
         parametrization,
-        tuple(priors),
+        PRIORS if priors is None else tuple(priors),
         solver if isinstance(solver, tuple) else (Stage(1.0, solver),),
         int(max_iter),
         tol,

@@ -63,14 +63,3 @@ def test_the_start_is_as_faint_as_the_encoder_needs():
     normalized = starts.faint_scale(repinv.HOG.skimage(block_norm="L2"), ONE)
     linear = starts.faint_scale(Linear(basis(1024, 64)), ONE)
     assert normalized < linear == 1e-3
-
-
-def test_contrast_is_left_to_features_that_tell_it():
-    linear = Linear(basis(1024, 300))
-    image = np.random.default_rng(0).uniform(0.3, 0.7, (32, 32)).astype(np.float32)
-    features = linear.encode(image[None, None])[0]
-    result = repinv.invert(features, linear, shape=(32, 32), max_iter=60)
-    assert set(result.trace) == {"energy", "data", "range"}
-    assert result.error[0] < 1e-6
-    hog = repinv.HOG.vlfeat()
-    assert "contrast" in repinv.invert(hog(image), hog, shape=(32, 32), max_iter=40).trace
