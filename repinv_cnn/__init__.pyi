@@ -6,6 +6,7 @@ from .encoder import TorchEncoder as TorchEncoder
 from .hog_net import HOGNet as HOGNet
 from .modules import EncoderModule as EncoderModule
 from .modules import as_module as as_module
+from .networks import from_digits as from_digits
 from .networks import from_matconvnet as from_matconvnet
 from .networks import from_timm as from_timm
 from .networks import from_torchvision as from_torchvision

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from repinv_cnn.digits import digits_network
 from repinv_cnn.encoder import TorchEncoder
 from repinv_cnn.matconvnet import read_matconvnet
 from repinv_cnn.preprocess import Preprocess
@@ -157,6 +158,30 @@ def from_timm(
     settings = module.pretrained_cfg
     preprocess = Preprocess(tuple(settings["mean"]), tuple(settings["std"]))
     return TorchEncoder(module.eval(), layer, preprocess, device=device, dtype=dtype)
+
+
+def from_digits(
+    layer: str | Sequence[str] | Mapping[str, float] = "conv3",
+    *,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> TorchEncoder:
+    """A layer of the network of digits that ships with the package.
+
+    Parameters
+    ----------
+    layer : str, sequence of str, or mapping of str to float
+        Names of `digits_network`.
+    device, dtype
+        As for `TorchEncoder`.
+
+    Examples
+    --------
+    >>> import repinv_cnn
+    >>> repinv_cnn.from_digits("logits").feature_shape((1, 32, 32))
+    (10,)
+    """
+    return TorchEncoder(digits_network(), layer, device=device, dtype=dtype, channels=1)
 
 
 def from_matconvnet(
