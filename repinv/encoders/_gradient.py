@@ -208,8 +208,11 @@ def _angle_row(binning, across, down, row, magnitude, position):  # type: ignore
     real = across.dtype.type
     one, half, zero, flat, dust = real(1), real(0.5), real(0), real(FLAT), real(1e-37)
     per_radian, shift, bins = real(binning.per_radian), real(binning.shift), real(binning.bins)
-    half_turn, epsilon = real(binning.per_radian * math.pi), real(binning.epsilon)
+    epsilon = real(binning.epsilon)
+    # From the number of bins, which is exact: per_radian · π is not for all, and ties are.
+    half_turn = half * bins if binning.directed else bins
     quarter = half * half_turn
+    eighth = half * quarter
     turn = half_turn + half_turn if binning.directed else half_turn
     for x in range(magnitude.size):
         gx, gy = across[row, x], down[row, x]
@@ -221,6 +224,7 @@ def _angle_row(binning, across, down, row, magnitude, position):  # type: ignore
         shared = one / (large * size + dust)
         inverse = large * shared if size >= flat else zero
         angle = per_radian * _arctan(small * size * shared)
+        angle = eighth if a == b else angle
         angle = quarter - angle if b > a else angle
         angle = half_turn - angle if turned < zero else angle
         angle = turn - angle if gy < zero else angle

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+import skimage
 
 from repinv import HOG, StraightThrough
 from repinv.testing import check_encoder, check_vjp
@@ -283,3 +284,12 @@ def test_blocks_have_no_frames() -> None:
     assert encoder.descriptor_axis is None
     with pytest.raises(TypeError, match="descriptor_axis"):
         encoder.frames((1, 64, 64))
+
+
+@pytest.mark.parametrize("orientations", [5, 6, 7, 9, 10, 12])
+def test_ties_of_8_bit_photographs_go_the_same_way_in_both_precisions(orientations):
+    # 45 and 90 degrees lie halfway between two bins for some numbers of them.
+    photograph = skimage.data.camera()[100:196, 150:246]
+    hog = repinv.HOG.vlfeat(8, "dalal-triggs", orientations)
+    single, double = (hog(photograph.astype(dtype)) for dtype in (np.float32, np.float64))
+    np.testing.assert_allclose(single, double, atol=1e-4)
