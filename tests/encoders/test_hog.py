@@ -290,6 +290,6 @@ def test_blocks_have_no_frames() -> None:
 def test_ties_of_8_bit_photographs_go_the_same_way_in_both_precisions(orientations):
     # 45 and 90 degrees lie halfway between two bins for some numbers of them.
     photograph = skimage.data.camera()[100:196, 150:246]
-    hog = repinv.HOG.vlfeat(8, "dalal-triggs", orientations)
+    hog = HOG.vlfeat(8, "dalal-triggs", orientations)
     single, double = (hog(photograph.astype(dtype)) for dtype in (np.float32, np.float64))
     np.testing.assert_allclose(single, double, atol=1e-4)
