@@ -251,7 +251,7 @@ def _models() -> Any:
     encoder = repinv_cnn.TorchEncoder(net, "layer2.2", IMAGENET)
     for count, max_iter in ((1, 300), (16, 300)):
         yield f"ResNet-20 layer2.2, batch {count}", cut, encoder, (32, 32), count, max_iter
-    for network, max_iter in (("alexnet", 100), ("vgg16", 10)):
+    for network, max_iter in (("alexnet", 300), ("vgg16", 100)):
         encoder = repinv_cnn.from_torchvision(
             network, "features.12" if network == "alexnet" else "pool5", weights=None
         )

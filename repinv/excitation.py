@@ -15,7 +15,7 @@ from repinv.fourier import Fourier
 from repinv.image import as_batch, as_unit
 from repinv.losses import Shortfall
 from repinv.parametrizations import Jitter, Parametrization, Spectral
-from repinv.priors import IntensityRange, TotalVariation
+from repinv.priors import IntensityRange, NaturalContrast, TotalVariation
 from repinv.references import Diversity, Pull
 from repinv.result import Result
 from repinv.rules import LBFGS, Adam, UpdateRule
@@ -28,6 +28,7 @@ from repinv.solvers import Snapshot
 PRIORS = (
     Weighted("variation", 5e-3, TotalVariation(beta=1.5, scale=0.05)),
     Weighted("range", 1.0, IntensityRange()),
+    Weighted("contrast", 1e-2, NaturalContrast()),
 )
 #: Weight of the pull to the photograph: what keeps a caricature from drifting without end.
 _PULL = 1.0
@@ -67,6 +68,7 @@ def maximize(
         A class or a channel (its mean over all places), one feature, or a direction d, such as
         the weights of a linear classifier (``LinearSVC().coef_``). Of a classifier,
         ``np.maximum(w, 0)`` shows what speaks for its class, ``np.maximum(-w, 0)`` what against.
+        Of several classes, one less the mean of the others is surer than one alone.
     shape : tuple of int
         (H, W) or (H, W, C) of the image.
     strength : float

@@ -16,7 +16,7 @@ _FULL, _FAINT = 1e-2, (1e-3, 3e-4, 1e-4, 3e-5)
 _UNEVEN, _EVEN = 0.2, 0.55
 _FLAT = 0.25
 #: Cotangents that are pulled back to see how even an encoder's view of an image is.
-_PROBES = 8
+_PROBES = 6
 
 
 def noise(seed: int, count: int, image_shape: tuple[int, int, int]) -> np.ndarray:
@@ -51,13 +51,15 @@ def faint_scale(encoder: Encoder, one: np.ndarray) -> float:
     """
     noise = encoder.asarray(one)
     gray = encoder.encode(0 * noise + 0.5)
-    strength = []
-    for scale in (_FULL, *_FAINT):
+
+    def strength(scale: float) -> float:
         space = Spectral(start_scale=scale)
         features = encoder.encode(space.image(space.start(noise))) - gray
-        strength.append(float(array_namespace(features).sum(features * features)))
-    weak = [s for s, found in zip(_FAINT, strength[1:], strict=True) if found <= 0.6 * strength[0]]
-    return max(weak, default=_FAINT[-1])
+        return float(array_namespace(features).sum(features * features))
+
+    full = strength(_FULL)
+    weak = (scale for scale in _FAINT if strength(scale) <= 0.6 * full)
+    return next(weak, _FAINT[-1])
 
 
 def evenness(encoder: Encoder, x: Array) -> float:

@@ -232,6 +232,11 @@ def _imported(module: str, package: str) -> Any:
         raise ImportError(
             f"{package} is not installed. Install it with: pip install 'repinv[zoo]'"
         ) from None
+    except RuntimeError as error:
+        raise ImportError(
+            f"{package} does not import beside torch {torch.__version__} ({error}). "
+            "Install releases of both that belong together."
+        ) from error
 
 
 def _is_file(weights: str | Path) -> bool:

@@ -1,49 +1,24 @@
-"""The command line: ``repinv invert`` and ``repinv encoders``."""
+"""The command line: ``repinv invert``, ``maximize``, ``caricature`` and ``encoders``."""
 
 from __future__ import annotations
 
 import inspect
-import json
 import os
 import sys
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 import repinv
+from repinv.app.options import OUT, check_outputs, print_report, shape_of, shared
 
 if TYPE_CHECKING:
     from repinv.encoder import Encoder
 
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 _FEATURES = (".npy", ".npz")
-
-
-def _shape(
-    context: click.Context, parameter: click.Parameter, value: str | None
-) -> tuple[int, int] | None:
-    """Height and width that 'HxW' spells."""
-    if value is None:
-        return None
-    sides = value.lower().split("x")
-    if len(sides) != 2 or not all(side.isascii() and side.isdigit() for side in sides):
-        raise click.BadParameter(f"expected height x width, such as 240x320; got {value!r}.")
-    height, width = map(int, sides)
-    if not height or not width:
-        raise click.BadParameter(f"expected at least one pixel a side; got {value!r}.")
-    return height, width
-
-
-def _encoder(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, Encoder]:
-    """An encoder expression and the encoder it names; the expression is never run."""
-    from repinv.app import expressions
-
-    try:
-        return value, expressions.parse(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from error
 
 
 @click.group(context_settings=_SETTINGS, invoke_without_command=True)
@@ -59,16 +34,8 @@ def cli(context: click.Context, show_traceback: bool) -> None:
 @cli.command(short_help="Find an image with the features of another, or with given ones.")
 @click.argument("source", metavar="IMAGE_OR_FEATURES", type=click.Path(path_type=Path))
 @click.option(
-    "--encoder",
-    "-e",
-    required=True,
-    callback=_encoder,
-    metavar="EXPR",
-    help="Flavour and options: bovw, or 'hog.vlfeat(cell_size=4)'. 'repinv encoders' lists them.",
-)
-@click.option(
     "--shape",
-    callback=_shape,
+    callback=shape_of,
     metavar="HxW",
     help="Size of the pre-image in pixels. Only with features; by default the smallest that fits. "
     "Features of bovw, dsift.vlfeat and dsift.phow do not tell their size and need it.",
@@ -83,25 +50,12 @@ def cli(context: click.Context, show_traceback: bool) -> None:
     "numbers, .npz the whole result, which repinv.resume continues.",
 )
 @click.option(
-    "--figure",
-    "-f",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Draw image, features, pre-images and energy: .png, .pdf or .svg.",
-)
-@click.option(
     "--max-iter",
     type=click.IntRange(min=1),
     default=400,
     show_default=True,
     metavar="N",
     help="Evaluations of the representation. More bring the features closer.",
-)
-@click.option(
-    "--time-limit",
-    type=click.FloatRange(min=0, min_open=True),
-    metavar="SECONDS",
-    help="Stop after so long, with the best image so far.",
 )
 @click.option(
     "--n-preimages",
@@ -119,8 +73,7 @@ def cli(context: click.Context, show_traceback: bool) -> None:
     metavar="N",
     help="Of the random start. The same seed gives the same image.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
-@click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")
+@shared
 def invert(
     source: Path,
     encoder: tuple[str, Encoder],
@@ -128,6 +81,7 @@ def invert(
     color: bool,
     out: Path | None,
     figure: Path | None,
+    movie: Path | None,
     max_iter: int,
     time_limit: float | None,
     n_preimages: int,
@@ -150,7 +104,7 @@ def invert(
         raise click.UsageError(
             "--shape goes with features; an image has its own size. Leave it out."
         )
-    _check_outputs(source, out, figure)
+    check_outputs(source, out, figure, movie)
     from repinv.app.inversion import run
 
     expression, made = encoder
@@ -161,6 +115,7 @@ def invert(
         color=color,
         out=out,
         figure=figure,
+        movie=movie,
         title=expression,
         max_iter=max_iter,
         time_limit=time_limit,
@@ -168,10 +123,175 @@ def invert(
         seed=seed,
         progress=sys.stderr.isatty() and not quiet,
     )
-    if as_json:
-        click.echo(json.dumps({"encoder": expression, **report}))
-    elif not quiet:
-        click.echo(_summary(report))
+    print_report(expression, report, as_json=as_json, quiet=quiet)
+
+
+@cli.command(short_help="Find an image that excites a component of a representation.")
+@click.option(
+    "--component",
+    "-c",
+    required=True,
+    metavar="N",
+    help="Channel N, one feature '(5, 0, 3)', or a .npy file of a direction, such as the weights "
+    "of a linear classifier.",
+)
+@click.option("--shape", required=True, callback=shape_of, metavar="HxW", help="Size of the image.")
+@click.option("--color", is_flag=True, help="Find a colour image. By default it is gray.")
+@click.option(
+    "--part",
+    type=click.Choice(["positive", "negative"]),
+    help="Take one part of a direction: what speaks for a class, or against it.",
+)
+@click.option(
+    "--strength",
+    type=click.FloatRange(min=0, min_open=True),
+    default=2.0,
+    show_default=True,
+    metavar="S",
+    help="Response that is enough, in units of the largest that photographs give.",
+)
+@click.option(
+    "--n-images",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Images from as many random starts. The one of the largest response is written.",
+)
+@click.option(
+    "--diversity",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    show_default=True,
+    metavar="W",
+    help="How much several images are driven apart.",
+)
+@OUT
+@click.option(
+    "--max-iter",
+    type=click.IntRange(min=1),
+    default=300,
+    show_default=True,
+    metavar="N",
+    help="Evaluations of the representation.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Of the random start. The same seed gives the same image.",
+)
+@shared
+def maximize(
+    encoder: tuple[str, Encoder],
+    component: str,
+    shape: tuple[int, int],
+    color: bool,
+    part: str | None,
+    strength: float,
+    n_images: int,
+    diversity: float,
+    out: Path | None,
+    figure: Path | None,
+    movie: Path | None,
+    max_iter: int,
+    time_limit: float | None,
+    seed: int,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Find a natural-looking image that excites a component of a representation.
+
+    \b
+    Examples:
+      repinv maximize -e hog.vlfeat --component 4 --shape 128x128 --figure figure.png
+      repinv maximize -e 'hog.skimage(orientations=8)' -c svm.npy --part positive --shape 128x64
+    """  # noqa: D301
+    check_outputs(None, out, figure, movie)
+    from repinv.app.excitation import component_of, maximized
+
+    expression, made = encoder
+    report = maximized(
+        made,
+        component_of(component),
+        shape=shape,
+        color=color,
+        part=part,
+        strength=strength,
+        n_images=n_images,
+        diversity=diversity,
+        out=out,
+        figure=figure,
+        movie=movie,
+        title=f"{expression}, component {component}",
+        max_iter=max_iter,
+        time_limit=time_limit,
+        seed=seed,
+        progress=sys.stderr.isatty() and not quiet,
+    )
+    print_report(expression, report, as_json=as_json, quiet=quiet)
+
+
+@cli.command(short_help="Exaggerate what a representation sees in an image.")
+@click.argument("source", metavar="IMAGE", type=click.Path(path_type=Path))
+@click.option("--color", is_flag=True, help="Keep colours. By default images are made gray.")
+@click.option(
+    "--strength",
+    type=click.FloatRange(min=0, max=1),
+    default=0.5,
+    show_default=True,
+    metavar="S",
+    help="From 0, the image itself, to 1, twice its response.",
+)
+@OUT
+@click.option(
+    "--max-iter",
+    type=click.IntRange(min=1),
+    default=100,
+    show_default=True,
+    metavar="N",
+    help="Evaluations of the representation.",
+)
+@shared
+def caricature(
+    source: Path,
+    encoder: tuple[str, Encoder],
+    color: bool,
+    strength: float,
+    out: Path | None,
+    figure: Path | None,
+    movie: Path | None,
+    max_iter: int,
+    time_limit: float | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Exaggerate what a representation sees in an image.
+
+    \b
+    Examples:
+      repinv caricature cat.jpg --encoder hog.vlfeat --figure figure.png --movie cat.gif
+    """  # noqa: D301
+    check_outputs(source, out, figure, movie)
+    from repinv.app.excitation import caricatured
+
+    expression, made = encoder
+    report = caricatured(
+        source,
+        made,
+        color=color,
+        strength=strength,
+        out=out,
+        figure=figure,
+        movie=movie,
+        title=expression,
+        max_iter=max_iter,
+        time_limit=time_limit,
+        progress=sys.stderr.isatty() and not quiet,
+    )
+    print_report(expression, report, as_json=as_json, quiet=quiet)
 
 
 @cli.command(short_help="List encoder flavours and their options.")
@@ -214,33 +334,3 @@ def _fail(message: str, status: int) -> None:
     """Say in one line what was wrong, and exit."""
     click.echo(f"repinv: {' '.join(message.split())}", err=True)
     sys.exit(status)
-
-
-def _check_outputs(source: Path, out: Path | None, figure: Path | None) -> None:
-    """Raise before the work starts if its results could not be written."""
-    from repinv import files
-    from repinv.app.figures import FIGURE_SUFFIXES
-
-    if out is not None:
-        files.check_writable(out, (*files.IMAGE_SUFFIXES, ".npz"))
-    if figure is not None:
-        files.check_writable(figure, FIGURE_SUFFIXES)
-    named = [path.resolve() for path in (source, out, figure) if path is not None]
-    if len(set(named)) < len(named):
-        raise click.UsageError("input, --out and --figure are the same file. Give different names.")
-
-
-def _summary(report: dict[str, Any]) -> str:
-    """What a run gave, for people."""
-    lines = [
-        f"relative feature error {report['error']:.3g} after {report['evaluations']} evaluations "
-        f"in {report['seconds']:.2f} s ({report['stop_reason']})",
-        *report["notes"],
-    ]
-    for path in report["files"]:
-        is_image = path == report["out"]
-        error = f", relative feature error as stored {report['file_error']:.3g}" if is_image else ""
-        lines.append(f"wrote {path}{error}")
-    if not report["files"]:
-        lines.append("nothing is written: --out FILE keeps the image, --figure FILE draws it")
-    return "\n".join(lines)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -69,15 +70,54 @@ def inversion_figure(
         name = "pre-image" if len(order) == 1 else f"pre-image {rank + 1}"
         panels.append((images[index], f"{name}, error {errors[index]:.2g}"))
 
-    aspect = min(max(images.shape[2] / images.shape[1], 0.6), 2.5)
+    row = [Panel(image, label, unit=image is not glyph) for image, label in panels]
+    return row_figure(row, trace, int(order[0]), title=title)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One picture of a figure.
+
+    Parameters
+    ----------
+    image : array, shape (H, W) or (H, W, 3)
+    label : str
+    unit : bool
+        Whether colours span [0, 1], or the picture's own range.
+    signed : bool
+        Whether values lie about zero, which is white: blue below, red above.
+    """
+
+    image: Any
+    label: str
+    unit: bool = True
+    signed: bool = False
+
+
+def row_figure(
+    panels: Sequence[Panel], trace: Mapping[str, Any], index: int, *, title: str = ""
+) -> Figure:
+    """Pictures beside each other, and the terms of one problem's energy.
+
+    Parameters
+    ----------
+    panels : sequence of Panel
+    trace : mapping of str to array, shape (evaluations, N)
+        Terms of the energy, and 'energy', their sum.
+    index : int
+        Whose energy is drawn.
+    title : str
+    """
+    height, width = np.asarray(panels[-1].image).shape[:2]
+    aspect = min(max(width / height, 0.6), 2.5)
     widths = [aspect * _HEIGHT] * len(panels) + [1.25 * _HEIGHT]
     # Constrained layout fits labels into what is left between panels.
     figure = Figure(figsize=(sum(widths) + 0.6, _HEIGHT + 0.75), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(1, len(widths), width_ratios=widths)
-    for axis, (image, label) in zip(axes, panels, strict=False):
-        _draw_image(axis, np.asarray(image), label, unit=image is not glyph)
-    _draw_trace(axes[-1], trace, int(order[0]))
+    for axis, panel in zip(axes, panels, strict=False):
+        _draw_image(axis, panel)
+    _draw_trace(axes[-1], trace, index)
     if title:
         figure.suptitle(title, x=0.01, ha="left", fontsize=10, color="0.3", family="monospace")
     return figure
@@ -98,11 +138,17 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> None:
     files.write_bytes(path, stream.getvalue())
 
 
-def _draw_image(axis: Axes, image: np.ndarray, label: str, *, unit: bool) -> None:
-    """One picture without ticks; colours span [0, 1], or a drawing's own range."""
-    low, high = (0.0, 1.0) if unit else (None, None)
-    axis.imshow(image, cmap="gray", vmin=low, vmax=high)
-    axis.set_title(label, fontsize=10, loc="left")
+def _draw_image(axis: Axes, panel: Panel) -> None:
+    """One picture without ticks."""
+    image = np.asarray(panel.image)
+    low, high = (0.0, 1.0) if panel.unit else (None, None)
+    colours = "gray"
+    if panel.signed:
+        image = image.mean(axis=-1) if image.ndim == 3 else image
+        high = max(float(np.abs(image).max()), 1e-6)
+        low, colours = -high, "RdBu_r"
+    axis.imshow(image, cmap=colours, vmin=low, vmax=high)
+    axis.set_title(panel.label, fontsize=10, loc="left")
     axis.set_axis_off()
 
 

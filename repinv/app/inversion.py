@@ -11,6 +11,7 @@ import numpy as np
 import repinv
 from repinv import files, memory, metrics
 from repinv.app import figures
+from repinv.app.movie import Movie
 from repinv.encoder import Encoder
 from repinv.image import as_batch, as_unit, to_gray
 
@@ -23,6 +24,7 @@ def run(
     color: bool,
     out: Path | None,
     figure: Path | None,
+    movie: Path | None,
     title: str,
     max_iter: int,
     time_limit: float | None,
@@ -41,8 +43,8 @@ def run(
         Height and width of the pre-image, where `source` holds features.
     color : bool
         Whether pre-images have three channels; an encoder that takes one number only decides.
-    out, figure : Path or None
-        Where to write the best pre-image, and the figure.
+    out, figure, movie : Path or None
+        Where to write the best pre-image, the figure, and how it came about.
     title : str
         Of the figure.
     max_iter, time_limit, n_preimages, seed, progress
@@ -53,20 +55,19 @@ def run(
     report : dict
         What JSON can hold of the result, and what was written.
     """
-    channels = encoder.channels or (3 if color else 1)
-    if channels not in (1, 3) or (color and channels == 1):
-        raise ValueError(f"the encoder takes {channels} channel(s). Leave --color out.")
-    photograph = None
+    channels = channels_of(encoder, color=color)
+    original = None
     if source.suffix.lower() in (".npy", ".npz"):
         features = files.read_features(source)
         size = None if shape is None else (*shape, *((channels,) * (channels > 1)))
         if shape is not None:
             _check_fits(encoder, (channels, *shape), n_preimages)
     else:
-        photograph = _photograph(source, channels)
-        size = photograph.shape
+        original = photograph(source, channels)
+        size = original.shape
         _check_fits(encoder, (channels, *size[:2]), n_preimages)
-        features = encoded(encoder, photograph)
+        features = encoded(encoder, original)
+    film = Movie()
     result = repinv.invert(
         features,
         encoder,
@@ -75,6 +76,7 @@ def run(
         max_iter=max_iter,
         time_limit=time_limit,
         seed=seed,
+        callback=None if movie is None else film.watch,
         progress=progress,
     )
     written = []
@@ -87,12 +89,15 @@ def run(
             result.images,
             result.error,
             result.trace,
-            original=photograph,
+            original=original,
             glyph=glyph(encoder, features),
             title=title,
         )
         figures.save(drawn, figure)
         written.append(str(figure))
+    if movie is not None:
+        film.write(movie, np.asarray(result.image))
+        written.append(str(movie))
     errors = np.asarray(result.error, dtype=float)
     return {
         "source": str(source),
@@ -120,7 +125,15 @@ def _check_fits(encoder: Encoder, image_shape: tuple[int, ...], n_preimages: int
     memory.check_fits(height, width, channels, n_preimages, n_features=count)
 
 
-def _photograph(source: Path, channels: int) -> np.ndarray:
+def channels_of(encoder: Encoder, *, color: bool) -> int:
+    """Channels of the images of a run: the encoder's, or what is asked for."""
+    channels = encoder.channels or (3 if color else 1)
+    if channels not in (1, 3) or (color and channels == 1):
+        raise ValueError(f"the encoder takes {channels} channel(s). Leave --color out.")
+    return channels
+
+
+def photograph(source: Path, channels: int) -> np.ndarray:
     """The image of a file in [0, 1], gray or RGB."""
     image = as_unit(files.read(source))
     if channels == 1:

@@ -1,0 +1,145 @@
+"""Options that commands share, and how they say what they found."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from repinv.encoder import Encoder
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def shape_of(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[int, int] | None:
+    """Height and width that 'HxW' spells."""
+    if value is None:
+        return None
+    sides = value.lower().split("x")
+    if len(sides) != 2 or not all(side.isascii() and side.isdigit() for side in sides):
+        raise click.BadParameter(f"expected height x width, such as 240x320; got {value!r}.")
+    height, width = map(int, sides)
+    if not height or not width:
+        raise click.BadParameter(f"expected at least one pixel a side; got {value!r}.")
+    return height, width
+
+
+def encoder_of(
+    context: click.Context, parameter: click.Parameter, value: str
+) -> tuple[str, Encoder]:
+    """An encoder expression and the encoder it names; the expression is never run."""
+    from repinv.app import expressions
+
+    try:
+        return value, expressions.parse(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+_SHARED = (
+    click.option(
+        "--encoder",
+        "-e",
+        required=True,
+        callback=encoder_of,
+        metavar="EXPR",
+        help="Flavour and options: bovw, or 'hog.vlfeat(cell_size=4)'. "
+        "'repinv encoders' lists them.",
+    ),
+    click.option(
+        "--figure",
+        "-f",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Draw what was found, what it was found from, and the energy: .png, .pdf or .svg.",
+    ),
+    click.option(
+        "--movie",
+        "-m",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Show how the image came about: .gif, or .mp4 where imageio-ffmpeg is installed.",
+    ),
+    click.option(
+        "--time-limit",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="SECONDS",
+        help="Stop after so long, with the best image so far.",
+    ),
+    click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object."),
+    click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors."),
+)
+
+
+def shared(command: _Command) -> _Command:
+    """The options that all commands with an encoder have."""
+    for option in reversed(_SHARED):
+        command = option(command)
+    return command
+
+
+#: Where the image of a command that excites goes.
+OUT = click.option(
+    "--out",
+    "-o",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the image: .png and .tif with 16 bits, .jpg with 8, .npy the very numbers, .npz "
+    "the whole result, which repinv.resume continues.",
+)
+
+
+def check_outputs(
+    source: Path | None, out: Path | None, figure: Path | None, movie: Path | None
+) -> None:
+    """Raise before the work starts if its results could not be written."""
+    from repinv import files
+    from repinv.app.figures import FIGURE_SUFFIXES
+
+    if out is not None:
+        files.check_writable(out, (*files.IMAGE_SUFFIXES, ".npz"))
+    if figure is not None:
+        files.check_writable(figure, FIGURE_SUFFIXES)
+    if movie is not None:
+        from repinv.app.movie import check_movie
+
+        check_movie(movie)
+    named = [path.resolve() for path in (source, out, figure, movie) if path is not None]
+    if len(set(named)) < len(named):
+        raise click.UsageError(
+            "input, --out, --figure and --movie are the same file. Give different names."
+        )
+
+
+def print_report(expression: str, report: dict[str, Any], *, as_json: bool, quiet: bool) -> None:
+    """Say what a run gave, to a program or to people."""
+    if as_json:
+        click.echo(json.dumps({"encoder": expression, **report}))
+    elif not quiet:
+        click.echo(_summary(report))
+
+
+def _summary(report: dict[str, Any]) -> str:
+    """What a run gave, for people."""
+    if "response" in report:
+        found = f"response {report['response']:.3g}"
+    else:
+        found = f"relative feature error {report['error']:.3g}"
+    lines = [
+        f"{found} after {report['evaluations']} evaluations in {report['seconds']:.2f} s "
+        f"({report['stop_reason']})",
+        *report["notes"],
+    ]
+    for path in report["files"]:
+        is_image = path == report.get("out")
+        error = f", relative feature error as stored {report['file_error']:.3g}" if is_image else ""
+        lines.append(f"wrote {path}{error}")
+    if not report["files"]:
+        lines.append("nothing is written: --out FILE keeps the image, --figure FILE draws it")
+    return "\n".join(lines)
