@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy.fft
 import torch
 from resnet20 import CLASSES, FILE, resnet20
 from skimage.transform import resize
@@ -33,6 +34,7 @@ from torch import nn
 import repinv
 import repinv_cnn
 from repinv import files, metrics
+from repinv.colour import NATURAL_COLOURS
 from repinv.image import as_unit
 from repinv.tasks import mahendran
 
@@ -69,17 +71,40 @@ class Sigmoid:
         return self.vjp(z)[0]
 
 
-class Lucid(Sigmoid):
-    """Sigmoid of a spectrum in decorrelated colours, as Lucid's default has it."""
+class Lucid:
+    """Fourier coefficients z (N, 3, H, W // 2 + 1, 2), decorrelated colours and a sigmoid.
 
-    def __init__(self) -> None:
-        self.base = repinv.Decorrelated(repinv.Fourier(exponent=1.0, amplitude=1.0))
+    As Lucid's defaults have it: scaled by 1 / max(f, 1 / side) and the root of the pixels, a
+    quarter of it; colours are mixed by our matrix with columns of norm one at most.
+    """
+
+    def __init__(self, size: int) -> None:
+        frequency = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size))
+        self.size = size
+        self.scale = (size / 4 / np.maximum(frequency, 1 / size)).astype(np.float32)
+        colours = np.array(NATURAL_COLOURS, np.float32)
+        self.colours = colours / np.linalg.norm(colours, axis=0).max()
+        # irfft2 counts all columns but the first (and the last of even sides) twice.
+        self.count = np.full(frequency.shape[1], 2, np.float32)
+        self.count[[0, -1] if size % 2 == 0 else [0]] = 1
 
     def vjp(self, z: Any, iteration: int = 0, /) -> tuple[Any, Callable[[Any], Any]]:
         """x and its pullback."""
-        y, to_z = self.base.vjp(z, iteration)
-        x, to_y = super().vjp(y - 0.5)
-        return x, lambda v: to_z(to_y(v))
+        spectrum = self.scale * (z[..., 0] + 1j * z[..., 1])
+        y = scipy.fft.irfft2(spectrum, s=(self.size, self.size))
+        y = np.einsum("cd,ndhw->nchw", self.colours, y)
+        x = (1 / (1 + np.exp(-y))).astype(np.float32)
+
+        def pullback(v: Any) -> Any:
+            g = np.einsum("cd,nchw->ndhw", self.colours, v * x * (1 - x))
+            g = scipy.fft.rfft2(g) * (self.scale * self.count / self.size**2)
+            return np.stack([g.real, g.imag], axis=-1).astype(np.float32)
+
+        return x, pullback
+
+    def image(self, z: Any, /) -> Any:
+        """The images."""
+        return self.vjp(z)[0]
 
 
 def minimized(
@@ -110,8 +135,9 @@ def methods(size: int, max_iter: int) -> dict[str, Callable[[Any, Any], np.ndarr
         return minimized(encoder, targets, Sigmoid(), repinv.Adam(0.05), z, max_iter, ())
 
     def adam_lucid(encoder: Any, targets: Any) -> np.ndarray:
-        z = 0.01 * noise(len(targets))
-        return minimized(encoder, targets, Lucid(), repinv.Adam(0.05), z, max_iter, ())
+        drawn = np.random.default_rng(0)
+        z = 0.01 * drawn.standard_normal((len(targets), 3, size, size // 2 + 1, 2), np.float32)
+        return minimized(encoder, targets, Lucid(size), repinv.Adam(0.05), z, max_iter, ())
 
     def momentum(step: float) -> Callable[[Any, Any], np.ndarray]:
         def run(encoder: Any, targets: Any) -> np.ndarray:
