@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING
 import click
 
 import repinv
-from repinv.app.options import OUT, check_outputs, print_report, shape_of, shared
+from repinv.app.options import (
+    COLOR,
+    OUT,
+    SEED,
+    check_outputs,
+    max_iter_option,
+    print_report,
+    shape_of,
+    shared,
+)
 
 if TYPE_CHECKING:
     from repinv.encoder import Encoder
@@ -40,7 +49,7 @@ def cli(context: click.Context, show_traceback: bool) -> None:
     help="Size of the pre-image in pixels. Only with features; by default the smallest that fits. "
     "Features of bovw, dsift.vlfeat and dsift.phow do not tell their size and need it.",
 )
-@click.option("--color", is_flag=True, help="Keep colours. By default images are made gray.")
+@COLOR
 @click.option(
     "--out",
     "-o",
@@ -49,14 +58,7 @@ def cli(context: click.Context, show_traceback: bool) -> None:
     help="Write the best pre-image: .png and .tif with 16 bits, .jpg with 8, .npy the very "
     "numbers, .npz the whole result, which repinv.resume continues.",
 )
-@click.option(
-    "--max-iter",
-    type=click.IntRange(min=1),
-    default=400,
-    show_default=True,
-    metavar="N",
-    help="Evaluations of the representation. More bring the features closer.",
-)
+@max_iter_option(400)
 @click.option(
     "--n-preimages",
     type=click.IntRange(min=1),
@@ -65,14 +67,7 @@ def cli(context: click.Context, show_traceback: bool) -> None:
     metavar="N",
     help="Pre-images from as many random starts. The best one is written.",
 )
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    metavar="N",
-    help="Of the random start. The same seed gives the same image.",
-)
+@SEED
 @shared
 def invert(
     source: Path,
@@ -167,22 +162,8 @@ def invert(
     help="How much several images are driven apart.",
 )
 @OUT
-@click.option(
-    "--max-iter",
-    type=click.IntRange(min=1),
-    default=300,
-    show_default=True,
-    metavar="N",
-    help="Evaluations of the representation.",
-)
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    metavar="N",
-    help="Of the random start. The same seed gives the same image.",
-)
+@max_iter_option(300)
+@SEED
 @shared
 def maximize(
     encoder: tuple[str, Encoder],
@@ -236,7 +217,7 @@ def maximize(
 
 @cli.command(short_help="Exaggerate what a representation sees in an image.")
 @click.argument("source", metavar="IMAGE", type=click.Path(path_type=Path))
-@click.option("--color", is_flag=True, help="Keep colours. By default images are made gray.")
+@COLOR
 @click.option(
     "--strength",
     type=click.FloatRange(min=0, max=1),
@@ -246,14 +227,7 @@ def maximize(
     help="From 0, the image itself, to 1, twice its response.",
 )
 @OUT
-@click.option(
-    "--max-iter",
-    type=click.IntRange(min=1),
-    default=100,
-    show_default=True,
-    metavar="N",
-    help="Evaluations of the representation.",
-)
+@max_iter_option(100)
 @shared
 def caricature(
     source: Path,

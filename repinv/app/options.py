@@ -84,6 +84,29 @@ def shared(command: _Command) -> _Command:
     return command
 
 
+COLOR = click.option("--color", is_flag=True, help="Keep colours. By default images are made gray.")
+SEED = click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Of the random start. The same seed gives the same image.",
+)
+
+
+def max_iter_option(default: int) -> Callable[[_Command], _Command]:
+    """The option of how many evaluations a command makes."""
+    return click.option(
+        "--max-iter",
+        type=click.IntRange(min=1),
+        default=default,
+        show_default=True,
+        metavar="N",
+        help="Evaluations of the representation. More come closer to what is asked.",
+    )
+
+
 #: Where the image of a command that excites goes.
 OUT = click.option(
     "--out",

@@ -8,7 +8,6 @@ import torch
 from torch import nn
 
 import repinv
-import repinv_cnn
 from repinv_cnn import Preprocess, TorchEncoder
 
 
@@ -394,22 +393,3 @@ def test_compiled_modules_give_the_same():
     expected, expected_pullback = plain.vjp(X.float())
     torch.testing.assert_close(features, expected, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(grad, expected_pullback(expected), rtol=1e-3, atol=1e-4)
-
-
-@pytest.mark.parametrize(
-    ("module", "size", "stride"),
-    [
-        (nn.Sequential(nn.Conv2d(3, 4, 7, stride=4)), (7, 7), (4, 4)),
-        (nn.Sequential(nn.Conv2d(3, 4, (3, 5)), nn.ReLU(), nn.MaxPool2d(2)), (4, 6), (2, 2)),
-        (
-            nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.Flatten(), nn.Linear(4096, 2)),
-            (32, 32),
-            (0, 0),
-        ),
-    ],
-    ids=["convolution", "maximum", "vector"],
-)
-def test_receptive_fields_are_measured(module, size, stride):
-    encoder = TorchEncoder(module.eval(), str(len(module) - 1))
-    field = repinv_cnn.receptive_field(encoder, (3, 32, 32))
-    assert (field.size, field.stride) == (size, stride)
