@@ -16,7 +16,7 @@ _FULL, _FAINT = 1e-2, (1e-3, 3e-4, 1e-4, 3e-5)
 _UNEVEN, _EVEN = 0.2, 0.55
 _FLAT = 0.25
 #: Cotangents that are pulled back to see how even an encoder's view of an image is.
-_PROBES = 6
+_PROBES = 8
 
 
 def noise(seed: int, count: int, image_shape: tuple[int, int, int]) -> np.ndarray:
