@@ -279,6 +279,8 @@ def encoders() -> None:
         click.echo(click.wrap_text(f"{flavour}({', '.join(values)})", 100, "", indent))
         summary = inspect.getdoc(expressions.constructor(flavour)) or ""
         click.echo(f"    {summary.partition(chr(10))[0].replace('``', '')}\n")
+    for name, point in expressions.extensions().items():
+        click.echo(f"{name}(...)\n    {point.value.replace(':', '.')}\n")
 
 
 def main(args: list[str] | None = None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import importlib.metadata
 import inspect
 import types
 import warnings
@@ -25,8 +26,16 @@ FLAVOURS = {
     "dsift.kornia": ("DSIFT", "kornia"),
     "bovw": ("BoVW", "pretrained"),
 }
+#: Where other packages register constructors of encoders, which are loaded when they are named.
+GROUP = "repinv.encoders"
 _MAX_LENGTH = 1000
 _FORM = "a flavour with options that are plain values, such as 'hog.skimage(orientations=8)'"
+
+
+def extensions() -> dict[str, importlib.metadata.EntryPoint]:
+    """Constructors that are registered by installed packages, by name; none is loaded."""
+    found = importlib.metadata.entry_points(group=GROUP)
+    return {point.name: point for point in found if point.name not in FLAVOURS}
 
 
 def constructor(flavour: str) -> Callable[..., Encoder]:
@@ -38,10 +47,18 @@ def constructor(flavour: str) -> Callable[..., Encoder]:
         If there is no such flavour; the message offers the nearest ones.
     """
     if flavour not in FLAVOURS:
-        raise ValueError(
-            f"expected an encoder flavour; got {flavour!r}. {_nearest(flavour, FLAVOURS)} "
-            "'repinv encoders' lists them."
-        )
+        others = extensions()
+        if flavour not in others:
+            known = [*FLAVOURS, *others]
+            raise ValueError(
+                f"expected an encoder flavour; got {flavour!r}. {_nearest(flavour, known)} "
+                "'repinv encoders' lists them."
+            )
+        try:
+            loaded: Callable[..., Encoder] = others[flavour].load()
+        except ImportError as error:
+            raise ValueError(f"{flavour} needs a package that is missing: {error}.") from error
+        return loaded
     public, method = FLAVOURS[flavour]
     make: Callable[..., Encoder] = getattr(getattr(repinv, public), method)
     return make
@@ -96,7 +113,7 @@ def parse(expression: str) -> Encoder:
         _check_kind(flavour, name, value, signature.parameters[name].default, kinds.get(name))
     try:
         return make(**given)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, ImportError) as error:
         raise ValueError(f"{flavour}: {error}") from error
 
 

@@ -143,3 +143,40 @@ def test_mistakes_get_the_nearest_right_thing(expression, words):
 def test_values_that_an_encoder_refuses_are_said_with_its_flavour(expression):
     with pytest.raises(ValueError, match=r"^(hog\.\w+|dsift\.\w+|bovw): "):
         expressions.parse(expression)
+
+
+def test_constructors_of_other_packages_are_found_and_loaded_when_they_are_named(monkeypatch):
+    loaded = []
+
+    class Point:
+        name, value = "mine.hog", "mine:hog"
+
+        def load(self):
+            loaded.append(self.name)
+            return repinv.HOG.vlfeat
+
+    monkeypatch.setattr(expressions.importlib.metadata, "entry_points", lambda *, group: [Point()])
+    expressions.parse("hog.vlfeat(cell_size=4)")
+    assert list(expressions.extensions()) == ["mine.hog"]
+    assert loaded == []
+    assert expressions.parse("mine.hog(cell_size=4)") == repinv.HOG.vlfeat(4)
+    assert loaded == ["mine.hog"]
+    with pytest.raises(ValueError, match=r"mine\.hog has no option"):
+        expressions.parse("mine.hog(size=4)")
+
+
+def test_a_constructor_whose_package_is_missing_says_so(monkeypatch):
+    class Point:
+        name, value = "mine.net", "mine:net"
+
+        def load(self):
+            raise ImportError("No module named 'mine'")
+
+    monkeypatch.setattr(expressions.importlib.metadata, "entry_points", lambda *, group: [Point()])
+    with pytest.raises(ValueError, match=r"mine\.net needs a package that is missing: No module"):
+        expressions.parse("mine.net")
+
+
+def test_the_digit_network_is_named_on_the_command_line():
+    encoder = expressions.parse("cnn.digits('conv2')")
+    assert encoder.feature_shape((1, 32, 32)) == (32, 8, 8)
