@@ -55,9 +55,10 @@ def check_names(module: nn.Module, names: Sequence[str]) -> None:
         base, _, call = name.partition(":")
         if base in layers and (not call or call.isdecimal()):
             if isinstance(layers[base], nn.ModuleList | nn.ModuleDict):
+                first = next((name for name, _ in layers[base].named_children()), "…")
                 raise ValueError(
                     f"layer {base!r} is a list that is never called. "
-                    f"Name one of its own, such as {base}.{next(iter(dict(_parts(layers[base]))))}."
+                    f"Name one of its own, such as {base}.{first}."
                 )
             continue
         near = difflib.get_close_matches(base, layers, n=4, cutoff=0.5)
@@ -67,11 +68,6 @@ def check_names(module: nn.Module, names: Sequence[str]) -> None:
             f"the module has no layer {name!r}. Near it are {', '.join(offered)}; "
             "dict(module.named_modules()) lists all."
         )
-
-
-def _parts(module: nn.Module) -> list[tuple[str, nn.Module]]:
-    """Submodules by name."""
-    return list(module.named_children()) or [("…", module)]
 
 
 def count_calls(module: nn.Module, names: Sequence[str], forward: Callable[[], object]) -> None:

@@ -81,7 +81,7 @@ def maximized(
     report : dict
         What JSON can hold of the result, and what was written.
     """
-    channels = encoder.channels or (3 if color else 1)
+    channels = inversion.channels_of(encoder, color=color)
     size = (*shape, *((channels,) * (channels > 1)))
     features = tuple(encoder.feature_shape((channels, *shape)))
     direction = targets.direction(component, encoder, features)
@@ -193,10 +193,6 @@ def _report(
         "shape": list(result.image.shape),
         "response": float(responses.max()),
         "responses": responses.tolist(),
-        "seconds": float(result.seconds),
-        "iterations": int(result.iterations),
-        "evaluations": int(result.evaluations),
-        "stop_reason": result.stop_reason,
-        "notes": list(result.notes),
+        **inversion.course(result),
         "files": [str(path) for path in (out, figure, movie) if path is not None],
     }

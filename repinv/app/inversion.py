@@ -104,11 +104,7 @@ def run(
         "shape": list(result.image.shape),
         "error": float(errors.min()),
         "errors": errors.tolist(),
-        "seconds": float(result.seconds),
-        "iterations": int(result.iterations),
-        "evaluations": int(result.evaluations),
-        "stop_reason": result.stop_reason,
-        "notes": list(result.notes),
+        **course(result),
         "files": written,
         "out": None if out is None else str(out),
         "file_error": file_error,
@@ -156,6 +152,17 @@ def _write(out: Path, result: Any, features: np.ndarray, encoder: Encoder) -> fl
     files.write(out, image)
     held = encoded(encoder, files.quantized(image, out))
     return float(metrics.feature_error(held[None], np.reshape(features, held.shape)[None])[0])
+
+
+def course(result: repinv.Result) -> dict[str, Any]:
+    """How a run went, as JSON can hold it."""
+    return {
+        "seconds": float(result.seconds),
+        "iterations": int(result.iterations),
+        "evaluations": int(result.evaluations),
+        "stop_reason": result.stop_reason,
+        "notes": list(result.notes),
+    }
 
 
 def glyph(encoder: Encoder, features: np.ndarray) -> np.ndarray | None:
