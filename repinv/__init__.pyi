@@ -1,5 +1,9 @@
 from . import sklearn as sklearn
 from .colour import Decorrelated as Decorrelated
+from .comparison import Comparison as Comparison
+from .comparison import Method as Method
+from .comparison import Reconstruction as Reconstruction
+from .comparison import compare as compare
 from .encoder import Encoder as Encoder
 from .encoder import StraightThrough as StraightThrough
 from .encoders._assignment import LLC as LLC

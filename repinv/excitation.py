@@ -15,6 +15,7 @@ from repinv.fourier import Fourier
 from repinv.image import as_batch, as_unit
 from repinv.losses import Shortfall
 from repinv.parametrizations import Jitter, Parametrization, Spectral
+from repinv.photographs import photographs
 from repinv.priors import IntensityRange, NaturalContrast, TotalVariation
 from repinv.references import Diversity, Pull
 from repinv.result import Result
@@ -32,8 +33,6 @@ PRIORS = (
 )
 #: Weight of the pull to the photograph: what keeps a caricature from drifting without end.
 _PULL = 1.0
-#: Photographs inside scikit-image's wheel, on which a component's largest response is measured.
-_PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
 
 
 def maximize(
@@ -278,23 +277,4 @@ def _references(images: Array | None, size: tuple[int, int, int]) -> np.ndarray:
             shapes = sorted({x.shape for x in found})
             raise ValueError(f"images must have the shape (C, H, W) = {size}; got {shapes}.")
         return np.stack(found)
-    return _photographs(size)
-
-
-def _photographs(size: tuple[int, int, int]) -> np.ndarray:
-    """The photographs of scikit-image and quarters of them, at a size."""
-    import skimage.data
-    from skimage.transform import resize
-
-    channels, height, width = size
-    found = []
-    for name in _PHOTOGRAPHS:
-        whole = as_unit(getattr(skimage.data, name)())
-        middle, centre = whole.shape[0] // 2, whole.shape[1] // 2
-        halves = whole[:middle], whole[middle:]
-        quarters = [part for half in halves for part in (half[:, :centre], half[:, centre:])]
-        for part in (whole, *quarters):
-            x = np.moveaxis(resize(part, (height, width), anti_aliasing=True), -1, 0)
-            gray = np.repeat(x.mean(axis=0, keepdims=True), channels, axis=0)
-            found.append(x if channels == 3 else gray)
-    return np.stack(found).astype(np.float32)
+    return photographs(size)

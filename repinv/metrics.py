@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -65,11 +66,6 @@ def pairwise_error(features: Any, target: Any, targets: Any) -> np.ndarray:
     error : ndarray, shape (N,), float64
         In percent; 100 is as far as two of the photographs are from each other.
 
-    Notes
-    -----
-    The mean runs over the M (M − 1) / 2 pairs of different photographs; by Lagrange's identity it
-    is 2 / (M − 1) times the summed squared distance to their mean.
-
     References
     ----------
     Mahendran and Vedaldi, IJCV 2016, doi:10.1007/s11263-016-0911-8.
@@ -82,11 +78,51 @@ def pairwise_error(features: Any, target: Any, targets: Any) -> np.ndarray:
             f"expected features of one size; got {phi.shape[1]}, {phi_0.shape[1]} and "
             f"{spread.shape[1]} numbers an image."
         )
-    unit = 2 * np.sum((spread - spread.mean(axis=0)) ** 2) / (len(spread) - 1)
-    if unit == 0:
-        raise ValueError("expected photographs of different features; all of them are equal.")
-    error: np.ndarray = 100 * np.sqrt(np.sum((phi - phi_0) ** 2, axis=1) / unit)
+    unit = pairwise_distance(spread)
+    error: np.ndarray = 100 * np.sqrt(np.sum((phi - phi_0) ** 2, axis=1)) / unit
     return error
+
+
+def pairwise_distance(targets: Iterable[Any]) -> float:
+    """Root mean squared distance of two photographs' features: 100 in the paper's unit.
+
+    Parameters
+    ----------
+    targets : iterable of array, shape F
+        Features of two photographs or more, one at a time, so that all need not be in memory.
+
+    Returns
+    -------
+    distance : float
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two, or all are equal.
+
+    Notes
+    -----
+    The mean runs over the M (M − 1) / 2 pairs of different photographs; by Lagrange's identity it
+    is 2 / (M − 1) times the summed squared distance to their mean, which Welford's recurrence
+    gathers in one pass.
+
+    Examples
+    --------
+    >>> pairwise_distance([[0.0, 0.0], [3.0, 4.0]])
+    5.0
+    """
+    count, mean, scatter = 0, np.zeros(()), 0.0
+    for features in targets:
+        phi = np.asarray(features, dtype=np.float64).ravel()
+        count += 1
+        change = phi - mean
+        mean = mean + change / count
+        scatter += float(np.dot(change, phi - mean))
+    if count < 2:
+        raise ValueError(f"expected the features of two photographs or more; got {count}.")
+    if not scatter > 0:
+        raise ValueError("expected photographs of different features; all of them are equal.")
+    return float(np.sqrt(2 * scatter / (count - 1)))
 
 
 def affine_match(image: Any, photograph: Any) -> np.ndarray:

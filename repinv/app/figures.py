@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from repinv import files
+from repinv.comparison import Comparison
 
 #: What `save` writes, by the ending of the name.
 FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
@@ -29,6 +31,8 @@ _LINES = (
     ("#E69F00", (0, (5, 1, 1, 1, 1, 1))),
 )
 _HEIGHT = 3.0
+#: Of a picture in a grid, in inches.
+_SIDE = 2.1
 _MAX_PREIMAGES = 4
 
 
@@ -123,6 +127,84 @@ def row_figure(
     return figure
 
 
+def grid_figure(
+    panels: Sequence[Sequence[Panel | None]],
+    *,
+    title: str = "",
+    row_labels: Sequence[str] = (),
+) -> Figure:
+    """Pictures in rows and columns.
+
+    Parameters
+    ----------
+    panels : sequence of sequence of Panel or None
+        Rows of pictures; None leaves a place free.
+    title : str
+    row_labels : sequence of str
+        What stands to the left of each row.
+    """
+    columns = max(map(len, panels))
+    shapes = [np.shape(panel.image) for row in panels for panel in row if panel is not None]
+    aspect = float(np.median([shape[1] / shape[0] for shape in shapes])) if shapes else 1.0
+    aspect = min(max(aspect, 0.5), 2.5)
+    side = _SIDE if columns > 2 else 1.4 * _SIDE
+    longest = max((p.label.count("\n") + 1 for row in panels for p in row if p), default=1)
+    size = (columns * side * aspect + 0.4, len(panels) * (side + 0.19 * longest) + 0.4)
+    figure = Figure(figsize=size, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(len(panels), columns, squeeze=False)
+    for index, row in enumerate(panels):
+        for axis, panel in zip(axes[index], [*row, *[None] * columns], strict=False):
+            if panel is None:
+                axis.set_axis_off()
+            else:
+                _draw_image(axis, panel, size=8)
+        if index < len(row_labels):
+            # An axis that is off hides its label too; text of its own stays.
+            axes[index, 0].text(
+                -0.04,
+                0.5,
+                row_labels[index],
+                transform=axes[index, 0].transAxes,
+                rotation=90,
+                ha="right",
+                va="center",
+                fontsize=8,
+            )
+    if title:
+        figure.suptitle(title, x=0.01, ha="left", fontsize=10, color="0.3")
+    return figure
+
+
+def comparison_figure(comparison: Comparison, *, title: str = "") -> Figure:
+    """The photograph and what each method made of it, with figures below their names.
+
+    Parameters
+    ----------
+    comparison : Comparison
+    title : str
+    """
+    shown = [] if comparison.image is None else [Panel(comparison.image, "photograph")]
+    for row in comparison.rows:
+        if row.image is not None:
+            likeness = "" if np.isnan(row.ssim) else f", SSIM {row.ssim:.2f}, NCC {row.ncc:.2f}"
+            below = f"error {row.error:.2g}{likeness}"
+            shown.append(Panel(row.image, f"{wrapped(row.name, 34)}\n{below}"))
+    columns = min(len(shown), 4 if len(shown) != 5 else 3)
+    rows = [shown[first : first + columns] for first in range(0, len(shown), columns)]
+    return grid_figure(rows, title=title)
+
+
+def wrapped(text: str, width: int) -> str:
+    """Text in lines that a picture has room for, broken where expressions can be."""
+    lines = [""]
+    for piece in re.findall(r"[^\s,(=]*[\s,(=]*", text):
+        if lines[-1] and len(lines[-1]) + len(piece.rstrip()) > width:
+            lines.append("")
+        lines[-1] += piece
+    return "\n".join(lines)
+
+
 def save(figure: Figure, path: str | os.PathLike[str]) -> None:
     """Write a figure; the file appears whole or not at all.
 
@@ -133,12 +215,17 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> None:
         .png, .pdf or .svg.
     """
     files.check_writable(path, FIGURE_SUFFIXES)
+    files.write_bytes(path, encoded(figure, Path(path).suffix.lower()[1:]))
+
+
+def encoded(figure: Figure, kind: str = "png", *, dpi: int = 160) -> bytes:
+    """A figure as the bytes of a file: 'png', 'pdf' or 'svg'."""
     stream = io.BytesIO()
-    figure.savefig(stream, format=Path(path).suffix.lower()[1:], dpi=160)
-    files.write_bytes(path, stream.getvalue())
+    figure.savefig(stream, format=kind, dpi=dpi)
+    return stream.getvalue()
 
 
-def _draw_image(axis: Axes, panel: Panel) -> None:
+def _draw_image(axis: Axes, panel: Panel, *, size: int = 10) -> None:
     """One picture without ticks."""
     image = np.asarray(panel.image)
     low, high = (0.0, 1.0) if panel.unit else (None, None)
@@ -148,7 +235,7 @@ def _draw_image(axis: Axes, panel: Panel) -> None:
         high = max(float(np.abs(image).max()), 1e-6)
         low, colours = -high, "RdBu_r"
     axis.imshow(image, cmap=colours, vmin=low, vmax=high)
-    axis.set_title(panel.label, fontsize=10, loc="left")
+    axis.set_title(panel.label, fontsize=size, loc="left")
     axis.set_axis_off()
 
 

@@ -42,6 +42,30 @@ def encoder_of(
         raise click.BadParameter(str(error)) from error
 
 
+def encoders_of(
+    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> list[tuple[str, Encoder]]:
+    """Several encoder expressions and the encoders they name."""
+    return [encoder_of(context, parameter, value) for value in values]
+
+
+def yardstick_of(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> Encoder | None:
+    """The encoder that an expression names, or None."""
+    return None if value is None else encoder_of(context, parameter, value)[1]
+
+
+TIME_LIMIT = click.option(
+    "--time-limit",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Stop after so long, with the best image so far.",
+)
+JSON = click.option(
+    "--json", "as_json", is_flag=True, help="Print the result as JSON, for programs."
+)
+QUIET = click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")
 _SHARED = (
     click.option(
         "--encoder",
@@ -66,14 +90,9 @@ _SHARED = (
         metavar="FILE",
         help="Show how the image came about: .gif, or .mp4 where imageio-ffmpeg is installed.",
     ),
-    click.option(
-        "--time-limit",
-        type=click.FloatRange(min=0, min_open=True),
-        metavar="SECONDS",
-        help="Stop after so long, with the best image so far.",
-    ),
-    click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object."),
-    click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors."),
+    TIME_LIMIT,
+    JSON,
+    QUIET,
 )
 
 

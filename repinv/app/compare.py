@@ -1,0 +1,103 @@
+"""One comparison from file to files: what ``repinv compare`` does between options and print."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import repinv
+from repinv import files
+from repinv.app import figures, inversion, report
+from repinv.encoder import Encoder
+
+TABLE_SUFFIXES = (".csv", ".json", ".md", ".html")
+
+
+def check_outputs(source: Path, outputs: Sequence[Path]) -> None:
+    """Raise before the work starts if its results could not be written.
+
+    Raises
+    ------
+    ValueError, OSError
+        If a name has another ending, is there twice, is the source's, or cannot be written.
+    """
+    for path in outputs:
+        files.check_writable(path, (*TABLE_SUFFIXES, *figures.FIGURE_SUFFIXES))
+    named = [path.resolve() for path in (source, *outputs)]
+    if len(set(named)) < len(named):
+        raise ValueError("the input and every --out need names of their own; two are the same.")
+
+
+def compared(
+    source: Path,
+    encoders: Sequence[tuple[str, Encoder]],
+    *,
+    shape: tuple[int, int] | None,
+    color: bool,
+    yardstick: Encoder | None,
+    outputs: Sequence[Path],
+    max_iter: int,
+    time_limit: float | None,
+    seed: int,
+    progress: bool,
+) -> repinv.Comparison:
+    """Compare what encoders keep of an image file, or what can be made of a features file.
+
+    Parameters
+    ----------
+    source : Path
+        Image, or .npy or .npz of features.
+    encoders : sequence of (str, Encoder)
+        With the names of their rows.
+    shape : (int, int) or None
+        Height and width of the image, where `source` holds features.
+    color : bool
+        Whether colours are kept; encoders that take one number of channels only decide.
+    yardstick : Encoder or None
+        In whose features errors are measured.
+    outputs : sequence of Path
+        Tables, reports and figures, by their endings.
+    max_iter, time_limit, seed, progress
+        As in `repinv.compare`.
+
+    Returns
+    -------
+    comparison : Comparison
+    """
+    methods = [repinv.Method(encoder, name=name) for name, encoder in encoders]
+    has_features = source.suffix.lower() in (".npy", ".npz")
+    if has_features:
+        given = files.read_features(source)
+    else:
+        given = inversion.photograph(source, 3 if color else 1)
+    comparison = repinv.compare(
+        given,
+        methods,
+        shape=shape,
+        features_given=has_features,
+        yardstick=yardstick,
+        max_iter=max_iter,
+        time_limit=time_limit,
+        seed=seed,
+        progress=progress,
+    )
+    for path in outputs:
+        _write(path, comparison, f"{source.name} compared")
+    return comparison
+
+
+def _write(path: Path, comparison: repinv.Comparison, title: str) -> None:
+    """A comparison as the kind of file that a name's ending says."""
+    suffix = path.suffix.lower()
+    if suffix in figures.FIGURE_SUFFIXES:
+        figures.save(figures.comparison_figure(comparison, title=title), path)
+        return
+    if suffix == ".html":
+        text = report.comparison_page(
+            comparison, title, report.footer(f"repinv {repinv.__version__}")
+        )
+    elif suffix == ".csv":
+        text = comparison.to_csv()
+    else:
+        text = comparison.to_json() if suffix == ".json" else comparison.to_markdown()
+    files.write_bytes(path, f"{text.rstrip(chr(10))}\n".encode())

@@ -1,0 +1,397 @@
+"""Compare: what several methods make of one image, measured alike and side by side."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from repinv import metrics
+from repinv.encoder import Array, Encoder
+from repinv.image import as_batch, as_unit, from_batch, to_gray
+from repinv.photographs import photographs
+from repinv.result import Result
+from repinv.solvers import to_host
+from repinv.tables import Column, as_csv, as_json, as_markdown, as_text
+from repinv.tasks import invert
+
+#: What a table shows, in the order in which it is read.
+COLUMNS = (
+    Column("name", "method"),
+    Column("error", "feature error", ".3g"),
+    Column("pairwise_error", "paper's unit", ".3g"),
+    Column("ncc", "NCC", ".3f"),
+    Column("ssim", "SSIM", ".3f"),
+    Column("psnr", "PSNR, dB", ".2f"),
+    Column("seconds", "seconds", ".2f"),
+    Column("failure", "failed because"),
+)
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to find an image from features, with a name and options of its own.
+
+    Parameters
+    ----------
+    by : Encoder or inverter
+        An encoder, which `repinv.invert` inverts; or anything with an attribute ``encoder`` and a
+        method ``invert(features) -> Result``.
+    options : mapping of str to object
+        Keyword arguments of `repinv.invert`, or of the inverter's ``invert``.
+    name : str
+        What its row is called; by default that of the class.
+
+    Examples
+    --------
+    >>> import repinv
+    >>> from repinv.tasks import mahendran
+    >>> hog = repinv.HOG.vlfeat()
+    >>> repinv.Method(hog, mahendran((64, 64)), name="HOG, the authors' solver").name
+    "HOG, the authors' solver"
+    """
+
+    by: Any
+    options: Mapping[str, Any] = field(default_factory=dict)
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.by, Encoder) or _is_inverter(self.by)):
+            raise TypeError(
+                "expected an encoder, or an inverter with .encoder and .invert(features); got "
+                f"{self.by!r}."
+            )
+        unknown = [name for name in self.options if name not in _accepted(self.by)]
+        if unknown:
+            raise TypeError(f"{_inverting(self.by)} has no option {', '.join(unknown)}.")
+        object.__setattr__(self, "name", self.name or type(self.by).__name__)
+
+    @property
+    def encoder(self) -> Encoder:
+        """Whose features are inverted."""
+        encoder: Encoder = self.by.encoder if _is_inverter(self.by) else self.by
+        return encoder
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """One row of a comparison.
+
+    Attributes
+    ----------
+    name : str
+    error : float
+        ‖Φ(x) − Φ₀‖² / ‖Φ₀‖² of the image returned, over all features.
+    pairwise_error : float
+        100 · ‖Φ(x) − Φ₀‖ over the root mean squared distance of two photographs' features: the
+        paper's unit, by the photographs that `repinv.compare` was given or those of scikit-image.
+    ncc, ssim, psnr : float
+        Against the photograph, as the encoder sees it, gray or in colour; SSIM and PSNR (dB) after
+        affine intensity matching. NaN where there is no photograph.
+    seconds : float
+        From features to image.
+    image : ndarray, shape (H, W) or (H, W, C), in [0, 1], or None
+        None if the method failed.
+    failure : str
+        Why the method failed; empty if it did not.
+    notes : tuple of str
+    """
+
+    name: str
+    error: float = np.nan
+    pairwise_error: float = np.nan
+    ncc: float = np.nan
+    ssim: float = np.nan
+    psnr: float = np.nan
+    seconds: float = np.nan
+    image: np.ndarray | None = field(default=None, repr=False)
+    failure: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What several methods made of one image or of given features.
+
+    Attributes
+    ----------
+    rows : tuple of Reconstruction
+        One for each method, in the order given.
+    image : ndarray, shape (H, W) or (H, W, 3), in [0, 1], or None
+        The photograph; None where features were given.
+    """
+
+    rows: tuple[Reconstruction, ...]
+    image: np.ndarray | None = field(default=None, repr=False)
+
+    def __repr__(self) -> str:
+        """The table, for people."""
+        return as_text(self.columns(), self.records())
+
+    def to_csv(self) -> str:
+        """The table as comma-separated values; what is not known is empty."""
+        return as_csv(self.columns(), self.records())
+
+    def to_json(self) -> str:
+        """The table as a JSON array of objects; what is not a finite number is null."""
+        return as_json(self.columns(), self.records())
+
+    def to_markdown(self) -> str:
+        """The table as Markdown, rounded."""
+        return as_markdown(self.columns(), self.records())
+
+    def records(self) -> list[dict[str, Any]]:
+        """The figures of each row, by the keys of the columns."""
+        return [{c.key: getattr(row, c.key) for c in COLUMNS} for row in self.rows]
+
+    def columns(self) -> tuple[Column, ...]:
+        """The columns of the table; that of reasons only where a method failed."""
+        failed = any(row.failure for row in self.rows)
+        return COLUMNS if failed else COLUMNS[:-1]
+
+
+def compare(
+    image_or_features: Array,
+    methods: Sequence[Any],
+    *,
+    shape: tuple[int, ...] | None = None,
+    features_given: bool | None = None,
+    yardstick: Encoder | None = None,
+    references: Iterable[Array] | None = None,
+    max_iter: int = 400,
+    seed: int = 0,
+    time_limit: float | None = None,
+    progress: bool = False,
+) -> Comparison:
+    """Invert one image by several methods, and measure what each finds.
+
+    Parameters
+    ----------
+    image_or_features : array
+        An image (H, W), (H, W, 1) or (H, W, 3): floats in [0, 1], or integers that stand for
+        fractions of white. Or features, which all methods then invert.
+    methods : sequence
+        Each an encoder, a pair (encoder, options of `repinv.invert`), an inverter with ``.encoder``
+        and ``.invert(features)``, or a `Method`, which has a name.
+    shape : tuple of int, optional
+        (H, W) or (H, W, C) of the image that features are of; says that features are given.
+    features_given : bool, optional
+        Whether `image_or_features` are features. By default they are if `shape` is given, or if
+        their own shape is not that of an image.
+    yardstick : Encoder, optional
+        In whose features errors are measured. By default each method is measured in the features
+        that it inverts, so that errors of different encoders are in different units.
+    references : iterable of array, optional
+        Two images or more of the photograph's size, whose features' mean distance is 100 in the
+        paper's unit; by default the photographs of scikit-image and quarters of them.
+    max_iter, seed, time_limit
+        As for `repinv.invert`, for all encoders whose own options do not say otherwise; one time
+        limit for each method.
+    progress : bool
+        Show a progress bar of methods.
+
+    Returns
+    -------
+    comparison : Comparison
+        A method that fails has a row that says why, and does not keep others from theirs. Kernels
+        are compiled before a method's time is taken.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is no image, no method, or all methods fail.
+
+    Examples
+    --------
+    >>> import skimage, repinv
+    >>> image = skimage.data.camera()[::8, ::8]
+    >>> hog, sift = repinv.HOG.vlfeat(), repinv.DSIFT.natural()
+    >>> found = repinv.compare(image, [hog, repinv.Method(sift, {"jitter": 0}, "dense SIFT")],
+    ...                        max_iter=30)
+    >>> [row.name for row in found.rows], found.rows[0].image.shape
+    (['HOG', 'dense SIFT'], (64, 64))
+    >>> print(found.to_csv().splitlines()[0])
+    name,error,pairwise_error,ncc,ssim,psnr,seconds
+    """
+    named = _named([_method(given) for given in methods])
+    if features_given is None:
+        features_given = shape is not None or not _looks_like_an_image(image_or_features)
+    if not features_given and shape is not None:
+        raise ValueError("shape goes with features; an image has its own size. Leave it out.")
+    photograph = None if features_given else _photograph(image_or_features)
+    settings = {"max_iter": max_iter, "seed": seed, "time_limit": time_limit}
+    given = None if references is None else tuple(references)
+    rows: list[Reconstruction] = []
+    for method in tqdm(named, disable=not progress, unit="method"):
+        try:
+            row = _reconstructed(
+                method,
+                None if photograph is None else _as_seen(photograph, method.encoder),
+                image_or_features,
+                shape,
+                yardstick,
+                given,
+                settings,
+            )
+        # Whatever a method raises is its own affair, and the table's other rows are not.
+        except Exception as error:
+            row = Reconstruction(method.name, failure=_reason(error))
+        rows.append(row)
+        if "interrupted" in row.notes:
+            rest = named[len(rows) :]
+            rows += [Reconstruction(m.name, failure="not run: interrupted") for m in rest]
+            break
+    if all(row.failure for row in rows):
+        reasons = "; ".join(f"{row.name}: {row.failure}" for row in rows)
+        raise ValueError(f"none of the methods gave an image. {reasons}")
+    return Comparison(tuple(rows), photograph)
+
+
+def _method(given: Any) -> Method:
+    """What was given as a method, as one."""
+    if isinstance(given, Method):
+        return given
+    if isinstance(given, tuple):
+        if len(given) != 2 or not isinstance(given[1], Mapping):
+            raise TypeError(f"expected a pair (encoder, options); got {given!r}.")
+        return Method(*given)
+    return Method(given)
+
+
+def _named(methods: list[Method]) -> list[Method]:
+    """Methods of different names: the second of a name gets a number."""
+    if not methods:
+        raise ValueError("expected one method or more; got none. An encoder is a method.")
+    seen: dict[str, int] = {}
+    found = []
+    for method in methods:
+        seen[method.name] = count = seen.get(method.name, 0) + 1
+        name = method.name if count == 1 else f"{method.name} ({count})"
+        found.append(dataclasses.replace(method, name=name))
+    return found
+
+
+def _is_inverter(by: Any) -> bool:
+    """Whether something is inverted by its own method, and not by the energy."""
+    return isinstance(getattr(by, "encoder", None), Encoder) and callable(
+        getattr(by, "invert", None)
+    )
+
+
+def _inverting(by: Any) -> str:
+    """The name of the function that inverts, for messages."""
+    return f"{type(by).__name__}.invert" if _is_inverter(by) else "repinv.invert"
+
+
+def _accepted(by: Any) -> Any:
+    """Names of the options that the function that inverts takes."""
+    return inspect.signature(by.invert if _is_inverter(by) else invert).parameters
+
+
+def _looks_like_an_image(array: Any) -> bool:
+    """Whether an array has the shape of an image."""
+    dims = np.shape(array)
+    return len(dims) == 2 or (len(dims) == 3 and dims[-1] in (1, 3))
+
+
+def _photograph(image: Any) -> np.ndarray:
+    """A checked image in [0, 1], (H, W) or (H, W, 3)."""
+    return from_batch(as_batch(as_unit(image))[0])
+
+
+def _as_seen(photograph: np.ndarray, encoder: Encoder) -> np.ndarray:
+    """A photograph in as many channels as an encoder takes."""
+    if encoder.channels == 1:
+        return to_gray(photograph)
+    if encoder.channels == 3 and photograph.ndim == 2:
+        return np.repeat(photograph[..., None], 3, axis=-1)
+    return photograph
+
+
+def _reconstructed(
+    method: Method,
+    seen: np.ndarray | None,
+    features: Array,
+    shape: tuple[int, ...] | None,
+    yardstick: Encoder | None,
+    references: tuple[Array, ...] | None,
+    settings: dict[str, Any],
+) -> Reconstruction:
+    """One row: invert, and measure."""
+    encoder = method.encoder
+    if seen is not None:
+        x = encoder.asarray(as_batch(seen, channels=encoder.channels))
+        # Compiles what is compiled on first use, so that the clock does not see it.
+        features, pullback = encoder.vjp(x)
+        pullback(features)
+        features, shape = features[0, ...], seen.shape
+    began = time.perf_counter()
+    result = _inverted(method, features, shape, settings)
+    seconds = time.perf_counter() - began
+    image = np.asarray(to_host(result.image))
+    notes = tuple(result.notes)
+    if result.stop_reason in ("interrupted", "time_limit"):
+        notes = (*notes, result.stop_reason)
+    ruler = encoder if yardstick is None else yardstick
+    target = _encoded(ruler, seen) if seen is not None else to_host(features)
+    error, pairwise = _errors(ruler, image, target, references)
+    ncc = ssim = psnr = np.nan
+    if seen is not None and image.shape == seen.shape:
+        ncc, ssim, psnr = (of(image, seen) for of in (metrics.ncc, metrics.ssim, metrics.psnr))
+    elif seen is not None:
+        size = "x".join(map(str, image.shape))
+        notes = (*notes, f"its image is of {size}, and not compared with the photograph")
+    return Reconstruction(
+        method.name, error, pairwise, ncc, ssim, psnr, seconds=seconds, image=image, notes=notes
+    )
+
+
+def _inverted(
+    method: Method, features: Array, shape: tuple[int, ...] | None, settings: dict[str, Any]
+) -> Result:
+    """An image from features, by the energy or by an inverter of its own."""
+    accepted = _accepted(method.by)
+    common = {name: value for name, value in settings.items() if value is not None}
+    if shape is not None:
+        common["shape"] = shape
+    options = {name: value for name, value in common.items() if name in accepted}
+    options |= method.options
+    if _is_inverter(method.by):
+        return method.by.invert(features, **options)  # type: ignore[no-any-return]
+    return invert(features, method.by, **options)
+
+
+def _errors(
+    ruler: Encoder, image: np.ndarray, target: np.ndarray, references: tuple[Array, ...] | None
+) -> tuple[float, float]:
+    """Relative error and error in the paper's unit of an image's features; NaN without a unit."""
+    features = _encoded(ruler, _as_seen(image, ruler))
+    phi, phi_0 = features.astype(np.float64).ravel(), target.astype(np.float64).ravel()
+    error = float(metrics.feature_error(phi[None], phi_0[None])[0])
+    if references is None:
+        channels = 1 if image.ndim == 2 else image.shape[-1]
+        size = (ruler.channels or channels, *image.shape[:2])
+        others = [from_batch(x) for x in photographs(size)]
+    else:
+        others = [_as_seen(_photograph(each), ruler) for each in references]
+    if len(others) < 2:
+        return error, np.nan
+    unit = metrics.pairwise_distance(_encoded(ruler, other) for other in others)
+    return error, 100 * float(np.linalg.norm(phi - phi_0)) / unit
+
+
+def _encoded(encoder: Encoder, image: np.ndarray) -> np.ndarray:
+    """Features of one image in [0, 1], flat."""
+    x = as_batch(image, precision=encoder.precision, channels=encoder.channels)
+    return to_host(encoder.encode(encoder.asarray(x))).ravel()
+
+
+def _reason(error: Exception) -> str:
+    """One line that says why something failed."""
+    return " ".join((str(error) or type(error).__name__).split())

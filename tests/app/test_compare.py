@@ -1,0 +1,169 @@
+"""repinv compare: tables, reports that stand alone, and figures."""
+
+import html.parser
+import json
+
+import numpy as np
+import pytest
+import skimage
+from PIL import Image
+
+import repinv
+from repinv import files
+from repinv.app import figures, report
+
+ENCODERS = ("-e", "hog.vlfeat", "-e", "dsift.natural")
+HOG = repinv.HOG.vlfeat()
+
+
+class Page(html.parser.HTMLParser):
+    """What a page holds: its tags with attributes, its text."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.text = [], ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_data(self, data):
+        self.text += data
+
+
+@pytest.fixture
+def compare(run, photograph):
+    def compare(*args, source=photograph, encoders=ENCODERS):
+        return run("compare", source, *encoders, "--max-iter", 20, *args)
+
+    return compare
+
+
+def test_a_table_is_printed(compare):
+    status, out, err = compare()
+    assert (status, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0].split()[:3] == ["method", "feature", "error"]
+    assert [line.split()[0] for line in lines[1:]] == ["hog.vlfeat", "dsift.natural"]
+
+
+def test_all_kinds_of_files_are_written(compare, tmp_path):
+    names = ["t.csv", "t.json", "t.md", "t.html", "f.png", "f.pdf", "f.svg"]
+    outputs = [arg for name in names for arg in ("--out", tmp_path / name)]
+    status, out, err = compare(*outputs)
+    assert (status, err) == (0, "")
+    assert all(f"wrote {tmp_path / name}" in out for name in names)
+    assert (tmp_path / "t.csv").read_text().startswith("name,error,pairwise_error,ncc,ssim,psnr")
+    assert len(json.loads((tmp_path / "t.json").read_text())) == 2
+    assert files.read(tmp_path / "f.png").shape[1] > 800
+
+
+def test_a_report_stands_alone(compare, tmp_path):
+    compare("--out", tmp_path / "t.html")
+    text = (tmp_path / "t.html").read_text()
+    page = Page(text)
+    images = [attributes for tag, attributes in page.tags if tag == "img"]
+    assert len(images) == 3
+    assert all(image["src"].startswith("data:image/png;base64,") for image in images)
+    assert all(image["alt"] for image in images)
+    assert not [tag for tag, _ in page.tags if tag in ("script", "link", "iframe")]
+    assert "http" not in text.replace("http-equiv", "")
+    assert "prefers-color-scheme: dark" in text
+    assert "width=device-width" in text
+    assert "default-src 'none'" in text
+
+
+def test_text_of_a_report_is_escaped():
+    image = np.eye(16)
+    nasty = "<script>alert('x')</script>\"&"
+    row = repinv.Reconstruction(nasty, error=0.1, image=image, notes=(nasty,))
+    failed = repinv.Reconstruction(nasty, failure=nasty)
+    page = Page(report.comparison_page(repinv.Comparison((row, failed), image), nasty))
+    assert "script" not in {tag for tag, _ in page.tags}
+    assert page.text.count("<script>alert('x')</script>\"&") >= 5
+
+
+def test_json_is_printed_for_programs(compare):
+    records = json.loads(compare("--json")[1])
+    assert [record["name"] for record in records] == ["hog.vlfeat", "dsift.natural"]
+    assert records[0]["error"] < 0.5
+
+
+def test_a_method_that_fails_is_in_the_table_with_its_reason(compare, tmp_path):
+    encoders = (*ENCODERS, "-e", "hog.opencv")
+    status, out, err = compare("--out", tmp_path / "t.html", encoders=encoders)
+    assert (status, err) == (0, "")
+    assert "at least 128x64" in out
+    page = Page((tmp_path / "t.html").read_text())
+    assert "at least 128x64" in page.text
+
+
+def test_all_failing_is_an_error(compare, tmp_path):
+    status, out, err = compare("--out", tmp_path / "t.csv", encoders=("-e", "hog.opencv"))
+    assert (status, out) == (1, "")
+    assert "none of the methods" in err
+    assert not (tmp_path / "t.csv").exists()
+
+
+def test_features_are_compared_too(compare, tmp_path):
+    np.save(tmp_path / "f.npy", HOG(skimage.data.camera()[::8, ::8] / 255))
+    args = ("--shape", "64x64", "--json")
+    status, out, err = compare(*args, source=tmp_path / "f.npy", encoders=("-e", "hog.vlfeat"))
+    assert (status, err) == (0, "")
+    (record,) = json.loads(out)
+    assert record["ncc"] is None
+    assert record["error"] < 0.5
+
+
+def test_a_yardstick_is_an_encoder(compare):
+    own, other = (json.loads(compare(*args, "--json")[1])
+                  for args in ((), ("--yardstick", "dsift.natural")))  # fmt: skip
+    assert own[0]["error"] != other[0]["error"]
+    assert own[1]["error"] == other[1]["error"]
+
+
+def test_colour_is_kept_on_request(compare, tmp_path):
+    Image.fromarray(skimage.data.astronaut()[::8, ::8]).save(tmp_path / "c.png")
+    gray, colour = (json.loads(compare(*args, "--json", source=tmp_path / "c.png")[1])
+                    for args in ((), ("--color",)))  # fmt: skip
+    assert gray[0]["error"] != colour[0]["error"]
+    assert gray[1]["error"] == pytest.approx(colour[1]["error"], rel=0.2)
+
+
+@pytest.mark.parametrize(
+    ("args", "status", "words"),
+    [
+        (("--out", "t.doc"), 1, "ends in one of"),
+        (("--out", "no/t.csv"), 1, "no folder"),
+        (("--out", "t.csv", "--out", "./t.csv"), 1, "two are the same"),
+        (("--shape", "64x64"), 2, "--shape goes with features"),
+        (("--yardstick", "hog.vlfaet"), 2, "Did you mean hog.vlfeat"),
+        (("-e", "nothing"), 2, "expected an encoder flavour"),
+    ],
+)
+def test_bad_usage_is_refused_before_anything_runs(
+    compare, tmp_path, monkeypatch, args, status, words
+):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = compare(*args)
+    assert (code, out) == (status, "")
+    assert words in err
+    assert err.count("\n") == 1
+
+
+def test_a_figure_has_a_panel_for_each_image():
+    image = np.eye(32)
+    rows = [repinv.Reconstruction(f"method {k}", error=0.1, image=image) for k in range(6)]
+    rows.append(repinv.Reconstruction("broken", failure="x"))
+    figure = figures.comparison_figure(repinv.Comparison(tuple(rows), image))
+    titles = [axis.get_title(loc="left") for axis in figure.axes if axis.images]
+    assert [title.split("\n")[0] for title in titles] == [
+        "photograph", *(f"method {k}" for k in range(6))
+    ]  # fmt: skip
+
+
+def test_long_names_are_broken_where_expressions_can_be():
+    assert figures.wrapped("hog.vlfeat(bilinear_orientations=True)", 34).split("\n") == [
+        "hog.vlfeat(bilinear_orientations=", "True)",
+    ]  # fmt: skip
+    assert figures.wrapped("short", 34) == "short"
