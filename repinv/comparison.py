@@ -232,7 +232,7 @@ def compare(
         try:
             row = _reconstructed(
                 method,
-                None if photograph is None else _as_seen(photograph, method.encoder),
+                None if photograph is None else as_seen(photograph, method.encoder),
                 image_or_features,
                 shape,
                 yardstick,
@@ -305,7 +305,7 @@ def _photograph(image: Any) -> np.ndarray:
     return from_batch(as_batch(as_unit(image))[0])
 
 
-def _as_seen(photograph: np.ndarray, encoder: Encoder) -> np.ndarray:
+def as_seen(photograph: np.ndarray, encoder: Encoder) -> np.ndarray:
     """A photograph in as many channels as an encoder takes."""
     if encoder.channels == 1:
         return to_gray(photograph)
@@ -339,7 +339,7 @@ def _reconstructed(
     if result.stop_reason in ("interrupted", "time_limit"):
         notes = (*notes, result.stop_reason)
     ruler = encoder if yardstick is None else yardstick
-    target = _encoded(ruler, seen) if seen is not None else to_host(features)
+    target = encoded(ruler, seen) if seen is not None else to_host(features)
     error, pairwise = _errors(ruler, image, target, references)
     ncc = ssim = psnr = np.nan
     if seen is not None and image.shape == seen.shape:
@@ -371,7 +371,7 @@ def _errors(
     ruler: Encoder, image: np.ndarray, target: np.ndarray, references: tuple[Array, ...] | None
 ) -> tuple[float, float]:
     """Relative error and error in the paper's unit of an image's features; NaN without a unit."""
-    features = _encoded(ruler, _as_seen(image, ruler))
+    features = encoded(ruler, as_seen(image, ruler))
     phi, phi_0 = features.astype(np.float64).ravel(), target.astype(np.float64).ravel()
     error = float(metrics.feature_error(phi[None], phi_0[None])[0])
     if references is None:
@@ -379,14 +379,14 @@ def _errors(
         size = (ruler.channels or channels, *image.shape[:2])
         others = [from_batch(x) for x in photographs(size)]
     else:
-        others = [_as_seen(_photograph(each), ruler) for each in references]
+        others = [as_seen(_photograph(each), ruler) for each in references]
     if len(others) < 2:
         return error, np.nan
-    unit = metrics.pairwise_distance(_encoded(ruler, other) for other in others)
+    unit = metrics.pairwise_distance(encoded(ruler, other) for other in others)
     return error, 100 * float(np.linalg.norm(phi - phi_0)) / unit
 
 
-def _encoded(encoder: Encoder, image: np.ndarray) -> np.ndarray:
+def encoded(encoder: Encoder, image: np.ndarray) -> np.ndarray:
     """Features of one image in [0, 1], flat."""
     x = as_batch(image, precision=encoder.precision, channels=encoder.channels)
     return to_host(encoder.encode(encoder.asarray(x))).ravel()

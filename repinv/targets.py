@@ -122,6 +122,20 @@ def weight(
     return balance if found is None else balance * encoder.asarray(found)
 
 
+def check_choice(
+    feature_shape: tuple[int, ...],
+    encoder: Encoder,
+    image_shape: tuple[int, int, int],
+    filter_group: slice | Sequence[int] | None,
+    neighbourhood: int | None,
+) -> None:
+    """Raise unless features of a shape have such channels and such a middle."""
+    if filter_group is not None:
+        _channels(filter_group, encoder, feature_shape)
+    if neighbourhood is not None:
+        _middle(neighbourhood, encoder, feature_shape, image_shape)
+
+
 def _axis(name: str, encoder: Encoder) -> int:
     """The axis of the channels, of an encoder that has one."""
     axis = encoder.descriptor_axis

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 import difflib
+import hashlib
 import importlib.metadata
 import inspect
 import types
 import warnings
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import repinv
@@ -117,6 +119,27 @@ def parse(expression: str) -> Encoder:
         raise ValueError(f"{flavour}: {error}") from error
 
 
+def files_in(expression: str) -> list[str]:
+    """Digests of the files that an expression names: weights, say, which decide what it means.
+
+    Examples
+    --------
+    >>> files_in("hog.vlfeat(cell_size=4)")
+    []
+    """
+    try:
+        _, positional, named = _split(expression)
+    except ValueError:
+        return []
+    texts = [value for value in (*positional, *named.values()) if isinstance(value, str)]
+    found = []
+    for text in texts:
+        if ("/" in text or "." in text) and Path(text).is_file():
+            with Path(text).open("rb") as file:
+                found.append(hashlib.file_digest(file, "sha256").hexdigest())
+    return found
+
+
 def _split(expression: str) -> tuple[str, list[Any], dict[str, Any]]:
     """Flavour, positional values and named values of an expression."""
     if len(expression) > _MAX_LENGTH:
@@ -170,11 +193,11 @@ def _as_tuple(value: Any) -> Any:
 
 def _check_kind(flavour: str, name: str, value: Any, default: Any, kind: Any) -> None:
     """Raise ValueError unless a value is of the kind that an option is annotated with."""
-    if _is_of_kind(value, kind):
+    if is_of_kind(value, kind):
         return
     if default is None:
         raise ValueError(
-            f"{flavour} expects {name} to be {_in_words(kind)}; got {value!r}. "
+            f"{flavour} expects {name} to be {in_words(kind)}; got {value!r}. "
             f"Write such a value, or leave {name} out."
         )
     raise ValueError(
@@ -183,30 +206,30 @@ def _check_kind(flavour: str, name: str, value: Any, default: Any, kind: Any) ->
     )
 
 
-def _in_words(kind: Any) -> str:
+def in_words(kind: Any) -> str:
     """A type hint as people write its values: '(int, int) or None'."""
     origin, inner = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
-        return " or ".join(map(_in_words, inner))
+        return " or ".join(map(in_words, inner))
     if origin is Literal:
         return " or ".join(map(repr, inner))
     if origin is tuple:
-        return f"({', '.join('...' if one is ... else _in_words(one) for one in inner)})"
+        return f"({', '.join('...' if one is ... else in_words(one) for one in inner)})"
     return "None" if kind is type(None) else str(getattr(kind, "__name__", kind))
 
 
-def _is_of_kind(value: Any, kind: Any) -> bool:
+def is_of_kind(value: Any, kind: Any) -> bool:
     """Whether a literal fits a type hint made of numbers, strings, tuples and alternatives."""
     origin, inner = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
-        return any(_is_of_kind(value, one) for one in inner)
+        return any(is_of_kind(value, one) for one in inner)
     if origin is Literal:
         return value in inner
     if origin is tuple:
         if not isinstance(value, tuple):
             return False
         kinds = inner[:1] * len(value) if inner[1:] == (...,) else inner
-        return len(value) == len(kinds) and all(map(_is_of_kind, value, kinds))
+        return len(value) == len(kinds) and all(map(is_of_kind, value, kinds))
     if kind is float:
         return isinstance(value, float | int) and not isinstance(value, bool)
     if kind is int:

@@ -1,0 +1,1 @@
+"""Studies: a declared grid of images, encoders, tasks, priors, solvers and seeds, job by job."""

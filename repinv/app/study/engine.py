@@ -1,0 +1,211 @@
+"""Jobs on dask: processes of this machine, or whatever a client is connected to."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import itertools
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from repinv.app.study.extra import needed
+from repinv.app.study.store import StoreError
+
+#: One thread each, so that as many workers as cores do not get into each other's way.
+ONE_THREAD = {
+    name: "1"
+    for name in (
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "NUMBA_NUM_THREADS",
+        "VECLIB_MAXIMUM_THREADS",
+    )
+}
+#: Tasks in flight for each thread: enough that none waits for work, few enough for any memory.
+_AHEAD = 4
+#: A job whose worker is lost so often is taken to be why, and fails.
+_LOST = 20
+#: Seconds between two looks at how many workers there are.
+_LOOK = 2.0
+
+Orders = Mapping[str, Any]
+
+
+@contextlib.contextmanager
+def connected(
+    *, workers: int | None = None, scheduler: str | None = None, in_process: bool = False
+) -> Iterator[Any]:
+    """A dask client: of a scheduler's address, or of workers of our own, which end with it.
+
+    Parameters
+    ----------
+    workers : int, optional
+        Processes on this machine; by default one for each core that we may use.
+    scheduler : str, optional
+        Address of a scheduler, such as ``tcp://host:8786``.
+    in_process : bool
+        Workers are threads of this process; for a store that no other process sees.
+
+    Raises
+    ------
+    ValueError
+        If dask is missing, or there is no scheduler at the address.
+    """
+    distributed = needed("distributed")
+    if scheduler is not None:
+        try:
+            client = distributed.Client(scheduler, timeout="20s", set_as_default=False)
+        except (OSError, ValueError) as error:
+            reason = str(error) or type(error).__name__
+            raise ValueError(f"there is no dask scheduler at {scheduler}: {reason}") from error
+        with client:
+            yield client
+        return
+    count = workers or _cores()
+    settings = {
+        "distributed.nanny.pre-spawn-environ": ONE_THREAD,
+        "distributed.scheduler.allowed-failures": _LOST,
+        # Jobs hold their memory in arrays; a worker is ended before the machine runs out of it.
+        "distributed.worker.memory.terminate": 0.95,
+        "distributed.admin.system-monitor.interval": "2s",
+    }
+    with _quiet(), needed("dask").config.set(settings):
+        with (
+            distributed.LocalCluster(
+                n_workers=count,
+                threads_per_worker=1,
+                processes=not in_process,
+                dashboard_address="127.0.0.1:0",
+                silence_logs=logging.CRITICAL,
+            ) as cluster,
+            distributed.Client(cluster, set_as_default=False) as client,
+        ):
+            yield client
+
+
+def run(
+    orders: Iterable[Orders],
+    client: Any,
+    perform: Callable[..., dict[str, Any]],
+    *common: Any,
+    done: Callable[[dict[str, Any]], object],
+    pack: int = 1,
+) -> None:
+    """Have workers do jobs, with no more of them in flight than keeps all workers busy.
+
+    Parameters
+    ----------
+    orders : iterable of mapping
+        One at a time; never all in memory as futures.
+    client : distributed.Client
+    perform : callable
+        ``perform(orders, *common)`` runs on a worker and returns an outcome with the job's 'key'.
+    done : callable
+        Takes each outcome as it comes. A job whose worker is lost again and again has an outcome
+        with a 'failure' and 'lost'.
+    pack : int
+        Jobs that one message to a worker holds: more where jobs are very short.
+
+    Raises
+    ------
+    StoreError
+        If a worker could not write; what was finished before is kept.
+    """
+    distributed = needed("distributed")
+    packs = _packed(orders, pack)
+    flying = distributed.as_completed(loop=client.loop)
+    sent: dict[str, list[Orders]] = {}
+    room, looked = 0, -_LOOK
+    left = True
+    try:
+        while True:
+            if time.monotonic() - looked > _LOOK:
+                room, looked = _AHEAD * max(1, _threads(client)), time.monotonic()
+            while left and len(sent) < room:
+                group = next(packs, None)
+                if group is None:
+                    left = False
+                    break
+                future = client.submit(_perform_all, perform, group, *common, pure=False)
+                sent[future.key] = group
+                flying.add(future)
+            if not sent:
+                return
+            future = next(flying)
+            for outcome in _outcomes(future, sent.pop(future.key)):
+                done(outcome)
+            # What is not held any more, scheduler and workers forget.
+            future.release()
+    finally:
+        # Of a run that ends early: what has not begun does not begin.
+        for future in list(flying.futures):
+            with contextlib.suppress(Exception):
+                future.cancel()
+        flying.clear()
+
+
+def _packed(orders: Iterable[Orders], pack: int) -> Iterator[list[Orders]]:
+    """Jobs in groups of a size."""
+    iterator = iter(orders)
+    while group := list(itertools.islice(iterator, pack)):
+        yield group
+
+
+def _perform_all(
+    perform: Callable[..., dict[str, Any]], group: list[Orders], *common: Any
+) -> list[dict[str, Any]]:
+    """What a worker does with a message: its jobs, one after the other."""
+    return [perform(orders, *common) for orders in group]
+
+
+def _outcomes(future: Any, group: list[Orders]) -> list[dict[str, Any]]:
+    """What became of the jobs of a message."""
+    if future.status == "finished":
+        outcomes: list[dict[str, Any]] = future.result()
+        return outcomes
+    error = future.exception() if future.status == "error" else None
+    if isinstance(error, StoreError):
+        raise error
+    if type(error).__name__ == "KilledWorker":
+        reason = "its worker was lost each time, killed or out of memory"
+    else:
+        reason = str(error) or type(error).__name__ if error else f"it was {future.status}"
+    return [{"key": o["key"], "failure": " ".join(reason.split()), "lost": True} for o in group]
+
+
+def dashboard(client: Any) -> str:
+    """Where dask shows what workers do, and what that takes; empty if nobody serves it."""
+    link = client.dashboard_link or ""
+    if link and importlib.util.find_spec("bokeh") is None:
+        return f"{link} (once bokeh is installed: pip install bokeh)"
+    return str(link)
+
+
+def _threads(client: Any) -> int:
+    """Threads of all workers that there are now."""
+    return sum(client.nthreads().values())
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep dask from telling of every worker that comes and goes; what matters, we say."""
+    loggers = [logging.getLogger(name) for name in ("distributed", "tornado.application")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,25 @@
+"""What studies need beyond the package's own dependencies, imported when it is needed."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+#: Installs everything that is imported here.
+INSTALL = "pip install 'repinv[study]'"
+
+
+def needed(module: str) -> Any:
+    """Import a module of the extra 'study'.
+
+    Raises
+    ------
+    ValueError
+        If it is not installed: what to install.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ValueError(
+            f"studies need {module.partition('.')[0]}, which is missing ({error}). {INSTALL}"
+        ) from error

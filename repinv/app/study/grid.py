@@ -1,0 +1,207 @@
+"""The grid of a study: its cells, and the jobs that they are, with keys made of their content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import repinv
+from repinv import targets
+from repinv.app import expressions, inversion
+from repinv.app.study import settings
+from repinv.app.study.declaration import MAX_CELLS, Declaration, Entry, StudyError
+from repinv.app.study.images import StudyImage
+from repinv.encoder import Encoder
+
+#: Part of every key: what a result holds. A change of it makes all jobs new ones.
+FORMAT = 1
+
+
+class Job(NamedTuple):
+    """One cell of the grid.
+
+    `image` is None for tasks that take none, and `seed` for those that draw nothing.
+    """
+
+    key: str
+    image: StudyImage | None
+    encoder: Entry
+    task: Entry
+    prior: Entry
+    solver: Entry
+    seed: int | None
+
+    def labels(self) -> dict[str, Any]:
+        """The names of the cell on each axis."""
+        return {
+            "image": "" if self.image is None else self.image.name,
+            "encoder": self.encoder.name,
+            "task": self.task.name,
+            "prior": self.prior.name,
+            "solver": self.solver.name,
+            "seed": self.seed,
+        }
+
+    def swept(self) -> dict[str, Any]:
+        """The values of sweeps in this cell, by the path of the setting."""
+        return {**self.task.swept, **self.prior.swept, **self.solver.swept}
+
+    def orders(self) -> dict[str, Any]:
+        """What a worker needs to know, as JSON can hold it."""
+        return {
+            "key": self.key,
+            "image": None if self.image is None else self.image.digest,
+            "encoder": self.encoder.table["expression"],
+            "task": self.task.table,
+            "prior": self.prior.table,
+            "solver": self.solver.table,
+            "seed": self.seed,
+        }
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The jobs of a study, each once.
+
+    Attributes
+    ----------
+    declaration : Declaration
+    images : tuple of StudyImage
+    jobs : dict of str to Job
+        By key, in the order of the grid.
+    cells : int
+        Of the grid; more than there are jobs where cells are equal.
+    """
+
+    declaration: Declaration
+    images: tuple[StudyImage, ...]
+    jobs: Mapping[str, Job] = field(repr=False)
+    cells: int
+
+
+def plan(declaration: Declaration, images: Sequence[StudyImage]) -> Plan:
+    """The jobs of a study.
+
+    Raises
+    ------
+    StudyError
+        If the grid has more than `MAX_CELLS` cells, or none.
+    """
+    count = _count(declaration, len(images))
+    if count > MAX_CELLS:
+        what = f"{declaration.path}: the grid has {count} cells; at most {MAX_CELLS} are taken."
+        raise StudyError([what])
+    jobs: dict[str, Job] = {}
+    for job in _cells(declaration, images):
+        jobs.setdefault(job.key, job)
+    if not jobs:
+        raise StudyError([f"{declaration.path}: no image can be read, so there is nothing to do."])
+    return Plan(declaration, tuple(images), jobs, count)
+
+
+def _count(declaration: Declaration, images: int) -> int:
+    """Cells of the grid."""
+    others = len(declaration.encoders) * len(declaration.priors) * len(declaration.solvers)
+    cells = 0
+    for task in declaration.tasks:
+        kind = task.table["kind"]
+        n_images = 1 if kind == "maximize" else images
+        n_seeds = 1 if kind == "caricature" else len(declaration.seeds)
+        cells += others * n_images * n_seeds
+    return cells
+
+
+def _cells(declaration: Declaration, images: Sequence[StudyImage]) -> Iterator[Job]:
+    """Every cell, an image's and an encoder's next to each other so that workers keep both."""
+    for task in declaration.tasks:
+        kind = task.table["kind"]
+        seen = (None,) if kind == "maximize" else images
+        seeds: tuple[int | None, ...] = (None,) if kind == "caricature" else declaration.seeds
+        for encoder in declaration.encoders:
+            for prior in declaration.priors:
+                for solver in declaration.solvers:
+                    begun = _begun(encoder, task, prior, solver)
+                    for image in seen:
+                        for seed in seeds:
+                            found = begun.copy()
+                            found.update(f"{image and image.digest}/{seed}".encode())
+                            key = found.hexdigest()[:32]
+                            yield Job(key, image, encoder, task, prior, solver, seed)
+
+
+def _begun(*entries: Entry) -> Any:
+    """The hash of a cell, but for its image and its seed."""
+    tables = [entry.table for entry in entries]
+    # Weights in files that an expression names are part of what it means.
+    held = expressions.files_in(entries[0].table["expression"])
+    said = [FORMAT, repinv.__version__, *tables, held]
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode())
+
+
+def check(declaration: Declaration, images: Sequence[StudyImage]) -> dict[str, Encoder]:
+    """Make every encoder, and see that images are large enough and options possible.
+
+    Returns
+    -------
+    encoders : dict of str to Encoder
+        By expression.
+
+    Raises
+    ------
+    StudyError
+        With all that is impossible, and where it is declared.
+    """
+    problems: list[tuple[int, str]] = []
+    encoders: dict[str, Encoder] = {}
+    for entry in declaration.encoders:
+        try:
+            encoder = expressions.parse(entry.table["expression"])
+        except (ValueError, OSError) as error:
+            problems.append((entry.line, f"{entry.name}: {error}"))
+            continue
+        encoders[entry.table["expression"]] = encoder
+        for task in declaration.tasks:
+            problems += _impossible(declaration, entry, encoder, task, images)
+    if problems:
+        path, unique = declaration.path, sorted(set(problems))
+        raise StudyError([f"{path}:{line}: {what}" for line, what in unique])
+    return encoders
+
+
+def _impossible(
+    declaration: Declaration,
+    entry: Entry,
+    encoder: Encoder,
+    task: Entry,
+    images: Sequence[StudyImage],
+) -> list[tuple[int, str]]:
+    """What a task cannot do with an encoder, and the line to blame."""
+    kind, options = task.table["kind"], settings.task_arguments(task.table)
+    problems: list[tuple[int, str]] = []
+    if kind == "maximize":
+        try:
+            size = targets.image_shape(options["shape"], encoder)
+            features = tuple(encoder.feature_shape(size))
+            targets.direction(options["component"], encoder, features)
+        except (ValueError, TypeError) as error:
+            problems.append((task.line, f"{task.name} of {entry.name}: {error}"))
+        return problems
+    for shape in sorted({image.shape for image in images}):
+        name = next(image.name for image in images if image.shape == shape)
+        try:
+            channels = inversion.channels_of(encoder, color=False) if len(shape) == 2 else 3
+            size = (encoder.channels or channels, *shape[:2])
+            features = tuple(encoder.feature_shape(size))
+        except (ValueError, TypeError) as error:
+            problems.append((entry.line, f"{entry.name} of {name}: {error}"))
+            continue
+        if "filter_group" in options or "neighbourhood" in options:
+            chosen = options.get("filter_group"), options.get("neighbourhood")
+            try:
+                targets.check_choice(features, encoder, size, *chosen)
+            except (ValueError, TypeError) as error:
+                problems.append((task.line, f"{task.name} of {entry.name}: {error}"))
+    return problems
