@@ -1,4 +1,4 @@
-"""The command line: ``repinv invert``, ``maximize``, ``caricature``, ``compare``, ``encoders``."""
+"""The command line: ``repinv invert``, ``maximize``, ``compare`` and the others."""
 
 from __future__ import annotations
 
@@ -12,27 +12,24 @@ from typing import TYPE_CHECKING
 import click
 
 import repinv
+from repinv.app.comparing import compare
 from repinv.app.options import (
     COLOR,
-    JSON,
+    FEATURE_SUFFIXES,
     OUT,
-    QUIET,
     SEED,
-    TIME_LIMIT,
     check_outputs,
-    encoders_of,
     max_iter_option,
     print_report,
     shape_of,
     shared,
-    yardstick_of,
 )
+from repinv.app.studies import study
 
 if TYPE_CHECKING:
     from repinv.encoder import Encoder
 
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-_FEATURES = (".npy", ".npz")
 
 
 @click.group(context_settings=_SETTINGS, invoke_without_command=True)
@@ -100,7 +97,7 @@ def invert(
       repinv invert cat.jpg --encoder 'bovw(n_words=1024, grid=(16, 16))' --figure figure.png
       repinv invert features.npy --encoder 'hog.skimage(orientations=8)' --shape 240x320
     """  # noqa: D301
-    if shape is not None and source.suffix.lower() not in _FEATURES:
+    if shape is not None and source.suffix.lower() not in FEATURE_SUFFIXES:
         raise click.UsageError(
             "--shape goes with features; an image has its own size. Leave it out."
         )
@@ -273,98 +270,6 @@ def caricature(
     print_report(expression, report, as_json=as_json, quiet=quiet)
 
 
-@cli.command(short_help="Compare what several representations keep of an image.")
-@click.argument("source", metavar="IMAGE_OR_FEATURES", type=click.Path(path_type=Path))
-@click.option(
-    "--encoder",
-    "-e",
-    "encoders",
-    required=True,
-    multiple=True,
-    callback=encoders_of,
-    metavar="EXPR",
-    help="Flavour and options, as of 'repinv invert'; once for each representation.",
-)
-@click.option(
-    "--out",
-    "-o",
-    "outputs",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Write the table (.csv, .json, .md), a report with all images (.html), or a figure "
-    "(.png, .pdf, .svg). May be given several times.",
-)
-@click.option(
-    "--shape",
-    callback=shape_of,
-    metavar="HxW",
-    help="Size of the image in pixels. Only with features; by default the smallest that fits.",
-)
-@COLOR
-@click.option(
-    "--yardstick",
-    callback=yardstick_of,
-    metavar="EXPR",
-    help="Measure all errors in the features of this encoder. By default each representation is "
-    "measured in its own.",
-)
-@max_iter_option(400)
-@SEED
-@TIME_LIMIT
-@JSON
-@QUIET
-def compare(
-    source: Path,
-    encoders: list[tuple[str, Encoder]],
-    outputs: tuple[Path, ...],
-    shape: tuple[int, int] | None,
-    color: bool,
-    yardstick: Encoder | None,
-    max_iter: int,
-    seed: int,
-    time_limit: float | None,
-    as_json: bool,
-    quiet: bool,
-) -> None:
-    """Invert several representations of an image, and measure what each keeps of it.
-
-    Prints a table: relative feature error, error in the paper's unit, NCC, SSIM and PSNR to the
-    image (after affine intensity matching), and seconds. Of features that are given, only errors
-    can be measured.
-
-    \b
-    Examples:
-      repinv compare cat.jpg -e hog.vlfeat -e dsift.natural -e bovw --out report.html
-      repinv compare cat.jpg -e hog.vlfeat -e 'hog.vlfeat(cell_size=4)' -o table.csv -o figure.png
-    """  # noqa: D301
-    if shape is not None and source.suffix.lower() not in _FEATURES:
-        raise click.UsageError(
-            "--shape goes with features; an image has its own size. Leave it out."
-        )
-    from repinv.app.compare import check_outputs, compared
-
-    check_outputs(source, outputs)
-    comparison = compared(
-        source,
-        encoders,
-        shape=shape,
-        color=color,
-        yardstick=yardstick,
-        outputs=outputs,
-        max_iter=max_iter,
-        time_limit=time_limit,
-        seed=seed,
-        progress=sys.stderr.isatty() and not quiet,
-    )
-    if as_json:
-        click.echo(comparison.to_json())
-    elif not quiet:
-        click.echo(repr(comparison))
-        for path in outputs:
-            click.echo(f"wrote {path}")
-
-
 @cli.command(short_help="List encoder flavours and their options.")
 def encoders() -> None:
     """List the flavours of encoders, with their options and defaults."""
@@ -380,6 +285,10 @@ def encoders() -> None:
         click.echo(f"{name}(...)\n    {point.value.replace(':', '.')}\n")
 
 
+cli.add_command(compare)
+cli.add_command(study)
+
+
 def main(args: list[str] | None = None) -> None:
     """Run the command line; exit with 0, with 2 for bad usage, or with 1 for bad input."""
     arguments = sys.argv[1:] if args is None else args
@@ -391,7 +300,9 @@ def main(args: list[str] | None = None) -> None:
     except click.ClickException as error:
         _fail(error.format_message(), 1)
     except (click.Abort, KeyboardInterrupt):
-        _fail("interrupted; nothing is written.", 1)
+        kept = "study" in arguments[:2]
+        what = "what was finished is kept; run it again to go on" if kept else "nothing is written"
+        _fail(f"interrupted; {what}.", 1)
     except BrokenPipeError:
         # Whoever read has gone; Python must not fail again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -399,7 +310,11 @@ def main(args: list[str] | None = None) -> None:
     except (ValueError, TypeError, OSError, MemoryError) as error:
         if "--traceback" in arguments:
             traceback.print_exc()
-        _fail(str(error) or type(error).__name__, 1)
+        # A study file's faults come all at once, a line each.
+        *others, last = getattr(error, "problems", None) or [str(error) or type(error).__name__]
+        for problem in others:
+            click.echo(f"repinv: {problem}", err=True)
+        _fail(last, 1)
     sys.exit(status if isinstance(status, int) else 0)
 
 

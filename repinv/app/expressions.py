@@ -220,6 +220,8 @@ def in_words(kind: Any) -> str:
 
 def is_of_kind(value: Any, kind: Any) -> bool:
     """Whether a literal fits a type hint made of numbers, strings, tuples and alternatives."""
+    if kind is Any:
+        return True
     origin, inner = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
         return any(is_of_kind(value, one) for one in inner)

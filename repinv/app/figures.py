@@ -22,7 +22,7 @@ from repinv.comparison import Comparison
 FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
 
 #: Okabe and Ito's colours, which the colour-blind tell apart; line styles tell them apart in print.
-_LINES = (
+LINES: tuple[tuple[str, Any], ...] = (
     ("#000000", "-"),
     ("#0072B2", "-"),
     ("#D55E00", "--"),
@@ -248,7 +248,7 @@ def _draw_trace(axis: Axes, trace: Mapping[str, Any], index: int) -> None:
     terms = {name: np.asarray(values, dtype=float)[:, index] for name, values in trace.items()}
     n_evaluations = max(map(len, terms.values()), default=0)
     names = sorted(terms, key=lambda name: name != "energy")
-    for name, (colour, style) in zip(names, _LINES, strict=False):
+    for name, (colour, style) in zip(names, LINES, strict=False):
         drawable = np.isfinite(terms[name]) & (terms[name] > 0)
         if drawable.any():
             axis.plot(

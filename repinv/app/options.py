@@ -12,6 +12,8 @@ import click
 if TYPE_CHECKING:
     from repinv.encoder import Encoder
 
+#: Endings of files of features; all others are taken for images.
+FEATURE_SUFFIXES = (".npy", ".npz")
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 

@@ -42,12 +42,13 @@ th, td {{ padding: .3rem .7rem; border-bottom: 1px solid var(--line); text-align
   vertical-align: top; }}
 th {{ color: var(--soft); font-weight: 600; vertical-align: bottom; }}
 .number {{ text-align: right; white-space: nowrap; }}
-td:first-child {{ min-width: 9rem; overflow-wrap: break-word; }}
+td:first-child {{ min-width: 7rem; overflow-wrap: break-word; }}
 .pictures {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(10rem, 1fr));
   gap: 1rem; }}
 figure {{ margin: 0; }}
 figure img {{ display: block; width: 100%; height: auto; background: var(--shade); }}
-figure.drawing img {{ width: auto; max-width: 100%; background: #ffffff; }}
+figure.drawing {{ overflow-x: auto; }}
+figure.drawing img {{ width: auto; max-width: max(100%, 40rem); background: #ffffff; }}
 figure.small img {{ image-rendering: pixelated; }}
 figcaption {{ color: var(--soft); font-size: .85rem; overflow-wrap: break-word; }}
 footer {{ margin-top: 2rem; color: var(--soft); font-size: .85rem; }}
@@ -209,9 +210,11 @@ def _figure(shown: Picture) -> str:
     data = base64.b64encode(shown.png).decode("ascii")
     kind = " ".join(name for name in ("drawing", "small") if getattr(shown, name))
     caption = html.escape(shown.caption, quote=True)
+    # A drawing says itself what it is.
+    below = "" if shown.drawing else f"<figcaption>{_breakable(shown.caption)}</figcaption>"
     return (
         f'<figure class="{kind}"><img alt="{caption}" src="data:image/png;base64,{data}">'
-        f"<figcaption>{_breakable(shown.caption)}</figcaption></figure>"
+        f"{below}</figure>"
     )
 
 

@@ -119,11 +119,11 @@ def read(path: Path) -> Declaration:
 
 
 def parse(text: str, path: Path = Path("study.toml")) -> Declaration:
-    """Like `read`, from the text of a file.
+    r"""Like `read`, from the text of a file.
 
     Examples
     --------
-    >>> study = parse('study.name = "x"\\nimages.files = ["skimage:camera"]\\n'
+    >>> study = parse('study.name = "x"\nimages.files = ["skimage:camera"]\n'
     ...               'encoders.hog = "hog.vlfeat"')
     >>> study.encoders[0].name, study.tasks[0].table
     ('hog', {'kind': 'invert'})
@@ -156,9 +156,7 @@ class _Reader:
         if unreadable not in ("fail", "skip"):
             self._wrong(("study", "unreadable"), "unreadable must be 'fail' or 'skip'.")
         tasks = self._entries("tasks", settings.check_task, {"invert": {}})
-        tasks = tuple(
-            Entry(e.name, {"kind": "invert", **e.table}, e.swept, e.line) for e in tasks
-        )
+        tasks = tuple(Entry(e.name, {"kind": "invert", **e.table}, e.swept, e.line) for e in tasks)
         found = Declaration(
             path=self.path,
             text=self.text,
@@ -176,8 +174,12 @@ class _Reader:
             seeds=self._seeds(study),
             figures=self._figures(),
         )
+        entries = (*found.tasks, *found.priors, *found.solvers)
+        self._check_axes(found.figures, {path for entry in entries for path in entry.swept})
         if self.problems:
-            raise StudyError([f"{self.path}:{line}: {what}" for line, what in sorted(self.problems)])
+            raise StudyError(
+                [f"{self.path}:{line}: {what}" for line, what in sorted(self.problems)]
+            )
         return found
 
     # What is said of many tables.
@@ -346,10 +348,6 @@ class _Reader:
             self._wrong((*path, "kind"), what)
             return
         self._known(path, figure, _FIGURES[figure["kind"]])
-        for key in {"rows", "columns", "lines"} & set(figure):
-            if figure[key] not in AXES and "." not in str(figure[key]):
-                known = settings.nearest(str(figure[key]), AXES)
-                self._wrong((*path, key), f"there is no axis {figure[key]!r}. {known}")
         if figure.get("y", "error") not in MEASURES:
             known = settings.nearest(str(figure["y"]), MEASURES)
             self._wrong((*path, "y"), f"there is no measure {figure['y']!r}. {known}")
@@ -362,6 +360,16 @@ class _Reader:
             if key not in AXES:
                 self._wrong((*path, "where"), f"there is no axis {key!r}. "
                             f"{settings.nearest(key, AXES)}")  # fmt: skip
+
+    def _check_axes(self, figures: tuple[Mapping[str, Any], ...], swept: set[str]) -> None:
+        """Note axes of figures that are none of the grid's, and none of its sweeps'."""
+        known = (*AXES, *sorted(swept))
+        for index, figure in enumerate(figures):
+            for key in ("rows", "columns", "lines", "x"):
+                if isinstance(figure, dict) and figure.get(key, "image") not in known:
+                    what = f"there is no axis {figure[key]!r}. "
+                    what += settings.nearest(str(figure[key]), known)
+                    self._wrong(("figures", index, key), what)
 
 
 def _canonical(expression: str) -> str:
@@ -394,9 +402,7 @@ def _short(value: Any) -> str:
     return text if len(text) <= 40 else f"{text[:37]}..."
 
 
-def _blamed(
-    path: lines.Path, message: str, known: Mapping[lines.Path, int]
-) -> lines.Path:
+def _blamed(path: lines.Path, message: str, known: Mapping[lines.Path, int]) -> lines.Path:
     """The key below a path that a message speaks of, so that its line is named."""
     inner = [key for key in known if key[: len(path)] == path and len(key) > len(path)]
     named = [key for key in inner if isinstance(key[-1], str) and _speaks_of(message, key[-1])]

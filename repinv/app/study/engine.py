@@ -15,16 +15,16 @@ from repinv.app.study.extra import needed
 from repinv.app.study.store import StoreError
 
 #: One thread each, so that as many workers as cores do not get into each other's way.
-ONE_THREAD = {
-    name: "1"
-    for name in (
+ONE_THREAD = dict.fromkeys(
+    (
         "OMP_NUM_THREADS",
         "OPENBLAS_NUM_THREADS",
         "MKL_NUM_THREADS",
         "NUMBA_NUM_THREADS",
         "VECLIB_MAXIMUM_THREADS",
-    )
-}
+    ),
+    "1",
+)
 #: Tasks in flight for each thread: enough that none waits for work, few enough for any memory.
 _AHEAD = 4
 #: A job whose worker is lost so often is taken to be why, and fails.
@@ -73,18 +73,19 @@ def connected(
         "distributed.worker.memory.terminate": 0.95,
         "distributed.admin.system-monitor.interval": "2s",
     }
-    with _quiet(), needed("dask").config.set(settings):
-        with (
-            distributed.LocalCluster(
-                n_workers=count,
-                threads_per_worker=1,
-                processes=not in_process,
-                dashboard_address="127.0.0.1:0",
-                silence_logs=logging.CRITICAL,
-            ) as cluster,
-            distributed.Client(cluster, set_as_default=False) as client,
-        ):
-            yield client
+    with (
+        _quiet(),
+        needed("dask").config.set(settings),
+        distributed.LocalCluster(
+            n_workers=count,
+            threads_per_worker=1,
+            processes=not in_process,
+            dashboard_address="127.0.0.1:0",
+            silence_logs=logging.CRITICAL,
+        ) as cluster,
+        distributed.Client(cluster, set_as_default=False) as client,
+    ):
+        yield client
 
 
 def run(

@@ -183,8 +183,8 @@ def _impossible(
     problems: list[tuple[int, str]] = []
     if kind == "maximize":
         try:
-            size = targets.image_shape(options["shape"], encoder)
-            features = tuple(encoder.feature_shape(size))
+            asked = targets.image_shape(options["shape"], encoder)
+            features = tuple(encoder.feature_shape(asked))
             targets.direction(options["component"], encoder, features)
         except (ValueError, TypeError) as error:
             problems.append((task.line, f"{task.name} of {entry.name}: {error}"))
@@ -193,7 +193,7 @@ def _impossible(
         name = next(image.name for image in images if image.shape == shape)
         try:
             channels = inversion.channels_of(encoder, color=False) if len(shape) == 2 else 3
-            size = (encoder.channels or channels, *shape[:2])
+            size = (encoder.channels or channels, shape[0], shape[1])
             features = tuple(encoder.feature_shape(size))
         except (ValueError, TypeError) as error:
             problems.append((entry.line, f"{entry.name} of {name}: {error}"))

@@ -159,7 +159,8 @@ def _digit(name: str) -> np.ndarray:
     digits = load_digits()
     drawing = digits.images[int(np.flatnonzero(digits.target == int(name))[0])] / 16
     enlarged = resize(drawing, (32, 32), order=3, mode="edge")
-    return np.clip(enlarged, 0, 1).astype(np.float32)
+    image: np.ndarray = np.clip(enlarged, 0, 1).astype(np.float32)
+    return image
 
 
 def _prepared(image: np.ndarray, declaration: Declaration) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections import Counter
 
 #: Keys, and numbers of items in arrays.
@@ -9,7 +10,7 @@ Path = tuple[str | int, ...]
 
 
 def lines_of(text: str) -> dict[Path, int]:
-    """The line of every key, table and item of an array.
+    r"""The line of every key, table and item of an array.
 
     Parameters
     ----------
@@ -23,7 +24,7 @@ def lines_of(text: str) -> dict[Path, int]:
 
     Examples
     --------
-    >>> lines_of('[a]\\nb = [\\n 1,\\n 2]\\n[[c]]\\nd = {e = 1}')[("a", "b", 1)]
+    >>> lines_of('[a]\nb = [\n 1,\n 2]\n[[c]]\nd = {e = 1}')[("a", "b", 1)]
     4
     """
     return _Scanner(text).lines
@@ -85,9 +86,9 @@ class _Scanner:
         for index, key in enumerate(keys):
             here = (*here, key)
             last = index == len(keys) - 1
+            self.lines.setdefault(here, line)
             if last and brackets == 2:
                 tables[here] += 1
-                self.lines.setdefault(here, line)
             if tables[here]:
                 here = (*here, tables[here] - 1)
         self.lines[here] = line
@@ -99,7 +100,9 @@ class _Scanner:
         while True:
             self._skip(" \t")
             if self.text[self.at] in "\"'":
-                keys.append(self._string())
+                begin = self.at
+                self._string()
+                keys.append(str(tomllib.loads(f"k = {self.text[begin : self.at]}")["k"]))
             else:
                 begin = self.at
                 while self.text[self.at] not in " \t.=]":
@@ -145,18 +148,15 @@ class _Scanner:
             count += 1
         self.at += 1
 
-    def _string(self) -> str:
-        """A string of any of the four kinds, as it is written."""
+    def _string(self) -> None:
+        """Go past a string of any of the four kinds."""
         quote = self.text[self.at]
         mark = quote * 3 if self._rest(quote * 3) else quote
         self.at += len(mark)
-        begin = self.at
         while not self._rest(mark):
             self.at += 2 if quote == '"' and self.text[self.at] == "\\" else 1
-        found = self.text[begin : self.at]
         self.at += len(mark)
         if len(mark) == 3:
             # Quotes may stand just before the three that end it.
             while self._rest(quote):
                 self.at += 1
-        return found

@@ -66,7 +66,7 @@ def check_task(table: Mapping[str, Any]) -> None:
     """Raise ValueError unless a table, with its kind, names a task and options of it."""
     kind = table.get("kind", "invert")
     if kind not in TASKS:
-        raise ValueError(f"there is no task {kind!r}. {nearest(str(kind), TASKS)}")
+        raise ValueError(f"there is no kind of task {kind!r}. {nearest(str(kind), TASKS)}")
     known = task_options(kind)
     for name, value in table.items():
         if name == "kind":

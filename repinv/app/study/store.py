@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import io
 import json
 import os
@@ -334,6 +335,6 @@ def _seconds(entry: Mapping[str, Any]) -> float:
         when = entry.get(name)
         if isinstance(when, int | float):
             return float(when)
-        if hasattr(when, "timestamp"):
+        if isinstance(when, datetime.datetime):
             return float(when.timestamp())
     return 0.0

@@ -138,7 +138,7 @@ def run(
     if place.is_private and scheduler is not None:
         raise ValueError(f"{place.url} is seen by this process alone, and not by a scheduler's.")
     place.open(declaration.name)
-    study, images = _begun(declaration, place)
+    study = _begun(declaration, place)
     for skipped in study.skipped:
         say(f"left out {skipped.name}: {skipped.reason}")
     todo, failed = _todo(study, retry_failed)
@@ -162,6 +162,30 @@ def run(
         damaged=tuple(study.summary.damaged),
         seconds=time.perf_counter() - began,
     )
+
+
+def checked(path: str | Path, *, say: Callable[[str], object] = lambda message: None) -> int:
+    """Check a study file as `run` does, and run nothing.
+
+    Returns
+    -------
+    jobs : int
+        That it would have.
+
+    Raises
+    ------
+    StudyError
+        If the study file has faults: all of them, with their lines.
+    """
+    declaration = read(Path(path))
+    images = []
+    for found in load(declaration):
+        if isinstance(found, Skipped):
+            say(f"left out {found.name}: {found.reason}")
+        else:
+            images.append(found[0])
+    grid.check(declaration, images)
+    return len(grid.plan(declaration, images).jobs)
 
 
 def look(path: str | Path, *, store: str | None = None) -> Study:
@@ -188,7 +212,7 @@ def look(path: str | Path, *, store: str | None = None) -> Study:
     return study
 
 
-def _begun(declaration: Declaration, place: Store) -> tuple[Study, list[StudyImage]]:
+def _begun(declaration: Declaration, place: Store) -> Study:
     """A study whose images are in its store, and whose plan has been checked."""
     images: list[StudyImage] = []
     skipped: list[Skipped] = []
@@ -215,7 +239,7 @@ def _begun(declaration: Declaration, place: Store) -> tuple[Study, list[StudyIma
     )
     study = Study(plan, place, Summary(place, plan), tuple(skipped))
     study.summary.read()
-    return study, images
+    return study
 
 
 def _keep(place: Store, kept: list[Any]) -> None:
@@ -251,9 +275,7 @@ def _client(client: Any, workers: int | None, scheduler: str | None, place: Stor
         yield own
 
 
-def _do(
-    study: Study, todo: list[Job], client: Any, counts: dict[str, int], progress: bool
-) -> None:
+def _do(study: Study, todo: list[Job], client: Any, counts: dict[str, int], progress: bool) -> None:
     """Have jobs done, and note each as it comes."""
     bar = tqdm(
         total=len(study.plan.jobs),
@@ -333,5 +355,6 @@ def _measure_units(study: Study, client: Any) -> None:
         for expression, key in missing.items()
     }
     for key, future in futures.items():
-        study.store.put(f"{_UNITS}/{key}.json", json.dumps(future.result()).encode())
+        if future.exception() is None:
+            study.store.put(f"{_UNITS}/{key}.json", json.dumps(future.result()).encode())
     study.units = _known_units(study)

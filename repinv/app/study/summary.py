@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from repinv.app.study.extra import needed
-from repinv.app.study.grid import Job, Plan
+from repinv.app.study.grid import Plan
 from repinv.app.study.store import Store
 
 _NAME = "summary.parquet"
@@ -100,8 +98,7 @@ def _rows(store: Store) -> dict[str, dict[str, Any]]:
     try:
         table = parquet.read_table(io.BytesIO(store.get(_NAME)))
         columns = {
-            name: table.column(name).to_pylist()
-            for name in ("key", *_NUMBERS, *_WHOLE, *_TEXTS)
+            name: table.column(name).to_pylist() for name in ("key", *_NUMBERS, *_WHOLE, *_TEXTS)
         }
     except (OSError, KeyError, ValueError):
         # pyarrow's errors are kinds of these; the table is made again from the results.
@@ -112,24 +109,3 @@ def _rows(store: Store) -> dict[str, dict[str, Any]]:
         key: {name: value for name, value in zip(names, values, strict=True) if value is not None}
         for key, *values in zip(keys, *columns.values(), strict=True)
     }
-
-
-def with_unit(records: Iterable[tuple[Job, dict[str, Any]]], units: Mapping[str, Any]) -> list[
-    tuple[Job, dict[str, Any]]
-]:  # fmt: skip
-    """Records with their error in the paper's unit, where an encoder's unit is known."""
-    found = []
-    for job, record in records:
-        distance = units.get(job.encoder.table["expression"])
-        if distance and "distance" in record:
-            record = {**record, "pairwise_error": 100 * record["distance"] / distance}
-        found.append((job, record))
-    return found
-
-
-def mean_and_spread(values: list[float]) -> tuple[float, float]:
-    """Mean and standard deviation; NaN of nothing."""
-    finite = [value for value in values if value is not None and np.isfinite(value)]
-    if not finite:
-        return float("nan"), float("nan")
-    return float(np.mean(finite)), float(np.std(finite))

@@ -1,0 +1,117 @@
+"""``repinv compare``: several representations of one image, measured alike."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from repinv.app.options import (
+    COLOR,
+    FEATURE_SUFFIXES,
+    JSON,
+    QUIET,
+    SEED,
+    TIME_LIMIT,
+    encoders_of,
+    max_iter_option,
+    shape_of,
+    yardstick_of,
+)
+
+if TYPE_CHECKING:
+    from repinv.encoder import Encoder
+
+
+@click.command(short_help="Compare what several representations keep of an image.")
+@click.argument("source", metavar="IMAGE_OR_FEATURES", type=click.Path(path_type=Path))
+@click.option(
+    "--encoder",
+    "-e",
+    "encoders",
+    required=True,
+    multiple=True,
+    callback=encoders_of,
+    metavar="EXPR",
+    help="Flavour and options, as of 'repinv invert'; once for each representation.",
+)
+@click.option(
+    "--out",
+    "-o",
+    "outputs",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the table (.csv, .json, .md), a report with all images (.html), or a figure "
+    "(.png, .pdf, .svg). May be given several times.",
+)
+@click.option(
+    "--shape",
+    callback=shape_of,
+    metavar="HxW",
+    help="Size of the image in pixels. Only with features; by default the smallest that fits.",
+)
+@COLOR
+@click.option(
+    "--yardstick",
+    callback=yardstick_of,
+    metavar="EXPR",
+    help="Measure all errors in the features of this encoder. By default each representation is "
+    "measured in its own.",
+)
+@max_iter_option(400)
+@SEED
+@TIME_LIMIT
+@JSON
+@QUIET
+def compare(
+    source: Path,
+    encoders: list[tuple[str, Encoder]],
+    outputs: tuple[Path, ...],
+    shape: tuple[int, int] | None,
+    color: bool,
+    yardstick: Encoder | None,
+    max_iter: int,
+    seed: int,
+    time_limit: float | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Invert several representations of an image, and measure what each keeps of it.
+
+    Prints a table: relative feature error, error in the paper's unit, NCC, SSIM and PSNR to the
+    image (after affine intensity matching), and seconds. Of features that are given, only errors
+    can be measured.
+
+    \b
+    Examples:
+      repinv compare cat.jpg -e hog.vlfeat -e dsift.natural -e bovw --out report.html
+      repinv compare cat.jpg -e hog.vlfeat -e 'hog.vlfeat(cell_size=4)' -o table.csv -o figure.png
+    """  # noqa: D301
+    if shape is not None and source.suffix.lower() not in FEATURE_SUFFIXES:
+        raise click.UsageError(
+            "--shape goes with features; an image has its own size. Leave it out."
+        )
+    from repinv.app.compare import check_outputs, compared
+
+    check_outputs(source, outputs)
+    comparison = compared(
+        source,
+        encoders,
+        shape=shape,
+        color=color,
+        yardstick=yardstick,
+        outputs=outputs,
+        max_iter=max_iter,
+        time_limit=time_limit,
+        seed=seed,
+        progress=sys.stderr.isatty() and not quiet,
+    )
+    if as_json:
+        click.echo(comparison.to_json())
+    elif not quiet:
+        click.echo(repr(comparison))
+        for path in outputs:
+            click.echo(f"wrote {path}")
