@@ -7,6 +7,7 @@ import importlib.util
 import itertools
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -31,6 +32,9 @@ _AHEAD = 4
 _LOST = 20
 #: Seconds between two looks at how many workers there are.
 _LOOK = 2.0
+#: Times that starting our own workers is tried; seconds between two looks whether all are there,
+#: and looks in a row after which one that is missing is replaced.
+_ATTEMPTS, _WATCH, _PATIENCE = 3, 2.0, 5
 
 Orders = Mapping[str, Any]
 
@@ -76,16 +80,56 @@ def connected(
     with (
         _quiet(),
         needed("dask").config.set(settings),
-        distributed.LocalCluster(
-            n_workers=count,
-            threads_per_worker=1,
-            processes=not in_process,
-            dashboard_address="127.0.0.1:0",
-            silence_logs=logging.CRITICAL,
-        ) as cluster,
+        _cluster(distributed, count, in_process) as cluster,
         distributed.Client(cluster, set_as_default=False) as client,
+        _kept_up(client, cluster, count),
     ):
         yield client
+
+
+def _cluster(distributed: Any, count: int, in_process: bool) -> Any:
+    """Workers of our own; tried again where one was killed while it began."""
+    for attempt in range(_ATTEMPTS):
+        try:
+            return distributed.LocalCluster(
+                n_workers=count,
+                threads_per_worker=1,
+                processes=not in_process,
+                dashboard_address="127.0.0.1:0",
+                silence_logs=logging.CRITICAL,
+            )
+        except (RuntimeError, OSError) as error:
+            if attempt == _ATTEMPTS - 1:
+                raise ValueError(f"cannot start workers on this machine: {error}") from error
+    raise AssertionError("unreachable")
+
+
+@contextlib.contextmanager
+def _kept_up(client: Any, cluster: Any, count: int) -> Iterator[None]:
+    """See that there are as many workers as were asked for.
+
+    dask starts a worker again whose process ended, but once: one that is killed while it starts
+    is never replaced, and a run would wait for it without end.
+    """
+    ended = threading.Event()
+
+    def watch() -> None:
+        short = 0
+        while not ended.wait(_WATCH):
+            with contextlib.suppress(Exception):
+                missing = count - len(client.nthreads())
+                short = short + 1 if missing > 0 else 0
+                if short >= _PATIENCE:
+                    cluster.scale(len(cluster.worker_spec) + missing)
+                    short = 0
+
+    thread = threading.Thread(target=watch, name="repinv-workers", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(timeout=_WATCH + 5)
 
 
 def run(

@@ -139,11 +139,11 @@ class Store:
         said = self.said()
         if said is None:
             fs, root = self._where
-            found = [p.rpartition("/")[2] for p in fs.ls(root, detail=False)] if (
-                fs.isdir(root)) else []  # fmt: skip
-            if [name for name in found if name != "tmp"]:
+            paths = fs.ls(root, detail=False) if fs.isdir(root) else []
+            others = sorted({path.rstrip("/").rpartition("/")[2] for path in paths} - {"tmp"})
+            if others:
                 raise StoreError(
-                    f"{self.url} holds {found[0]!r} and no study. Give an empty folder, or a new "
+                    f"{self.url} holds {others[0]!r} and no study. Give an empty folder, or a new "
                     "name with --store."
                 )
             return None

@@ -1,0 +1,311 @@
+"""Studies: run, interrupted, gone on with; every job once, and none of them lost."""
+
+import errno
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import repinv
+from repinv import metrics
+from repinv.app.study import engine, job, study
+from repinv.app.study.declaration import StudyError
+from repinv.app.study.store import Store, StoreError
+from repinv.image import as_unit
+
+
+def test_every_job_has_what_invert_finds(finished):
+    found = study.look(finished)
+    records = found.records()
+    assert len(records) == 16
+    cell, record = next(
+        (cell, record)
+        for cell, record in records
+        if (cell.encoder.name, cell.prior.name, cell.seed) == ("hog", "tv", 1)
+    )
+    image = found.store.image(cell.image.digest)
+    hog = repinv.HOG.vlfeat(bilinear_orientations=True)
+    target = hog.encode(image[None, None])
+    priors = (repinv.Weighted("total_variation", 0.1, repinv.TotalVariation()),)
+    alone = repinv.invert(target[0], hog, shape=(40, 48), max_iter=12, seed=1, priors=priors)
+    kept, arrays = found.store.result(cell.key)
+    np.testing.assert_array_equal(arrays["images"][0], alone.image)
+    assert record["error"] == kept["error"] == alone.error[0]
+    assert record["ncc"] == metrics.ncc(alone.image, image)
+    assert arrays["energy"].shape == (12,)
+
+
+def test_the_papers_unit_is_that_of_the_studys_images(finished):
+    found = study.look(finished)
+    hog = repinv.HOG.vlfeat(bilinear_orientations=True)
+    targets = np.stack(
+        [hog.encode(found.store.image(image.digest)[None, None])[0] for image in found.plan.images]
+    )
+    cell, record = found.records()[0]
+    held = found.store.result(cell.key)[1]["images"][:1]
+    expected = metrics.pairwise_error(hog.encode(held[:, None]), targets[:1], targets)[0]
+    assert record["pairwise_error"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_finished_jobs_are_never_computed_again(finished, client, monkeypatch):
+    def computed(*args):
+        raise AssertionError("it was computed again")
+
+    monkeypatch.setattr(job, "computed", computed)
+    progress = study.run(finished, client=client)
+    assert (progress.done, progress.computed, progress.failed) == (16, 0, 0)
+
+
+def test_the_table_of_results_is_made_again_where_it_is_lost_or_damaged(finished, client):
+    store = study.look(finished).store
+    for spoil in (lambda: store.put("summary.parquet", b"nonsense"),
+                  lambda: store.remove("summary.parquet")):  # fmt: skip
+        before = study.look(finished).summary.records
+        spoil()
+        assert study.look(finished).summary.records == before
+        assert study.run(finished, client=client).computed == 0
+        assert store.get("summary.parquet")[:4] == b"PAR1"
+
+
+def test_the_table_of_results_is_for_everybody(finished):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    path = study.default_store(finished)
+    table = parquet.read_table(f"{path}/summary.parquet").to_pylist()
+    assert len(table) == 16
+    row = next(row for row in table if row["encoder"] == "sift" and row["seed"] == 1)
+    assert {"key", "image", "task", "prior", "solver", "error", "ssim", "seconds"} <= set(row)
+    assert row["image"] in ("camera", "astronaut")
+
+
+def test_a_damaged_result_is_set_aside_and_its_job_done_again(write, client):
+    path = write()
+    study.run(path, client=client)
+    found = study.look(path)
+    key = next(iter(found.plan.jobs))
+    whole = found.store.result(key)[1]["images"]
+    found.store.put(f"results/{key[:2]}/{key}.npz", b"half")
+    progress = study.run(path, client=client)
+    assert (progress.done, progress.computed) == (16, 1)
+    assert len(progress.damaged) == 1
+    np.testing.assert_array_equal(found.store.result(key)[1]["images"], whole)
+
+
+def test_a_grid_that_has_grown_keeps_what_it_has(write, client):
+    path = write()
+    study.run(path, client=client)
+    path.write_text(path.read_text().replace("seeds = [0, 1]", "seeds = [1, 2]"))
+    progress = study.run(path, client=client)
+    assert (progress.jobs, progress.done, progress.computed) == (16, 16, 8)
+
+
+def test_another_study_in_the_same_folder_is_refused(finished, client, tmp_path):
+    other = tmp_path / "other.toml"
+    other.write_text(finished.read_text().replace('name = "small"', 'name = "other"'))
+    store = study.default_store(finished)
+    with pytest.raises(StoreError, match="holds the study 'small'"):
+        study.run(other, store=store, client=client)
+
+
+def test_nothing_is_written_for_a_study_with_faults(write, client, tmp_path):
+    path = write(write().read_text().replace("hog.vlfeat(", "hog.opencv(win_size=1, "))
+    with pytest.raises(StudyError):
+        study.run(path, client=client)
+    assert [p.name for p in tmp_path.iterdir()] == ["study.toml"]
+
+
+def _fails_for(seed):
+    """Jobs of a seed fail."""
+    computed = job.computed
+
+    def failing(orders, store):
+        if orders["seed"] == seed:
+            raise RuntimeError("out of\nluck")
+        return computed(orders, store)
+
+    return failing
+
+
+def test_failures_are_kept_with_their_reason_and_tried_again_on_request(write, client, monkeypatch):
+    path = write()
+    monkeypatch.setattr(job, "computed", _fails_for(1))
+    progress = study.run(path, client=client)
+    assert (progress.done, progress.failed) == (8, 8)
+    failures = study.look(path).failures()
+    assert len(failures) == 8
+    (reason,) = {failure["reason"] for failure in failures.values()}
+    assert reason == "out of luck"
+    assert all("RuntimeError" in failure["traceback"] for failure in failures.values())
+    monkeypatch.undo()
+    progress = study.run(path, client=client)
+    assert (progress.done, progress.failed, progress.computed) == (8, 8, 0)
+    progress = study.run(path, client=client, retry_failed=True)
+    assert (progress.done, progress.failed, progress.computed) == (16, 0, 8)
+    assert study.look(path).failures() == {}
+
+
+def test_a_full_disk_ends_a_run_and_what_was_finished_stays(write, client, monkeypatch):
+    path, fsync, left = write(), os.fsync, [5]
+
+    def full(handle):
+        # Images, the study's file and units come first.
+        left[0] -= 1
+        if left[0] < -4:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StoreError, match="No space left on device"):
+        study.run(path, client=client)
+    monkeypatch.undo()
+    before = len(study.look(path).summary.records)
+    assert 0 < before < 16
+    progress = study.run(path, client=client)
+    assert progress.done == 16
+    # What was on its way to the worker when the disk was full may have been finished since.
+    assert 16 - before - 4 <= progress.computed <= 16 - before
+
+
+def test_images_come_from_the_store_and_not_from_their_files(write, client, tmp_path):
+    picture = np.random.default_rng(0).random((40, 48))
+    Image.fromarray((255 * picture).astype(np.uint8)).save(tmp_path / "x.png")
+    path = write(write().read_text().replace('"skimage:camera"', '"x.png"'))
+    study.run(path, client=client)
+    (tmp_path / "x.png").unlink()
+    found = study.look(path)
+    assert len(found.records()) == 16
+    held = found.store.image(found.plan.images[0].digest)
+    np.testing.assert_allclose(held, as_unit((255 * picture).astype(np.uint8)), atol=1e-6)
+
+
+def test_images_that_were_left_out_are_remembered(write, client, tmp_path):
+    (tmp_path / "bad.png").write_bytes(b"x")
+    text = write().read_text().replace('"skimage:camera"', '"bad.png"')
+    said = []
+    path = write(text.replace("[study]", "[study]\nunreadable = 'skip'"))
+    progress = study.run(path, client=client, say=said.append)
+    assert (progress.jobs, progress.done) == (8, 8)
+    assert any("left out bad.png" in message for message in said)
+    assert study.look(path).skipped == progress.skipped
+
+
+@pytest.mark.parametrize(
+    ("tasks", "measures"),
+    [
+        ("[tasks.m]\nkind = 'maximize'\ncomponent = 3\nshape = [32, 32]", {"response"}),
+        ("[tasks.c]\nkind = 'caricature'\nstrength = 0.2", {"response", "ssim"}),
+        ("[tasks.i]\nneighbourhood = 2\nn_preimages = 2", {"error", "ssim", "spread"}),
+    ],
+)
+def test_all_tasks_are_done(write, client, tasks, measures):
+    path = write(write().read_text().replace("[priors.default]", f"{tasks}\n[priors.default]"))
+    path.write_text(path.read_text().replace('sift = "dsift.natural"\n', ""))
+    progress = study.run(path, client=client)
+    assert progress.done == progress.jobs > 0, study.look(path).failures()
+    assert all(measures <= set(record) for _, record in study.look(path).records())
+
+
+def test_the_authors_method_is_a_solver(write, client):
+    text = write().read_text()
+    path = write(text.replace("max_iter = 12", "method = 'mahendran'\nmax_iter = 8"))
+    assert study.run(path, client=client).failed == 0
+
+
+def test_a_store_in_memory_is_filled_by_workers_of_this_process(extra, write):
+    progress = study.run(write(), store="memory://studies/small", workers=1)
+    assert (progress.done, progress.failed) == (16, 0)
+    assert len(study.look(write(), store="memory://studies/small").records()) == 16
+    with pytest.raises(ValueError, match="this process alone"):
+        study.run(write(), store="memory://studies/small", scheduler="tcp://127.0.0.1:1")
+
+
+def test_a_scheduler_that_is_not_there_is_said(extra, write, monkeypatch):
+    distributed = pytest.importorskip("distributed")
+
+    def refused(address, **options):
+        raise OSError("timed out")
+
+    monkeypatch.setattr(distributed, "Client", refused)
+    with pytest.raises(ValueError, match=r"no dask scheduler at tcp://127.0.0.1:1"):
+        study.run(write(), scheduler="tcp://127.0.0.1:1")
+
+
+def test_a_scheduler_of_somebody_else_runs_a_study(client, write):
+    progress = study.run(write(), scheduler=client.scheduler.address)
+    assert (progress.done, progress.failed) == (16, 0)
+
+
+def test_a_study_that_was_not_begun_is_said(extra, write):
+    with pytest.raises(StoreError, match="no study yet"):
+        study.look(write())
+
+
+@pytest.mark.parametrize("module", ["distributed", "fsspec", "pyarrow"])
+def test_a_missing_package_is_said_and_how_to_get_it(write, module):
+    code = (
+        f"import sys\nsys.modules[{module!r}] = None\n"
+        "from repinv.app.cli import main\n"
+        f"main(['study', 'run', {str(write())!r}])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert f"studies need {module}" in done.stderr
+    assert "pip install 'repinv[study]'" in done.stderr
+
+
+# The engine.
+
+
+def _echo(orders, offset):
+    return {"key": orders["key"], "value": int(orders["key"]) + offset}
+
+
+@pytest.mark.parametrize("pack", [1, 7])
+def test_the_engine_does_every_job_once(client, pack):
+    found = []
+    orders = ({"key": str(k)} for k in range(100))
+    engine.run(orders, client, _echo, 5, done=found.append, pack=pack)
+    assert sorted(outcome["value"] for outcome in found) == list(range(5, 105))
+
+
+def test_the_engine_holds_few_jobs_at_a_time(client):
+    taken, most = [0], [0]
+
+    def orders():
+        for k in range(300):
+            taken[0] += 1
+            yield {"key": str(k)}
+
+    def done(outcome):
+        most[0] = max(most[0], taken[0])
+        taken[0] -= 1
+
+    engine.run(orders(), client, _echo, 0, done=done)
+    assert most[0] <= 8
+
+
+def _raise(orders):
+    raise KeyError("nobody expected this")
+
+
+def test_what_nobody_expected_is_a_failure_too(client):
+    found = []
+    engine.run([{"key": "1"}], client, _raise, done=found.append)
+    assert found[0]["lost"]
+    assert "nobody expected this" in found[0]["failure"]
+
+
+def test_jobs_can_be_told_to_workers_as_json(finished):
+    orders = [cell.orders() for cell in study.look(finished).plan.jobs.values()]
+    assert json.loads(json.dumps(orders)) == orders
+
+
+def test_a_worker_opens_the_store_itself(extra, tmp_path):
+    import pickle
+
+    store = Store(str(tmp_path / "s"))
+    store.say(name="x")
+    assert pickle.loads(pickle.dumps(store)).said()["name"] == "x"  # noqa: S301
