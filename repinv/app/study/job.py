@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 import repinv
 from repinv import metrics
@@ -50,7 +50,7 @@ def perform(orders: Mapping[str, Any], store: Store) -> dict[str, Any]:
     began = time.time()
     try:
         # One thread a job: the jobs are what is shared out between cores.
-        with threadpool_limits(1):
+        with _libraries().limit(limits=1):
             record, arrays = computed(orders, store)
     except StoreError:
         raise
@@ -142,7 +142,7 @@ def unit(expression: str, digests: tuple[str, ...], store: Store) -> dict[str, A
     unit : dict
         'distance', None where there is none, such as for images of several sizes.
     """
-    with threadpool_limits(1):
+    with _libraries().limit(limits=1):
         encoder = _encoder(expression)
         try:
             features = (_features(encoder, _image(store.url, digest)) for digest in digests)
@@ -155,6 +155,14 @@ def _features(encoder: Encoder, image: np.ndarray) -> np.ndarray:
     """Features of an image of the store."""
     x = as_batch(as_seen(image, encoder), channels=encoder.channels)
     return to_host(encoder.encode(encoder.asarray(x)))
+
+
+@functools.lru_cache(1)
+def _libraries() -> ThreadpoolController:
+    """The libraries with threads of their own, looked for once a worker: that takes as long as
+    keeping a result.
+    """
+    return ThreadpoolController()
 
 
 @functools.lru_cache(_ENCODERS)
