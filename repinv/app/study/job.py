@@ -159,9 +159,7 @@ def _features(encoder: Encoder, image: np.ndarray) -> np.ndarray:
 
 @functools.lru_cache(1)
 def _libraries() -> ThreadpoolController:
-    """The libraries with threads of their own, looked for once a worker: that takes as long as
-    keeping a result.
-    """
+    """The libraries with threads of their own; finding them costs more than keeping a result."""
     return ThreadpoolController()
 
 
