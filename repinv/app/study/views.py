@@ -93,7 +93,7 @@ def duration(seconds: float) -> str:
     Examples
     --------
     >>> duration(42.4), duration(600), duration(7300), duration(200_000)
-    ('42 s', '10 min', '2 h 2 min', '2 d 8 h')
+    ('42 s', '10 min', '2 h 2 min', '2 d 7 h')
     """
     minutes, hours = round(seconds / 60), int(seconds // 3600)
     if seconds < 100:
