@@ -30,8 +30,11 @@ from .priors import AlphaNorm as AlphaNorm
 from .priors import IntensityRange as IntensityRange
 from .priors import NaturalContrast as NaturalContrast
 from .priors import TotalVariation as TotalVariation
+from .references import CellEnergy as CellEnergy
 from .references import Diversity as Diversity
 from .references import Pull as Pull
+from .references import cell_energies as cell_energies
+from .restorer import Restorer as Restorer
 from .result import Result as Result
 from .rules import LBFGS as LBFGS
 from .rules import AdaGrad as AdaGrad

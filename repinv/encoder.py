@@ -46,6 +46,11 @@ class Encoder(ABC):
     precision: Any = np.float32
     unit_pixels: ClassVar[bool] = False
 
+    @property
+    def restorer(self) -> str | None:
+        """Name of the shipped restorer that was learned on such pre-images, if there is one."""
+        return None
+
     @abstractmethod
     def vjp(self, x: Array, /) -> tuple[Array, Pullback]:
         """Encode a batch, and return the map that pulls cotangents back.

@@ -148,7 +148,7 @@ class TotalVariation:
         # off dx leaves their adjoints acting on the weighted differences.
         slope = square ** (self.beta / 2 - 1)
         value = _mean(square * slope) - self.eps**self.beta
-        grad = _divergence(x, across * slope[..., :-1], down * slope[..., :-1, :])
+        grad = divergence(x, across * slope[..., :-1], down * slope[..., :-1, :])
         grad *= factor
         return value, grad
 
@@ -171,7 +171,7 @@ def _dirichlet(x: Array) -> tuple[Array, Array]:
     return value, xp.reshape(grad, x.shape)
 
 
-def _divergence(x: Array, across: Array, down: Array) -> Array:
+def divergence(x: Array, across: Array, down: Array) -> Array:
     """Dᵀ(across, down), D the forward differences: <D x, p> = <x, Dᵀ p>. Shape of `x`, fresh."""
     xp = array_namespace(x)
     out = xp.zeros_like(x)

@@ -1,4 +1,4 @@
-"""Priors that lean on other images: a reference for each, or the other images of the batch."""
+"""Priors that lean on more than the image: a reference, its energies, or the rest of the batch."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from array_api_compat import array_namespace
 
 from repinv.batch import rows
 from repinv.encoder import Array
+from repinv.priors import divergence
 
 #: Squared norm below which an image counts as constant.
 _CONSTANT = 1e-12
@@ -107,3 +108,97 @@ class Diversity:
         towards = xp.matmul(correlation, unit) * (2 / pairs)
         grad = _tangent(unit, towards, norm) * xp.astype(varies, x.dtype)[:, None]
         return value, xp.reshape(grad, x.shape)
+
+
+#: Gradient energy that is added to that of every cell, in units of the mean over the image: what
+#: is fainter counts as flat.
+FLOOR = 1e-3
+
+
+def cell_energies(x: Array, cell: int, /) -> Array:
+    """Logarithms of the mean squared gradient of cells, relative to that of the image.
+
+    Parameters
+    ----------
+    x : array, shape (N, C, H, W)
+    cell : int
+        Side in pixels.
+
+    Returns
+    -------
+    log_energy : array, shape (N, 1, ⌊H / cell⌋, ⌊W / cell⌋)
+        ``log(e / ē + FLOOR)``; that of constant images is all ``log(FLOOR)``.
+    """
+    energy, mean, _ = _energies(x, cell)
+    return array_namespace(x).log(energy / mean + FLOOR)
+
+
+def _energies(x: Array, cell: int) -> tuple[Array, Array, tuple[Array, Array]]:
+    """Energies of cells (N, 1, h, w), their mean (N, 1, 1, 1) or 1 if constant; the differences."""
+    xp = array_namespace(x)
+    across, down = x[..., 1:] - x[..., :-1], x[..., 1:, :] - x[..., :-1, :]
+    square = xp.zeros_like(x[:, :1, ...])
+    square[..., :-1] += xp.sum(across * across, axis=1, keepdims=True)
+    square[..., :-1, :] += xp.sum(down * down, axis=1, keepdims=True)
+    height, width = x.shape[2] // cell, x.shape[3] // cell
+    whole = square[..., : height * cell, : width * cell]
+    cells = xp.reshape(whole, (x.shape[0], 1, height, cell, width, cell))
+    energy = xp.mean(xp.mean(cells, axis=5), axis=3)
+    mean = xp.mean(energy, axis=(1, 2, 3), keepdims=True)
+    return energy, xp.where(mean > _CONSTANT, mean, xp.ones_like(mean)), (across, down)
+
+
+@dataclass(frozen=True)
+class CellEnergy:
+    """Mean squared difference of cells' log gradient energies from given ones, up to a constant.
+
+    Draws texture to where it belongs and away from where an image is flat, whatever the contrast.
+
+    Parameters
+    ----------
+    log_energy : array, shape (1, 1, h, w) or (N, 1, h, w)
+        As `cell_energies` tells them of an image.
+    cell : int
+        Side of a cell in pixels.
+
+    Notes
+    -----
+    ∇ takes forward differences; lines beyond the last whole cell do not count. Energies are
+    taken relative to the mean e̅ over the cells, plus `FLOOR`. Of constant images the gradient is 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> image = np.random.default_rng(0).random((1, 1, 16, 16))
+    >>> prior = CellEnergy(cell_energies(image, 8), 8)
+    >>> bool(prior.value_and_grad(0.1 * image + 0.3)[0][0] < 1e-12)
+    True
+    """
+
+    log_energy: Any
+    cell: int
+
+    def value_and_grad(self, x: Array, /) -> tuple[Array, Array]:
+        """Values (N,), and their gradients (N, C, H, W) with respect to the images."""
+        xp = array_namespace(x)
+        cell = self.cell
+        energy, mean, (across, down) = _energies(x, cell)
+        share = energy / mean + FLOOR
+        excess = xp.log(share) - self.log_energy
+        excess = excess - xp.mean(excess, axis=(1, 2, 3), keepdims=True)
+        count, _, height, width = energy.shape
+        # With r the excess and f the FLOOR, d mean(r²) = 2/hw Σ r dl, for Σ r = 0 takes care of the
+        # mean; l = log(e + f ē) − log ē, whose last part drops out for the same reason.
+        slope = (2 / (height * width)) * excess / (share * mean)
+        slope = slope + FLOOR * xp.mean(slope, axis=(1, 2, 3), keepdims=True)
+        # A cell's energy is Σ|∇x|² over its pixels / cell²: each pixel has its cell's slope.
+        spread = xp.broadcast_to(
+            slope[:, :, :, None, :, None] * (2 / cell**2),
+            (count, 1, height, cell, width, cell),
+        )
+        pixels = xp.zeros_like(x[:, :1, ...])
+        pixels[..., : height * cell, : width * cell] = xp.reshape(
+            spread, (count, 1, height * cell, width * cell)
+        )
+        grad = divergence(x, across * pixels[..., :-1], down * pixels[..., :-1, :])
+        return xp.mean(excess * excess, axis=(1, 2, 3)), grad

@@ -12,25 +12,24 @@ from array_api_compat import array_namespace, is_array_api_obj
 from tqdm import tqdm
 
 from repinv import checkpoint
-from repinv.batch import column, rows
+from repinv.batch import column
 from repinv.encoder import Array, Encoder, StraightThrough
 from repinv.energy import Energy, Weighted
-from repinv.losses import Loss, SquaredError
+from repinv.finishing import finished
+from repinv.losses import Loss
 from repinv.parametrizations import Parametrization, is_localizable, localized
+from repinv.references import CellEnergy, Pull
+from repinv.restorer import Restorer, averaged
 from repinv.result import Result
 from repinv.rules import LBFGS, Adam, UpdateRule
 from repinv.sensitivity import evening_weights
 from repinv.solvers import Minimum, Snapshot, minimize, to_host
 
-#: Standard deviations of images: of photographs, and of what is just well seen.
-NATURAL, VISIBLE = 0.25, 0.05
 #: Iterations below which a stage turns what the one before it turned: curvature is learned anew.
 WORTHWHILE = 30
 #: Mean of weights of mean square 1 above which places are as good as alike already, and beginning
 #: anew would gain nothing; those of networks have .98 and more, those of HOG and SIFT .96 and less.
 ALIKE = 0.97
-#: Relative feature error that a visible contrast may cost.
-SMALL_ERROR = 0.03
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +54,11 @@ class Stage:
         weighted by how little the encoder answers to changes within so many pixels; later stages
         go on with them. Stages of fewer than `WORTHWHILE` iterations do not begin anew, nor do
         those whose places are `ALIKE` to the encoder.
+    gathers : bool
+        Begins with the average of each image's several starts, as `Problem.restorer` restores it;
+        from there on an image is one problem.
+    pull, cells : float
+        Weights of `Pull` towards that average, and of `CellEnergy` as the restorer tells it.
     """
 
     share: float
@@ -64,6 +68,9 @@ class Stage:
     priors: float = 1.0
     without: tuple[str, ...] = ()
     local: float = 0.0
+    gathers: bool = False
+    pull: float = 0.0
+    cells: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,12 +85,18 @@ class Problem:
     max_iter: int
     tol: float
     check_every: int
+    starts: int = 1
+    restorer: Restorer | None = None
 
     def lengths(self) -> list[int]:
         """Iterations of each stage; they add up to `max_iter`."""
         total = sum(stage.share for stage in self.stages)
         ends = np.cumsum([stage.share / total for stage in self.stages])
         return [int(n) for n in np.diff(np.rint(ends * self.max_iter), prepend=0)]
+
+    def gathers(self, stage: int) -> bool:
+        """Whether a stage begins with the averages of several starts."""
+        return self.starts > 1 and self.stages[stage].gathers
 
     def begins_anew(self, stage: int) -> bool:
         """Whether a stage turns changes of the image that it begins with, if places differ."""
@@ -104,13 +117,19 @@ class Problem:
             return self.encoder
         return StraightThrough(self.encoder, soft) if stage.straight_through else soft
 
-    def objective(self, stage: Stage, space: Parametrization) -> Energy:
-        """The energy of one stage."""
+    def objective(self, stage: Stage, position: dict[str, Any]) -> Energy:
+        """The energy of one stage, at a position in it."""
         priors = tuple(
             dataclasses.replace(term, weight=term.weight * stage.priors)
             for term in self.priors
             if term.weight * stage.priors != 0 and term.name not in stage.without
         )
+        if stage.pull and position.get("reference") is not None:
+            priors += (Weighted("pull", stage.pull, Pull(position["reference"])),)
+        if stage.cells and position.get("log_energy") is not None:
+            cells = CellEnergy(position["log_energy"], self.restorer.cell)  # type: ignore[union-attr]
+            priors += (Weighted("cells", stage.cells, cells),)
+        space = self.space(position)
         return Energy(self.stage_encoder(stage), self.loss, space, priors)
 
     def rule(self, stage: Stage, length: int) -> UpdateRule:
@@ -136,6 +155,11 @@ def check_position(
         or not any(problem.begins_anew(k) for k in range(1, stage + 1))
     ):
         raise ValueError("the run's image is not one that its variables could change.")
+    reference = position.get("reference")
+    if reference is not None and (
+        reference.shape != z.shape or not any(problem.gathers(k) for k in range(1, stage + 1))
+    ):
+        raise ValueError("the run's reference is not an average of its starts.")
     expected = tuple(problem.encoder.feature_shape(tuple(z.shape[1:])))
     for name, values in vars(problem.loss).items():
         if hasattr(values, "shape") and tuple(values.shape[1:]) != expected:
@@ -181,7 +205,7 @@ def run(
             before = sum(lengths[: position["stage"]])
             rule = problem.rule(stage, length)
             space = problem.space(position)
-            energy = problem.objective(stage, space)
+            energy = problem.objective(stage, position)
             left = None if time_limit is None else time_limit - (time.perf_counter() - began)
 
             def watch(
@@ -221,6 +245,8 @@ def run(
                 break
             try:
                 position = _next_stage(problem, position, found, space)
+                if problem.gathers(position["stage"]):
+                    traces = [_averaged_trace(_joined(traces), problem.starts)]
             except KeyboardInterrupt:
                 found = dataclasses.replace(found, stop_reason="interrupted")
                 break
@@ -231,7 +257,10 @@ def run(
     anew = sum(problem.begins_anew(k) for k in range(1, position["stage"] + 1))
     iterations = len(joined["energy"]) if joined else 0
     x = space.image(found.z)
-    best, features, scores = _finished(problem.encoder, x, problem.loss)
+    best, features, scores = finished(problem.encoder, x, problem.loss)
+    if problem.starts > 1 and position.get("reference") is None:
+        # Stopped before the starts came together: the best of each image's.
+        best, features, scores = _best_starts(problem.starts, best, features, scores)
     images = to_host(best)
     images = images[:, 0] if images.shape[1] == 1 else np.moveaxis(images, 1, -1)
     return Result(
@@ -248,12 +277,33 @@ def run(
     )
 
 
+def _best_starts(
+    starts: int, images: Array, features: Array, scores: dict[str, Array]
+) -> tuple[Array, Array, dict[str, Array]]:
+    """Of the starts of each image, the one of least error."""
+    error = to_host(scores["error"]).reshape(-1, starts)
+    chosen = [int(k) for k in np.arange(len(error)) * starts + error.argmin(axis=1)]
+    xp = array_namespace(images)
+
+    def take(values: Array) -> Array:
+        return xp.stack([values[k, ...] for k in chosen])
+
+    return take(images), take(features), {name: take(values) for name, values in scores.items()}
+
+
 def _joined(traces: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """Traces one after the other; a term that a stage did without is zero there."""
     names = dict.fromkeys(name for part in traces for name in part)
     return {
         name: np.concatenate([part.get(name, np.zeros_like(part["energy"])) for part in traces])
         for name in names
+    }
+
+
+def _averaged_trace(trace: dict[str, np.ndarray], starts: int) -> dict[str, np.ndarray]:
+    """A trace (iterations, N · starts) as one of images: means over the starts of each."""
+    return {
+        name: values.reshape(len(values), -1, starts).mean(axis=2) for name, values in trace.items()
     }
 
 
@@ -266,6 +316,8 @@ def _next_stage(
     """The position at the beginning of the next stage."""
     here, after = (problem.stages[position["stage"] + k].rule for k in (0, 1))
     following = {"stage": position["stage"] + 1, "iteration": 0}
+    if problem.gathers(following["stage"]):
+        return following | {"state": None} | _gathered(problem, space.image(found.z))
     if problem.begins_anew(following["stage"]):
         stage, around = problem.stages[following["stage"]], space.image(found.z)
         counting = getattr(problem.loss, "weight", None)
@@ -274,13 +326,35 @@ def _next_stage(
         # The first image decides, so that it is what it would be alone.
         if float(xp.mean(weights[0, ...])) <= ALIKE:
             z = xp.zeros_like(around)
-            return following | {"z": z, "state": None, "around": around, "weights": weights}
+            changes = {"z": z, "around": around, "weights": weights}
+            return following | {"state": None} | _kept(position) | changes
     state = None
     if isinstance(here, LBFGS) and here == after:
         # Curvature changes little from one stage to the next.
         state = here.restart(found.state)
-    kept = {name: position.get(name) for name in ("around", "weights")}
-    return following | {"z": found.z, "state": state} | kept
+    return following | {"z": found.z, "state": state} | _kept(position)
+
+
+def _kept(position: dict[str, Any]) -> dict[str, Any]:
+    """What stages hand on beside the variables."""
+    names = ("around", "weights", "reference", "log_energy")
+    return {name: position[name] for name in names if position.get(name) is not None}
+
+
+def _gathered(problem: Problem, x: Array) -> dict[str, Array]:
+    """Variables of the averages of each image's starts, and what is learned from these."""
+    xp = array_namespace(x)
+    starts = xp.reshape(x, (-1, problem.starts, *x.shape[1:]))
+    reference, spread = averaged(starts)
+    found = {}
+    if problem.restorer is not None:
+        reference, found["log_energy"] = problem.restorer(reference, spread)
+    contrast = xp.mean(xp.std(starts, axis=(2, 3, 4)), axis=1)
+    centred = reference - xp.mean(reference, axis=(1, 2, 3), keepdims=True)
+    deviation = xp.std(centred, axis=(1, 2, 3))
+    gain = contrast / xp.where(deviation > 0, deviation, xp.ones_like(deviation))
+    z = problem.parametrization.inverse(0.5 + centred * column(gain, centred))
+    return found | {"z": z, "reference": reference}
 
 
 def _packed(
@@ -317,9 +391,8 @@ def _packed(
         "seconds": seconds,
         "notes": list(notes),
     }
-    arrays = {"z": to_host(position["z"])}
-    if position.get("around") is not None:
-        arrays |= {name: to_host(position[name]) for name in ("around", "weights")}
+    arrays = {name: to_host(values) for name, values in _kept(position).items()}
+    arrays["z"] = to_host(position["z"])
     if position.get("seen") is not None:
         arrays["seen"] = position["seen"]
     arrays |= {f"state/{k}": to_host(v) for k, v in state.items() if k not in plain}
@@ -335,58 +408,3 @@ def moved(value: Any, move: Callable[[Array], Array]) -> Any:
         fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.init}
         return dataclasses.replace(value, **{k: moved(v, move) for k, v in fields.items()})
     return move(value) if is_array_api_obj(value) else value
-
-
-def _finished(encoder: Encoder, x: Array, loss: Loss) -> tuple[Array, Array, dict[str, Array]]:
-    """The exact last step: images within [0, 1], their features, and how good they are."""
-    if isinstance(loss, SquaredError):
-        return _contrasted(encoder, x, loss)
-    best = array_namespace(x).clip(x, 0.0, 1.0)
-    features = encoder.encode(best)
-    response = loss.response(features)
-    return best, features, {"error": response + float("nan"), "response": response}
-
-
-def _contrasted(
-    encoder: Encoder, x: Array, loss: SquaredError
-) -> tuple[Array, Array, dict[str, Array]]:
-    """Images within [0, 1] of natural contrast, where that is free.
-
-    Encoders that normalize contrast leave it open, and how open the error itself says: the
-    contrast that fills [0, 1] is taken where the error stays as it is, and at least a visible one
-    where it stays of its order, or small.
-    """
-    xp = array_namespace(x)
-    best = xp.clip(x, 0.0, 1.0)
-    features = encoder.encode(best)
-    error = loss.value_and_grad(features)[0]
-    for contrast, factor, least in ((VISIBLE, 5.0, SMALL_ERROR), (NATURAL, 1.02, 0.0)):
-        stretched = _stretched(x, contrast)
-        its_features = encoder.encode(stretched)
-        its_error = loss.value_and_grad(its_features)[0]
-        faint = xp.std(rows(best), axis=1) < contrast
-        better = faint & ((its_error <= factor * error) | (its_error <= least))
-        best = xp.where(column(better, x), stretched, best)
-        features = xp.where(column(better, features), its_features, features)
-        error = xp.where(better, its_error, error)
-    return best, features, {"error": error}
-
-
-def _stretched(x: Array, contrast: float) -> Array:
-    """Images with a standard deviation of at least `contrast`, or as much as [0, 1] has room for.
-
-    The middle of their range goes to ½; contrast is never taken away but where [0, 1] is left,
-    and an image that has enough is left as it is.
-    """
-    xp = array_namespace(x)
-    flat = rows(x)
-    low, high = xp.min(flat, axis=1), xp.max(flat, axis=1)
-    half = (high - low) / 2
-    deviation = xp.std(flat, axis=1)
-    room = 0.5 / xp.where(half > 0, half, xp.ones_like(half))
-    wanted = contrast / xp.where(deviation > 0, deviation, xp.ones_like(deviation))
-    gain = xp.minimum(room, xp.maximum(wanted, xp.ones_like(wanted)))
-    middle = column((low + high) / 2, x)
-    stretched = xp.clip((x - middle) * column(gain, x) + 0.5, 0.0, 1.0)
-    fine = (wanted <= 1) & (low >= 0) & (high <= 1)
-    return xp.where(column(fine, x), x, stretched)

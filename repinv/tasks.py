@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,11 +10,13 @@ from typing import Any
 import numpy as np
 
 from repinv import checkpoint, memory, starts, targets
+from repinv import restorer as restorers
 from repinv.encoder import Array, Encoder
 from repinv.energy import Weighted
 from repinv.losses import SquaredError
 from repinv.parametrizations import Jitter, Parametrization, Pixels
 from repinv.priors import AlphaNorm, IntensityRange, NaturalContrast, TotalVariation
+from repinv.restorer import Restorer
 from repinv.result import Result
 from repinv.rules import LBFGS, Momentum, UpdateRule
 from repinv.runs import Problem, Stage, check_position, moved, run
@@ -33,6 +36,11 @@ SMOOTH = (
     Stage(0.2, LBFGS(), local=4.0),
     Stage(0.45, LBFGS(), local=4.0),
 )
+#: Starts that a restorer is given.
+SEEDS = 4
+#: Weights of the pull towards the average of several starts, and towards what was restored from it;
+#: and of the energies of its cells.
+PULL, LEARNED_PULL, CELLS = 1e-3, 1e-2, 0.0
 #: What follows the softened selves of an encoder with hard decisions: the encoder itself.
 _HARD = Stage(0.05, LBFGS(), softness=0.05, straight_through=True)
 
@@ -69,6 +77,29 @@ def stages(encoder: Encoder) -> tuple[Stage, ...]:
         for leg, (share, softness) in enumerate(legs)
     )
     return found if encoder.softened(legs[-1][1]) is None else (*found, _HARD)
+
+
+def gathering(encoder: Encoder, learned: bool = False) -> tuple[Stage, ...]:
+    """The stages that `invert` takes where it averages several starts.
+
+    Half of the run is that of `stages`, for every start; the average, restored if a restorer has
+    been `learned`, is then refined in the same manner, without the part that grows an image out of
+    gray.
+
+    Examples
+    --------
+    >>> import repinv
+    >>> from repinv.tasks import gathering
+    >>> [stage.gathers for stage in gathering(repinv.HOG.vlfeat(bilinear_orientations=True))]
+    [False, False, False, False, True, False, False]
+    """
+    apart = stages(encoder)
+    pull, cells = (LEARNED_PULL, CELLS) if learned else (PULL, 0.0)
+    together = [
+        dataclasses.replace(stage, without=(), pull=pull, cells=cells, gathers=number == 0)
+        for number, stage in enumerate(apart[1:])
+    ]
+    return (*apart, *together)
 
 
 def mahendran(shape: tuple[int, int], max_iter: int = 800) -> dict[str, Any]:
@@ -136,6 +167,8 @@ def invert(
     solver: UpdateRule | tuple[Stage, ...] | None = None,
     parametrization: Parametrization | None = None,
     priors: tuple[Weighted, ...] | None = None,
+    prior: str | Restorer | None = None,
+    seeds: int | None = None,
     jitter: int = 0,
     initial: Array | None = None,
     seed: int = 0,
@@ -174,6 +207,14 @@ def invert(
         steep its spectrum is and how faint the start, the encoder is asked.
     priors : tuple of Weighted, optional
         By default `repinv.tasks.PRIORS`.
+    prior : {"learned"} or Restorer, optional
+        What the average of several starts is restored by, and the rest of the run pulled towards:
+        "learned" is the one that ships for HOG or dense SIFT. For gray images.
+    seeds : int, optional
+        Starts of each image, averaged after half of the run, which the rest of it is pulled
+        towards: what they have in common the features ask for. Each start takes its evaluations,
+        so the time grows with `seeds`. 1 by default, and 4 with a learned prior. With a `solver`
+        that does not gather them, the best of them is returned.
     jitter : int
         Largest random shift of the image in every step, in pixels.
     initial : array, shape (H, W) or (H, W, C), in [0, 1], optional
@@ -219,21 +260,25 @@ def invert(
     targets.check_counts(least=0, jitter=jitter)
     if not (solver is None or isinstance(solver, tuple) or hasattr(solver, "update")):
         raise TypeError(f"solver must be a rule, such as repinv.Adam(), or stages; got {solver!r}.")
+    restorer = restorers.chosen(prior, encoder)
+    count = seeds if seeds is not None else 1 if restorer is None else SEEDS
+    targets.check_counts(seeds=count)
     target, image_shape, notes = targets.target(features, encoder, shape)
+    restorers.check_use(restorer, count, image_shape[0], initial is not None)
     memory.check_fits(
-        *image_shape[1:], image_shape[0], n_preimages, n_features=int(np.prod(target.shape))
+        *image_shape[1:], image_shape[0], n_preimages * count, n_features=int(np.prod(target.shape))
     )
     target = encoder.asarray(target)[None, ...]
     weight = targets.weight(target[0], encoder, image_shape, mask, filter_group, neighbourhood)
     weight = None if weight is None else encoder.asarray(weight)[None, ...]
-    noise = starts.noise(seed, n_preimages, image_shape)
+    noise = starts.noise(seed, n_preimages * count, image_shape)
     if parametrization is None:
         scale = 1.0 if initial is not None else starts.faint_scale(encoder, noise[:1])
         parametrization = starts.parametrization(encoder, noise[:1], scale)
     if jitter:
         parametrization = Jitter(parametrization, jitter, seed)
     if solver is None:
-        solver = stages(encoder)
+        solver = stages(encoder) if count == 1 else gathering(encoder, restorer is not None)
     problem = Problem(
         encoder,
         SquaredError(target, weight),
@@ -243,6 +288,8 @@ def invert(
         int(max_iter),
         tol,
         int(check_every),
+        count,
+        restorer,
     )
     if initial is None:
         z = parametrization.start(encoder.asarray(noise))
@@ -313,8 +360,8 @@ def resume(
         seconds, notes = float(header["seconds"]), tuple(header["notes"])
         position["z"] = given.asarray(arrays["z"])
         position["seen"] = arrays.get("seen")
-        if "around" in arrays:
-            position |= {name: given.asarray(arrays[name]) for name in ("around", "weights")}
+        kept = ("around", "weights", "reference", "log_energy")
+        position |= {name: given.asarray(arrays[name]) for name in kept if name in arrays}
         if position["state"] is not None:
             position["state"] = dict(position["state"]) | {
                 name: given.asarray(values) for name, values in _under("state/", arrays).items()

@@ -13,3 +13,4 @@ from .networks import from_torchvision as from_torchvision
 from .preprocess import Preprocess as Preprocess
 from .receptive import ReceptiveField as ReceptiveField
 from .receptive import receptive_field as receptive_field
+from .restoring import learn_restorer as learn_restorer

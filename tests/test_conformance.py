@@ -62,6 +62,8 @@ PRIORS = {
     "natural contrast": repinv.NaturalContrast(),
     "pull": repinv.Pull(TARGETS[:1]),
     "pull, an image each": repinv.Pull(TARGETS),
+    "cell energies": repinv.CellEnergy(TARGETS[:1, :1, ::4, ::4][..., :2, :3], 4),
+    "cell energies, of each image": repinv.CellEnergy(TARGETS[:, :1, ::3, ::3], 3),
 }
 PARAMETRIZATIONS = {
     "pixels": repinv.Pixels(),

@@ -1,10 +1,20 @@
-"""Priors that lean on other images: pulled to one, or driven apart."""
+"""Priors that lean on more than the image: a reference, its energies, or the rest of the batch."""
 
 import numpy as np
 import pytest
 import torch
 
-from repinv import Decorrelated, Diversity, Fourier, Pixels, Pull, Spectral
+from repinv import (
+    CellEnergy,
+    Decorrelated,
+    Diversity,
+    Fourier,
+    Pixels,
+    Pull,
+    Spectral,
+    cell_energies,
+)
+from repinv.references import FLOOR
 
 RNG = np.random.default_rng(2)
 IMAGES = RNG.uniform(0, 1, (3, 3, 8, 10))
@@ -86,3 +96,52 @@ def test_impossible_options_are_refused():
     with pytest.raises(ValueError, match="start_scale > 0"):
         Fourier(start_scale=0)
     assert Decorrelated(Pixels()).project(np.array([2.0])) == 1
+
+
+def test_cell_energies_are_of_gradients_relative_to_the_image():
+    x = np.zeros((1, 1, 8, 16))
+    x[..., :8, :8] = np.indices((8, 8)).sum(axis=0)  # |∇|² = 2, but for the cell's last lines
+    energy = np.exp(cell_energies(x, 8)) - FLOOR
+    assert energy.shape == (1, 1, 1, 2)
+    assert energy.mean() == pytest.approx(1)
+    assert energy[..., 0] > energy[..., 1]
+    np.testing.assert_allclose(cell_energies(0 * x + 0.3, 8), np.log(FLOOR))
+
+
+def test_cell_energies_are_blind_to_contrast_and_brightness():
+    x = IMAGES[:, :1]
+    prior = CellEnergy(cell_energies(x, 4), 4)
+    value, grad = prior.value_and_grad(0.2 * x + 0.4)
+    np.testing.assert_allclose(value, 0, atol=1e-12)
+    np.testing.assert_allclose(grad, 0, atol=1e-12)
+    # A constant added to the logarithms says nothing.
+    shifted = CellEnergy(cell_energies(x, 4) + 3, 4)
+    np.testing.assert_allclose(shifted.value_and_grad(x)[0], 0, atol=1e-12)
+
+
+@pytest.mark.parametrize("cell", [3, 4])
+def test_the_gradient_of_cell_energies_is_that_of_their_definition(cell):
+    x = torch.asarray(IMAGES).requires_grad_()
+    wanted = torch.asarray(cell_energies(np.roll(IMAGES, 1, axis=0), cell))
+    square = torch.zeros_like(x[:, :1])
+    square = square + torch.nn.functional.pad(x.diff(dim=-1) ** 2, (0, 1)).sum(1, keepdim=True)
+    square = square + torch.nn.functional.pad(x.diff(dim=-2) ** 2, (0, 0, 0, 1)).sum(
+        1, keepdim=True
+    )
+    energy = torch.nn.functional.avg_pool2d(square, cell)
+    excess = torch.log(energy / energy.mean(dim=(2, 3), keepdim=True) + FLOOR) - wanted
+    expected = ((excess - excess.mean(dim=(2, 3), keepdim=True)) ** 2).mean(dim=(1, 2, 3))
+    (slope,) = torch.autograd.grad(expected.sum(), x)
+    value, grad = CellEnergy(wanted.numpy(), cell).value_and_grad(IMAGES)
+    np.testing.assert_allclose(value, expected.detach(), atol=1e-12)
+    np.testing.assert_allclose(grad, slope, atol=1e-10)
+
+
+def test_descending_cell_energies_moves_texture_to_where_it_belongs():
+    wanted = np.zeros((1, 1, 2, 2))
+    wanted[..., 0, 0] = 3
+    x = RNG.uniform(0.4, 0.6, (1, 1, 16, 16))
+    for _ in range(300):
+        x = x - 0.01 * CellEnergy(wanted, 8).value_and_grad(x)[1]
+    found = cell_energies(x, 8)
+    np.testing.assert_allclose(found - found.mean(), wanted - wanted.mean(), atol=0.05)

@@ -24,7 +24,7 @@ from repinv import (
     runs,
 )
 from repinv.energy import Energy
-from repinv.runs import VISIBLE
+from repinv.finishing import VISIBLE
 
 CAMERA = skimage.data.camera() / 255
 

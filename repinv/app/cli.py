@@ -69,6 +69,19 @@ def cli(context: click.Context, show_traceback: bool) -> None:
     metavar="N",
     help="Pre-images from as many random starts. The best one is written.",
 )
+@click.option(
+    "--seeds",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Average as many starts halfway, and pull the rest of the run towards the average: nearer "
+    "to the photograph, in N times the time. By default 1, and 4 with --prior.",
+)
+@click.option(
+    "--prior",
+    type=click.Choice(["learned"]),
+    help="Restore that average by what was learned from photographs. For HOG and DSIFT of gray "
+    "images.",
+)
 @SEED
 @shared
 def invert(
@@ -82,6 +95,8 @@ def invert(
     max_iter: int,
     time_limit: float | None,
     n_preimages: int,
+    seeds: int | None,
+    prior: str | None,
     seed: int,
     as_json: bool,
     quiet: bool,
@@ -117,6 +132,8 @@ def invert(
         max_iter=max_iter,
         time_limit=time_limit,
         n_preimages=n_preimages,
+        seeds=seeds,
+        prior=prior,
         seed=seed,
         progress=sys.stderr.isatty() and not quiet,
     )

@@ -29,6 +29,8 @@ def run(
     max_iter: int,
     time_limit: float | None,
     n_preimages: int,
+    seeds: int | None,
+    prior: str | None,
     seed: int,
     progress: bool,
 ) -> dict[str, Any]:
@@ -47,7 +49,7 @@ def run(
         Where to write the best pre-image, the figure, and how it came about.
     title : str
         Of the figure.
-    max_iter, time_limit, n_preimages, seed, progress
+    max_iter, time_limit, n_preimages, seeds, prior, seed, progress
         As in `repinv.invert`.
 
     Returns
@@ -61,11 +63,11 @@ def run(
         features = files.read_features(source)
         size = None if shape is None else (*shape, *((channels,) * (channels > 1)))
         if shape is not None:
-            _check_fits(encoder, (channels, *shape), n_preimages)
+            _check_fits(encoder, (channels, *shape), n_preimages * (seeds or 1))
     else:
         original = photograph(source, channels)
         size = original.shape
-        _check_fits(encoder, (channels, *size[:2]), n_preimages)
+        _check_fits(encoder, (channels, *size[:2]), n_preimages * (seeds or 1))
         features = encoded(encoder, original)
     film = Movie()
     result = repinv.invert(
@@ -75,6 +77,8 @@ def run(
         n_preimages=n_preimages,
         max_iter=max_iter,
         time_limit=time_limit,
+        seeds=seeds,
+        prior=prior,
         seed=seed,
         callback=None if movie is None else film.watch,
         progress=progress,

@@ -285,6 +285,11 @@ class DSIFT(Encoder):
         )
         return cls(flavour, value_range)
 
+    @property
+    def restorer(self) -> str:
+        """Name of the shipped restorer."""
+        return "dsift"
+
     def softened(self, softness: float, /) -> DSIFT | None:
         """The same with faint descriptors weakened instead of dropped; None without a threshold.
 

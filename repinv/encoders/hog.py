@@ -278,6 +278,11 @@ class HOG(Encoder):
         )
         return cls(flavour, value_range)
 
+    @property
+    def restorer(self) -> str:
+        """Name of the shipped restorer: that of votes for one bin or of votes for two."""
+        return "hog-bilinear" if self.softened(1.0) is None else "hog-hard"
+
     def softened(self, softness: float, /) -> HOG | None:
         """The same features with orientations shared by two bins; None if they already are.
 

@@ -61,6 +61,22 @@ def test_an_image_is_inverted_and_written(invert, tmp_path):
     assert metrics.feature_error(held, features)[0] < 0.05
 
 
+def test_seeds_and_a_learned_prior_are_those_of_python(invert, tmp_path):
+    out = tmp_path / "x.npy"
+    status, printed, err = invert("--out", out, "--seeds", 2, "--prior", "learned", "--json")
+    assert (status, err) == (0, "")
+    gray = (PHOTOGRAPH / np.float32(255))[None, None]
+    expected = repinv.invert(
+        HOG.encode(gray)[0],
+        HOG,
+        shape=PHOTOGRAPH.shape,
+        max_iter=json.loads(printed)["iterations"],
+        seeds=2,
+        prior="learned",
+    )
+    np.testing.assert_allclose(np.load(out), expected.image, atol=1e-6)
+
+
 @pytest.mark.parametrize("name", ["x.png", "x.tif", "x.jpg", "x.npy"])
 def test_json_says_what_the_file_holds(invert, tmp_path, name):
     out = tmp_path / name
