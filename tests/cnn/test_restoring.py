@@ -1,0 +1,83 @@
+"""Restorers learned with torch, used without it."""
+
+import numpy as np
+import pytest
+import skimage
+import torch
+
+import repinv
+import repinv_cnn
+from repinv_cnn import restoring
+
+HOG = repinv.HOG.vlfeat(bilinear_orientations=True)
+PHOTOGRAPHS = [
+    skimage.util.img_as_float32(skimage.data.coins()),
+    skimage.color.rgb2gray(skimage.data.chelsea()).astype(np.float32),
+]
+
+
+def test_a_network_and_its_restorer_are_one():
+    torch.manual_seed(0)
+    net = restoring.RestorerNet(width=6, layers=4)
+    for parameter in net.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    mean, spread = torch.rand(2, 2, 1, 16, 24)
+    with torch.no_grad():
+        expected = net(mean, spread)
+    found = net.restorer("test")._once(mean.numpy(), spread.numpy())
+    np.testing.assert_allclose(found[0], expected[0], atol=1e-5)
+    np.testing.assert_allclose(found[1], expected[1], atol=1e-5)
+
+
+def test_energies_do_not_change_what_is_restored():
+    net = restoring.RestorerNet(width=6, layers=4)
+    for parameter in net.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    net(*torch.rand(2, 1, 1, 16, 16))[1].sum().backward()
+    *inner, last = net.layers
+    assert all(p.grad is None or not p.grad.any() for layer in inner for p in layer.parameters())
+    assert last.weight.grad[-1].any()
+    assert not last.weight.grad[:-1].any()
+
+
+def test_learning_brings_averages_nearer_to_photographs():
+    found = restoring.scenes(PHOTOGRAPHS, HOG, count=24, side=32, progress=False)
+    assert found.photographs.shape == (24, 32, 32)
+    assert found.preimages.shape == (24, restoring.STARTS, 32, 32)
+    restorer = restoring.trained(found, "test", steps=400, progress=False)
+    mean, spread = restorer.averaged(found.preimages.astype(np.float32)[:, :, None])
+
+    def error(images):
+        x, y = (
+            (a - a.mean(axis=(1, 2), keepdims=True)) / a.std(axis=(1, 2), keepdims=True)
+            for a in (images[:, 0], found.photographs.astype(np.float32))
+        )
+        return float(np.mean((x - y) ** 2))
+
+    assert error(restorer(mean, spread)[0]) < 0.9 * error(mean)
+
+
+def test_one_seed_learns_one_restorer():
+    options = {"count": 4, "side": 32, "steps": 2, "progress": False}
+    one, again = (repinv_cnn.learn_restorer(PHOTOGRAPHS, HOG, seed=3, **options) for _ in range(2))
+    assert one.learned_on == "hog-bilinear"
+    for mine, its in zip(one.kernels, again.kernels, strict=True):
+        np.testing.assert_array_equal(mine, its)
+    other = repinv_cnn.learn_restorer(PHOTOGRAPHS, HOG, seed=4, **options)
+    assert not np.array_equal(one.kernels[0], other.kernels[0])
+
+
+@pytest.mark.parametrize(
+    ("photographs", "options", "match"),
+    [
+        ([], {}, "at least one photograph"),
+        ([np.zeros((64, 64, 3), np.float32)], {}, r"photograph 0 is \(64, 64, 3\)"),
+        ([PHOTOGRAPHS[0], np.zeros((200, 200), np.uint8)], {}, "photograph 1 .* uint8"),
+        ([np.zeros((100, 300), np.float32)], {}, "128 pixels"),
+        (PHOTOGRAPHS, {"side": 30}, "multiple of 8"),
+        (PHOTOGRAPHS, {"steps": 0}, "one step"),
+    ],
+)
+def test_what_nothing_can_be_learned_from_is_refused(photographs, options, match):
+    with pytest.raises(ValueError, match=match):
+        repinv_cnn.learn_restorer(photographs, HOG, **options)
