@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import concurrent.futures
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numba
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Encoders called by this thread meanwhile share nothing out."""
+    before = numba.get_num_threads()
+    numba.set_num_threads(1)
+    try:
+        yield
+    finally:
+        numba.set_num_threads(before)
 
 
 def each(function: Callable[..., Any], *batches: Any) -> list[Any]:

@@ -15,13 +15,13 @@ from typing import Any
 from repinv.app.study.extra import needed
 from repinv.app.study.store import StoreError
 
-#: One thread each, so that as many workers as cores do not get into each other's way.
+#: One thread each, so that as many workers as cores do not get into each other's way. Of Numba's a
+#: job takes care: it would not forgive that its variable changes in this process meanwhile.
 ONE_THREAD = dict.fromkeys(
     (
         "OMP_NUM_THREADS",
         "OPENBLAS_NUM_THREADS",
         "MKL_NUM_THREADS",
-        "NUMBA_NUM_THREADS",
         "VECLIB_MAXIMUM_THREADS",
     ),
     "1",

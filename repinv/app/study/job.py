@@ -19,6 +19,7 @@ from repinv.app.study import settings
 from repinv.app.study.store import Store, StoreError
 from repinv.comparison import as_seen
 from repinv.encoder import Encoder
+from repinv.encoders._threads import one_thread
 from repinv.image import as_batch
 from repinv.result import Result
 from repinv.solvers import to_host
@@ -50,7 +51,7 @@ def perform(orders: Mapping[str, Any], store: Store) -> dict[str, Any]:
     began = time.time()
     try:
         # One thread a job: the jobs are what is shared out between cores.
-        with _libraries().limit(limits=1):
+        with _libraries().limit(limits=1), one_thread():
             record, arrays = computed(orders, store)
     except StoreError:
         raise
@@ -142,7 +143,7 @@ def unit(expression: str, digests: tuple[str, ...], store: Store) -> dict[str, A
     unit : dict
         'distance', None where there is none, such as for images of several sizes.
     """
-    with _libraries().limit(limits=1):
+    with _libraries().limit(limits=1), one_thread():
         encoder = _encoder(expression)
         try:
             features = (_features(encoder, _image(store.url, digest)) for digest in digests)
