@@ -1,3 +1,4 @@
+from . import inverters as inverters
 from . import sklearn as sklearn
 from .colour import Decorrelated as Decorrelated
 from .comparison import Comparison as Comparison
@@ -13,6 +14,7 @@ from .encoders.bovw import BoVW as BoVW
 from .encoders.dsift import DSIFT as DSIFT
 from .encoders.fisher import FisherVector as FisherVector
 from .encoders.hog import HOG as HOG
+from .encoders.hoggle import HOGgle as HOGgle
 from .encoders.vlad import VLAD as VLAD
 from .energy import Energy as Energy
 from .energy import Weighted as Weighted

@@ -23,6 +23,8 @@ WEIGHTS = RNG.uniform(0, 2, IMAGES.shape[1:])[None]
 HARD = repinv.HOG.vlfeat(4)
 BILINEAR = repinv.HOG.vlfeat(4, bilinear_orientations=True)
 WORDS = RNG.uniform(0, 0.4, (10, 31))
+# Of a generator of its own: what follows stays what it was.
+NOISE_ATOMS = np.random.default_rng(3).standard_normal((12, 4 * 31))
 ENCODERS = {
     "HOG, hard": HARD,
     "HOG, bilinear": BILINEAR,
@@ -35,6 +37,9 @@ ENCODERS = {
     "VLAD": repinv.VLAD(BILINEAR, WORDS, power=1.0),
     "Fisher vector": repinv.FisherVector(
         BILINEAR, np.full(10, 0.1), WORDS, RNG.uniform(0.02, 0.1, WORDS.shape), power=1.0
+    ),
+    "HOGgle": repinv.HOGgle(
+        BILINEAR, NOISE_ATOMS, NOISE_ATOMS[:, :1] * np.ones(16**2), penalty=0.1
     ),
     "straight through": repinv.StraightThrough(HARD, HARD.softened(0.5)),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -15,6 +16,8 @@ from repinv.encoders._local import descriptors
 
 #: Descriptors that k-means is shown at a time, at least, and for each word.
 _BATCH, _BATCH_PER_WORD = 4096, 4
+#: Windows that a dictionary is shown at a time.
+_CODED = 256
 
 
 def samples(
@@ -61,7 +64,7 @@ def mixture(
     """Weights (count,), means and variances (count, D) of a Gaussian mixture."""
     from sklearn.mixture import GaussianMixture
 
-    chosen = _reservoir(samples, _accept.whole("sample_size", sample_size), seed)
+    chosen = reservoir(samples, _accept.whole("sample_size", sample_size), seed)
     _check_enough(len(chosen), count, "n_components")
     # Numbers that never vary, as some descriptors have, would divide by nothing.
     least = 1e-4 * float(np.var(chosen, axis=0).mean()) + 1e-12
@@ -73,7 +76,7 @@ def mixture(
     return found.weights_, found.means_, found.covariances_
 
 
-def _reservoir(samples: Iterator[np.ndarray], size: int, seed: int) -> np.ndarray:
+def reservoir(samples: Iterator[np.ndarray], size: int, seed: int) -> np.ndarray:
     """A uniform sample of at most `size` rows (Vitter's algorithm R)."""
     rng = np.random.default_rng(seed)
     held: list[np.ndarray] = []
@@ -96,3 +99,48 @@ def _check_enough(found: int, count: int, name: str) -> None:
             f"expected at least {name}={count} descriptors that are not zero; got {found}. "
             "Give more or larger images, or ask for less."
         )
+
+
+def dictionary(samples: Iterator[np.ndarray], count: int, penalty: float, seed: int) -> np.ndarray:
+    """Atoms (count, D) of positive codes with few entries, learned online from rows (n, D).
+
+    Interrupted from the keyboard it ends with what it has, if it has all atoms, and warns.
+    """
+    from sklearn.decomposition import MiniBatchDictionaryLearning
+
+    learner: Any = None
+    waiting: list[np.ndarray] = []
+    held = seen = 0
+    try:
+        for sample in samples:
+            if not len(sample):
+                continue
+            waiting.append(sample)
+            held += len(sample)
+            if held >= (count if learner is None else _CODED):
+                batch = np.concatenate(waiting).astype(np.float32, copy=False)
+                if learner is None:
+                    rng = np.random.default_rng(seed)
+                    # A norm of one for both halves of a pair together.
+                    start = batch[rng.permutation(len(batch))[:count]] / np.sqrt(2)
+                    learner = MiniBatchDictionaryLearning(
+                        count,
+                        alpha=penalty,
+                        batch_size=_CODED,
+                        fit_algorithm="cd",
+                        positive_code=True,
+                        dict_init=start,
+                        random_state=seed,
+                    )
+                with threadpool_limits(1), warnings.catch_warnings():
+                    # What a batch's codes lack in convergence the next batches make up for.
+                    warnings.simplefilter("ignore")
+                    for part in np.array_split(batch, max(1, len(batch) // _CODED)):
+                        learner.partial_fit(part)
+                seen, held, waiting = seen + held, 0, []
+    except KeyboardInterrupt:
+        if learner is None:
+            raise
+        warnings.warn(f"interrupted after {seen} windows; the atoms are of these", stacklevel=3)
+    _check_enough(seen + held, count, "n_atoms")
+    return np.asarray(learner.components_, dtype=np.float32)

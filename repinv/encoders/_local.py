@@ -47,6 +47,25 @@ def accept(encoder: Any, local: Any, name: str, width: int) -> None:
         object.__setattr__(encoder, attribute, getattr(local, attribute))
 
 
+def width(local: Any, name: str) -> int:
+    """Numbers of a descriptor of a local encoder.
+
+    Raises
+    ------
+    TypeError
+        If it is no encoder of local descriptors.
+    """
+    found = (
+        _sizes(local) if isinstance(local, Encoder) and local.descriptor_axis is not None else []
+    )
+    if not found:
+        raise TypeError(
+            f"{name} needs an encoder of local descriptors; got {type(local).__name__}, which has "
+            "none. Use one whose descriptor_axis is not None, such as repinv.HOG.vlfeat()."
+        )
+    return found[0]
+
+
 def _sizes(local: Encoder) -> list[int]:
     """Numbers that descriptors may have, of gray or colour images of sizes that may fit."""
     found = []

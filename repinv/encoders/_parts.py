@@ -92,3 +92,12 @@ def load(cls: type[_E], path: str | os.PathLike[str]) -> _E:
             f"Load it with repinv.{type(found).__name__}.load."
         )
     return found
+
+
+def spelled(encoder: Encoder) -> str:
+    """An encoder in a few words, for messages: its class, and the numbers it is made with."""
+    flavour = getattr(encoder, "flavour", None)
+    if flavour is None:
+        return type(encoder).__name__
+    fields = (f"{f.name}={getattr(flavour, f.name)}" for f in dataclasses.fields(flavour))
+    return f"{type(encoder).__name__}({type(flavour).__name__}, {', '.join(fields)})"

@@ -50,7 +50,7 @@ class WindowHOG:
         )
         return rows, columns
 
-    def _window_shape(self) -> tuple[int, ...]:
+    def window_shape(self) -> tuple[int, ...]:
         """(blocks_x, blocks_y, cells_x, cells_y, bins)."""
         blocks = (
             (window - block) // stride + 1
@@ -63,13 +63,13 @@ class WindowHOG:
 
     def feature_shape(self, height: int, width: int) -> tuple[int, ...]:
         """Length of the flat descriptor of an image that is large enough."""
-        return (math.prod(self._counts(height, width)) * math.prod(self._window_shape()),)
+        return (math.prod(self._counts(height, width)) * math.prod(self.window_shape()),)
 
     def image_shapes(
         self, shape: tuple[int, ...]
     ) -> tuple[tuple[int, int], tuple[int, int]] | None:
         """Heights and widths that give one window; None for more, which could lie any way."""
-        if shape != (math.prod(self._window_shape()),):
+        if shape != (math.prod(self.window_shape()),):
             return None
         height, width = self.smallest()
         last = [
@@ -89,7 +89,7 @@ class WindowHOG:
 
     def holds(self, shape: tuple[int, ...]) -> bool:
         """Whether features of one image may have this shape."""
-        window = math.prod(self._window_shape())
+        window = math.prod(self.window_shape())
         return len(shape) == 1 and shape[0] > 0 and shape[0] % window == 0
 
     def example(self) -> tuple[int, ...]:
@@ -134,7 +134,7 @@ class WindowHOG:
             for axis, starts in ((1, starts_y), (0, starts_x))
         )
         strips, pull_cells = oriented_cells(image, binning, rows, columns, keep=keep)
-        _, _, cells_x, cells_y, _ = self._window_shape()
+        _, _, cells_x, cells_y, _ = self.window_shape()
         split = (self.nbins, starts_y.size, cells_y + 1, starts_x.size, cells_x + 1)
         cells = strips.reshape(split)[:, :, 1:, :, 1:]
         blocks = cells.transpose(1, 3, 4, 2, 0)
@@ -161,7 +161,7 @@ class WindowHOG:
 
     def glyph(self, features: np.ndarray) -> np.ndarray:
         """Cells drawn with their mean over the blocks of a window; windows below each other."""
-        blocks_x, blocks_y, cells_x, cells_y, bins = self._window_shape()
+        blocks_x, blocks_y, cells_x, cells_y, bins = self.window_shape()
         windows = features.reshape(-1, blocks_x, blocks_y, cells_x, cells_y, bins)
         places, spacing = [], []
         for axis, blocks, cells in ((1, blocks_y, cells_y), (0, blocks_x, cells_x)):

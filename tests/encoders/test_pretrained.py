@@ -133,6 +133,15 @@ def test_the_files_are_part_of_the_package():
         pytest.skip("needs the checkout: setup.cfg is not beside tests/")
     parser = configparser.ConfigParser()
     parser.read(ROOT / "setup.cfg")
-    pattern = parser["options.package_data"]["repinv.encoders"]
-    listed = {path.name for path in FOLDER.parent.glob(pattern)}
-    assert listed == {"README.md", *(_pretrained.file_name(n) for n in _pretrained.CHECKSUMS)}
+    patterns = parser["options.package_data"]["repinv.encoders"].split(", ")
+    listed = [{path.name for path in FOLDER.parent.glob(pattern)} for pattern in patterns]
+    vocabularies = {_pretrained.file_name(n) for n in _pretrained.CHECKSUMS}
+    parameters = {f"{kind}_{n}.npz" for kind, n in _pretrained.PARAMETERS}
+    assert listed == [{"README.md", *vocabularies}, {"README.md", *parameters}]
+
+
+def test_all_files_that_ship_together_are_small():
+    package = pathlib.Path(repinv.__file__).parent
+    folders = (FOLDER.with_name("dictionaries"), package / "restorers")
+    sizes = [path.stat().st_size for folder in folders for path in folder.iterdir()]
+    assert sum(sizes) < 6e6
