@@ -270,3 +270,20 @@ def initial(image: Array, size: tuple[int, int, int]) -> np.ndarray:
     if not (np.isfinite(x).all() and x.min() >= 0 and x.max() <= 1):
         raise ValueError("initial must lie in [0, 1]; divide 8-bit pixels by 255.")
     return np.ascontiguousarray(x)
+
+
+def inverted(inverter: Any, target: Array, encoder: Encoder, size: tuple[int, int, int]) -> Array:
+    """The image that an inverter finds for checked features, to start from.
+
+    Raises
+    ------
+    ValueError
+        If the inverter is of another encoder.
+    """
+    if inverter.encoder != encoder:
+        raise ValueError(
+            f"initial inverts features of {inverter.encoder!r}; these are of {encoder!r}. Fit one "
+            "to that."
+        )
+    shape = size[1:] if size[0] == 1 else (*size[1:], size[0])
+    return inverter.invert(np.asarray(target), shape=shape).image

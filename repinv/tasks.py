@@ -170,7 +170,7 @@ def invert(
     prior: str | Restorer | None = None,
     seeds: int | None = None,
     jitter: int = 0,
-    initial: Array | None = None,
+    initial: Any = None,
     seed: int = 0,
     tol: float = 0.0,
     check_every: int = 10,
@@ -217,8 +217,9 @@ def invert(
         that does not gather them, the best of them is returned.
     jitter : int
         Largest random shift of the image in every step, in pixels.
-    initial : array, shape (H, W) or (H, W, C), in [0, 1], optional
-        Image to start from, in place of noise.
+    initial : array, shape (H, W) or (H, W, C), in [0, 1], or inverter, optional
+        Image to start from, in place of noise; or one of `repinv.inverters`, to start from the
+        image that it finds.
     seed : int
         Of the starts and the jitter; one seed gives one result.
     tol : float
@@ -265,6 +266,8 @@ def invert(
     targets.check_counts(seeds=count)
     target, image_shape, notes = targets.target(features, encoder, shape)
     restorers.check_use(restorer, count, image_shape[0], initial is not None)
+    if hasattr(initial, "invert"):
+        initial = targets.inverted(initial, target, encoder, image_shape)
     memory.check_fits(
         *image_shape[1:], image_shape[0], n_preimages * count, n_features=int(np.prod(target.shape))
     )

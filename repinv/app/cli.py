@@ -13,6 +13,7 @@ import click
 
 import repinv
 from repinv.app.comparing import compare
+from repinv.app.fitting import fit
 from repinv.app.options import (
     COLOR,
     FEATURE_SUFFIXES,
@@ -293,7 +294,10 @@ def encoders() -> None:
     from repinv.app import expressions
 
     for flavour in expressions.FLAVOURS:
-        values = [f"{name}={value!r}" for name, value in expressions.options(flavour).items()]
+        values = [
+            name if value is inspect.Parameter.empty else f"{name}={value!r}"
+            for name, value in expressions.options(flavour).items()
+        ]
         indent = " " * (len(flavour) + 1)
         click.echo(click.wrap_text(f"{flavour}({', '.join(values)})", 100, "", indent))
         summary = inspect.getdoc(expressions.constructor(flavour)) or ""
@@ -303,6 +307,7 @@ def encoders() -> None:
 
 
 cli.add_command(compare)
+cli.add_command(fit)
 cli.add_command(study)
 
 

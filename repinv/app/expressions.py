@@ -27,6 +27,9 @@ FLAVOURS = {
     "dsift.natural": ("DSIFT", "natural"),
     "dsift.kornia": ("DSIFT", "kornia"),
     "bovw": ("BoVW", "pretrained"),
+    "bovw.load": ("BoVW", "load"),
+    "hoggle": ("HOGgle", "pretrained"),
+    "hoggle.load": ("HOGgle", "load"),
 }
 #: Where other packages register constructors of encoders, which are loaded when they are named.
 GROUP = "repinv.encoders"

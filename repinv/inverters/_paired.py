@@ -1,0 +1,129 @@
+"""HOGgles' paired dictionary, for any encoder with cells on a grid."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from repinv.encoder import Array, Encoder
+from repinv.encoders import _accept, _learning, _maps, _nonnegative
+from repinv.encoders.hoggle import HOGgle
+from repinv.inverters import _base
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class PairedDictionary(_base.Windowed):
+    """Windows of cells coded by a few atoms; the patches of these, in the same shares, are shown.
+
+    Parameters
+    ----------
+    encoder : Encoder
+    side : int
+        Cells along a window.
+    atoms : array, shape (K, side² · D)
+    patches : array, shape (K, p²)
+    penalty : float
+        λ of the lasso.
+
+    Examples
+    --------
+    >>> import repinv, skimage
+    >>> from repinv.inverters import PairedDictionary
+    >>> image = skimage.data.camera()[::4, ::4]
+    >>> hoggles = PairedDictionary.pretrained(256)
+    >>> result = hoggles.invert(hoggles.encoder(image), shape=image.shape)
+    >>> result.image.shape, bool(result.error[0] < 1)
+    ((128, 128), True)
+    """
+
+    encoder: Encoder
+    side: int
+    atoms: np.ndarray
+    patches: np.ndarray
+    penalty: float = 0.02
+
+    def __post_init__(self) -> None:
+        _base.fields(self, {"atoms": 2, "patches": 2})
+
+    @classmethod
+    def fit(
+        cls,
+        images: Iterable[Array],
+        encoder: Encoder,
+        *,
+        n_atoms: int = 1024,
+        window: int | None = None,
+        penalty: float = 0.02,
+        windows_per_image: int = 200,
+        seed: int = 0,
+        progress: bool = True,
+    ) -> PairedDictionary:
+        """Learn from images that are looked at once, in turn.
+
+        Parameters
+        ----------
+        images : iterable of array, shape (H, W) or (H, W, 3)
+            Floats in [0, 1], or integers that stand for fractions of white.
+        encoder : Encoder
+            With cells, blocks or descriptors on one grid.
+        n_atoms : int
+        window : int, optional
+            Cells along a window; by default 5, or fewer where these are wide.
+        penalty : float
+            λ of the lasso, in learning and after.
+        windows_per_image : int
+        seed : int
+            Of the draw of windows, and of the dictionary's start.
+        progress : bool
+            Show a progress bar.
+
+        Raises
+        ------
+        ValueError
+            If there are fewer windows than atoms.
+        """
+        side = cut = 0
+
+        def rows() -> Iterator[np.ndarray]:
+            nonlocal side, cut
+            for side, windows, patches in _base.pairs(  # noqa: B007
+                images, encoder, window, windows_per_image, seed, progress
+            ):
+                cut = windows.shape[1]
+                units = [_maps.standardized(one)[0] for one in (windows, patches)]
+                varies = np.any(units[0] != 0, axis=1) & np.any(units[1] != 0, axis=1)
+                yield np.concatenate(units, axis=1)[varies]
+
+        count = _accept.whole("n_atoms", n_atoms)
+        joint = _learning.dictionary(rows(), count, penalty, seed)
+        return cls(encoder, side, joint[:, :cut], joint[:, cut:], penalty)
+
+    @classmethod
+    def of(cls, hoggle: HOGgle) -> PairedDictionary:
+        """The inverter of the dictionary of a `repinv.HOGgle`."""
+        return cls(hoggle.local, hoggle.side, hoggle.atoms, hoggle.patches, hoggle.penalty)
+
+    @classmethod
+    def pretrained(cls, n_atoms: int = 1024) -> PairedDictionary:
+        """One of those that ship with repinv, for `HOG.vlfeat`; see `HOGgle.pretrained`."""
+        return cls.of(HOGgle.pretrained(n_atoms))
+
+    @property
+    def _width(self) -> int:
+        return int(self.atoms.shape[1])
+
+    @functools.cached_property
+    def _gram(self) -> np.ndarray:
+        exact = self.atoms.astype(np.float64)
+        return (exact @ exact.T).astype(np.float32)
+
+    def _patches(self, windows: np.ndarray) -> np.ndarray:
+        unit, _ = _maps.standardized(windows)
+        atoms = self.atoms.astype(unit.dtype, copy=False)
+        code = np.empty((len(unit), len(atoms)), unit.dtype)
+        gram = self._gram.astype(unit.dtype, copy=False)
+        _nonnegative.codes(gram, unit @ atoms.T, self.penalty, code)
+        return np.asarray(code @ self.patches)

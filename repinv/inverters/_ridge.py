@@ -1,0 +1,116 @@
+"""Ridge regression from windows of cells to patches."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+
+import numpy as np
+
+from repinv.encoder import Array, Encoder
+from repinv.encoders import _accept, _pretrained
+from repinv.inverters import _base
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Ridge(_base.Windowed):
+    """The linear map from windows of cells to gray patches that is best in the mean square.
+
+    Parameters
+    ----------
+    encoder : Encoder
+    side : int
+        Cells along a window.
+    weights : array, shape (side² · D, p²)
+    intercept : array, shape (p²,)
+
+    Examples
+    --------
+    >>> import repinv, skimage
+    >>> from repinv.inverters import Ridge
+    >>> image = skimage.data.camera()[::4, ::4]
+    >>> ridge = Ridge.pretrained()
+    >>> result = ridge.invert(ridge.encoder(image), shape=image.shape)
+    >>> repinv.metrics.ncc(result.image, image / 255) > 0.5
+    True
+    """
+
+    encoder: Encoder
+    side: int
+    weights: np.ndarray
+    intercept: np.ndarray
+
+    def __post_init__(self) -> None:
+        _base.fields(self, {"weights": 2, "intercept": 1})
+
+    @classmethod
+    def fit(
+        cls,
+        images: Iterable[Array],
+        encoder: Encoder,
+        *,
+        window: int | None = None,
+        regularization: float = 0.1,
+        windows_per_image: int = 200,
+        seed: int = 0,
+        progress: bool = True,
+    ) -> Ridge:
+        """Learn from images that are looked at once, in turn; nothing of them is kept.
+
+        Parameters
+        ----------
+        images : iterable of array, shape (H, W) or (H, W, 3)
+            Floats in [0, 1], or integers that stand for fractions of white.
+        encoder : Encoder
+            With cells, blocks or descriptors on one grid.
+        window : int, optional
+            Cells along a window; by default 5, or fewer where these are wide.
+        regularization : float
+            In units of the mean variance of a window's numbers.
+        windows_per_image : int
+        seed : int
+            Of the draw of windows.
+        progress : bool
+            Show a progress bar.
+
+        Raises
+        ------
+        ValueError
+            If there are fewer than two windows.
+        """
+        share = _accept.real("regularization", regularization, above=0)
+        count, side = 0, 0
+        total = products = np.zeros(())
+        for side, windows, patches in _base.pairs(  # noqa: B007
+            images, encoder, window, windows_per_image, seed, progress
+        ):
+            ones = np.ones((len(windows), 1))
+            inputs = np.concatenate([ones, windows], axis=1)
+            total = total + inputs.T @ inputs
+            products = products + inputs.T @ patches.astype(np.float64)
+            count += len(windows)
+        _base.check_enough(count, 2)
+        mean, mean_patch = total[0, 1:] / count, products[0] / count
+        covariance = total[1:, 1:] / count - np.outer(mean, mean)
+        shared = products[1:] / count - np.outer(mean, mean_patch)
+        ridge = share * max(float(np.trace(covariance)) / len(covariance), 1e-12)
+        weights = np.linalg.solve(covariance + ridge * np.eye(len(covariance)), shared)
+        return cls(encoder, side, weights.astype(np.float32), mean_patch - mean @ weights)
+
+    @classmethod
+    def pretrained(cls) -> Ridge:
+        """The one that ships with repinv, for `HOG.vlfeat`.
+
+        Raises
+        ------
+        ValueError
+            If its file is missing or damaged.
+        """
+        return _pretrained.parameters(cls, "ridge", 5)
+
+    @property
+    def _width(self) -> int:
+        return len(self.weights)
+
+    def _patches(self, windows: np.ndarray) -> np.ndarray:
+        return np.asarray(windows @ self.weights + self.intercept)
