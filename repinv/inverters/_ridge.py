@@ -31,8 +31,8 @@ class Ridge(_base.Windowed):
     >>> image = skimage.data.camera()[::4, ::4]
     >>> ridge = Ridge.pretrained()
     >>> result = ridge.invert(ridge.encoder(image), shape=image.shape)
-    >>> repinv.metrics.ncc(result.image, image / 255) > 0.5
-    True
+    >>> result.image.shape, bool(result.error[0] < 0.6)
+    ((128, 128), True)
     """
 
     encoder: Encoder
