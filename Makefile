@@ -5,15 +5,18 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+SPHINX := $(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
 METADATA := setup.cfg pyproject.toml constraints.txt
 
-.PHONY: help demo test doctest lint format wheel clean clean-kernels
+.PHONY: help demo test doctest docs docs-short lint format wheel clean clean-kernels
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo     invert the HOG of a photograph, and write demo.png"
 	@echo "make test     run the whole test suite"
 	@echo "make doctest  run the examples in the docstrings"
+	@echo "make docs     build the site, every tutorial run, in docs/_build/html"
+	@echo "make docs-short  the same with two tutorials, and look at it in Chromium"
 	@echo "make lint     ruff, mypy and the import directions"
 	@echo "make format   let ruff rewrite the files"
 	@echo "make wheel    build the wheel, and import it from an empty place"
@@ -28,6 +31,13 @@ test: $(VENV)/.installed-test
 
 doctest: $(VENV)/.installed-test
 	$(BIN)/python -m pytest --doctest-modules repinv repinv_cnn
+
+docs: $(VENV)/.installed-docs
+	$(SPHINX)
+
+docs-short: $(VENV)/.installed-docs
+	REPINV_DOCS=short $(SPHINX)
+	$(BIN)/python -m pytest tests/docs
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
@@ -46,7 +56,7 @@ clean-kernels:
 	rm -f repinv/encoders/__pycache__/*.nbi repinv/encoders/__pycache__/*.nbc
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) build dist *.egg-info docs/_build docs/gallery docs/api/generated
 
 $(VENV)/.created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -62,3 +72,7 @@ $(VENV)/.installed: $(VENV)/.created $(METADATA)
 $(VENV)/.installed-test: $(VENV)/.created $(METADATA)
 	$(PIP) --editable '.[test]'
 	@touch $(VENV)/.installed $@
+
+$(VENV)/.installed-docs: $(VENV)/.installed-test
+	$(PIP) --editable '.[test,docs,cnn,study]'
+	@touch $@

@@ -4,7 +4,8 @@ Prints Markdown: for each representation every method's relative feature error, 
 (100 is the root mean squared distance of two photographs' features), NCC and SSIM to the
 photograph, on how many photographs it comes nearer than the plain pre-image, and seconds. Inverters
 are learned from the photographs inside scikit-image and scikit-learn that
-`scripts/learn_vocabularies.py` lists. Errors of HOG are also compared on HOGgles' own 27 channels, without the four of texture.
+`scripts/learn_vocabularies.py` lists. Errors of HOG are also compared on HOGgles' own 27 channels,
+without the four of texture.
 
     python benchmarks/hoggles.py [FOLDER OF PHOTOGRAPHS] [--limit N] [--only NAME] [--json FILE]
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import platform
 import sys
 import time
 from collections.abc import Callable
@@ -21,7 +23,9 @@ from pathlib import Path
 from typing import Any
 
 import inversions  # sets one thread, and so comes before NumPy
+import numba
 import numpy as np
+import skimage
 
 import repinv
 from repinv import inverters, metrics
@@ -148,6 +152,33 @@ def _cell(values: np.ndarray, digits: int) -> str:
     return f"{values.mean():.{digits}g} ± {values.std():.2g} ({np.median(values):.{digits}g})"
 
 
+def document(found: dict[str, Any], count: int) -> dict[str, Any]:
+    """What the page of benchmarks needs to know of a run."""
+    return {
+        "title": "Learned inverters and pre-images",
+        "about": "HOG with hard and with bilinear orientations (HOGb), and dense SIFT, inverted by "
+        "what is learned from photographs, by the energy alone, and by the energy with several "
+        "starts or a learned prior.",
+        "command": "python benchmarks/hoggles.py FOLDER --json FILE",
+        "machine": machine(),
+        "photographs": count,
+        "results": found,
+    }
+
+
+def machine() -> str:
+    """The processor and the versions, as far as they are known."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        model = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        model = platform.processor() or platform.machine()
+    versions = (
+        f"{module.__name__} {module.__version__}" for module in (np, numba, skimage, repinv)
+    )
+    return f"one thread of {model}, Python {platform.python_version()}, {', '.join(versions)}"
+
+
 def main() -> None:
     """Measure, and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -163,7 +194,8 @@ def main() -> None:
             everything[name] = measured(encoder, methods(name, encoder), photographs)
             print("\n".join(table(name, everything[name])), flush=True)
     if given.json:
-        given.json.write_text(json.dumps(everything, indent=1) + "\n")
+        found = document(everything, len(photographs))
+        given.json.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

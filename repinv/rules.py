@@ -249,7 +249,7 @@ class Momentum:
 
     @classmethod
     def mahendran(cls, pixels: int, max_iter: int = 800) -> Momentum:
-        """The schedule of [1]_: 0.004 and a tenth of it, thrice, for a quarter of the run each.
+        """The authors' schedule: 0.004 and a tenth of it, thrice, for a quarter of the run each.
 
         In pixels in [0, 1], and for the mean energies of this package, whose gradients fall with
         the number of pixels; see `repinv.tasks.mahendran`.

@@ -30,12 +30,13 @@ class NearestPatches(_base.Windowed):
     Examples
     --------
     >>> import numpy as np, repinv
+    >>> from repinv import metrics
     >>> from repinv.inverters import NearestPatches
     >>> images = np.random.default_rng(0).random((3, 64, 64))
     >>> hog = repinv.HOG.vlfeat()
     >>> inverter = NearestPatches.fit(images, hog, n_neighbors=1, progress=False)
     >>> result = inverter.invert(hog(images[0]), shape=(64, 64))
-    >>> repinv.metrics.ncc(result.image, images[0]) > 0.3
+    >>> metrics.ncc(result.image, images[0]) > 0.3
     True
     """
 

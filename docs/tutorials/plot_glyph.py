@@ -1,0 +1,50 @@
+"""
+Reading a HOG glyph
+===================
+
+A glyph draws each cell as a star of bars along edges. It shows what HOG stores, and hides what HOG
+means: very different images share glyphs that look alike.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import skimage
+
+import repinv
+
+# %%
+# A disc, a checkerboard, and a photograph. Bars lie along edges, across the gradient, and are as
+# bright as there is gradient of that orientation, relative to the cells around.
+rows, columns = np.mgrid[:96, :96]
+disc = (np.hypot(rows - 48, columns - 48) < 30).astype(np.float32)
+board = ((rows // 16 + columns // 16) % 2).astype(np.float32)
+cat = skimage.color.rgb2gray(skimage.data.chelsea())[40:232:2, 120:312:2].astype(np.float32)
+hog = repinv.HOG.vlfeat(cell_size=8)
+
+# sphinx_gallery_thumbnail_number = 1
+figure, axes = plt.subplots(2, 3, figsize=(8, 5.4), layout="constrained")
+for column, (image, title) in enumerate(((disc, "disc"), (board, "board"), (cat, "cat"))):
+    axes[0, column].imshow(image, cmap="gray")
+    axes[0, column].set_title(title)
+    axes[1, column].imshow(hog.glyph(hog(image)), cmap="gray")
+for axis in axes.flat:
+    axis.set_axis_off()
+
+# %%
+# Inside the disc, and in the sky of a photograph, cells are dark: without gradient there is nothing
+# to normalize. In faint texture they are as bright as at strong edges. HOG divides by the contrast
+# of the neighbourhood, and a glyph cannot show by how much.
+faint = 0.5 + 0.02 * (cat - 0.5)
+change = np.linalg.norm(hog(faint) - hog(cat)) / np.linalg.norm(hog(cat))
+print(f"at a fiftieth of the contrast, the HOG of the cat changes by {change:.0%}")
+
+# %%
+# What the glyph of the cat leaves out is easier to see as an image with the same HOG.
+result = repinv.invert(hog(cat), hog, shape=cat.shape, max_iter=400)
+figure, axes = plt.subplots(1, 3, figsize=(8, 2.9), layout="constrained")
+shown = (cat, "cat"), (hog.glyph(hog(cat)), "glyph"), (result.image, "same HOG")
+for axis, (image, title) in zip(axes, shown, strict=True):
+    axis.imshow(image, cmap="gray")
+    axis.set_title(title)
+    axis.set_axis_off()
+plt.show()

@@ -1,0 +1,121 @@
+"""The built site as a reader's browser shows it; `make docs` or `make docs-short` builds it."""
+
+import functools
+import http.server
+import os
+import shutil
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from skimage.io import imread
+
+SITE = Path(__file__).resolve().parents[2] / "docs" / "_build" / "html"
+BROWSER = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+pytestmark = [
+    pytest.mark.skipif(BROWSER is None, reason="needs Chromium"),
+    pytest.mark.skipif(not (SITE / "index.html").exists(), reason="needs the site: make docs"),
+    # One browser is enough; its server runs in a thread.
+    pytest.mark.xdist_group("site"),
+]
+
+
+@pytest.fixture(scope="module")
+def address():
+    """Where the site is served, on this machine alone."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    handler = functools.partial(Quiet, directory=str(SITE))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as running:
+        found = running.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def page(browser, address):
+    """A page whose errors are collected; what is not of this site is not fetched."""
+    context = browser.new_context(viewport={"width": 1200, "height": 900})
+    opened = context.new_page()
+    opened.faults = []
+    opened.route("**/*", lambda route: route.continue_() if address in route.request.url
+                 else route.fulfill(body="", content_type="text/javascript"))  # fmt: skip
+    opened.on("console", lambda message: opened.faults.append(message.text)
+              if message.type == "error" else None)  # fmt: skip
+    opened.on("pageerror", lambda error: opened.faults.append(str(error)))
+    opened.on("response", lambda response: opened.faults.append(f"{response.status} {response.url}")
+              if response.status >= 400 else None)  # fmt: skip
+    yield opened
+    context.close()
+
+
+def pages():
+    return sorted(
+        str(p.relative_to(SITE)) for p in SITE.rglob("*.html") if "_static" not in p.parts
+    )
+
+
+def test_every_page_loads_without_errors_and_with_its_images(page, address):
+    for name in pages():
+        page.goto(f"{address}/{name}")
+        broken = page.evaluate(
+            "[...document.images].filter(i => !i.loading || i.loading != 'lazy')"
+            ".filter(i => i.complete && !i.naturalWidth).map(i => i.src)"
+        )
+        assert not broken, name
+        assert not page.faults, (name, page.faults)
+
+
+def test_every_image_has_a_text_alternative(page, address):
+    for name in pages():
+        page.goto(f"{address}/{name}")
+        silent = page.evaluate(
+            "[...document.querySelectorAll('.bd-content img')].filter(i => !i.alt).map(i => i.src)"
+        )
+        assert not silent, name
+
+
+def test_search_finds_a_constructor(page, address):
+    page.goto(f"{address}/search.html?q=HOG.opencv")
+    page.wait_for_selector("#search-results li a", timeout=20_000)
+    found = page.eval_on_selector_all("#search-results li a", "links => links.map(a => a.href)")
+    assert any("HOG" in link for link in found)
+
+
+def test_thumbnails_show_something():
+    thumbnails = sorted((SITE / "_images").glob("sphx_glr_plot_*_thumb.png"))
+    assert len(thumbnails) >= 2
+    shown = [imread(path) for path in thumbnails]
+    varied = [np.asarray(image)[..., :3].std() > 20 for image in shown]
+    if os.environ.get("REPINV_DOCS") == "short" or sum(varied) < len(varied):
+        # Where two examples alone were run, the others have the gallery's own picture.
+        assert sum(varied) >= 2
+    else:
+        assert all(varied)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_pages_are_usable_on_a_telephone(page, address, theme):
+    page.set_viewport_size({"width": 400, "height": 800})
+    page.emulate_media(color_scheme=theme)
+    for name in ("index.html", "start/index.html", "start/cheatsheet.html", "theory/energy.html",
+                 "gallery/index.html", "gallery/plot_first_inversion.html", "benchmarks.html",
+                 "api/index.html", "api/generated/repinv.invert.html"):  # fmt: skip
+        page.goto(f"{address}/{name}")
+        wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        assert wide <= 1, (name, wide)
