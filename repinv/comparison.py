@@ -101,6 +101,14 @@ class Reconstruction:
     failure : str
         Why the method failed; empty if it did not.
     notes : tuple of str
+
+    Examples
+    --------
+    >>> import repinv, skimage
+    >>> image = skimage.data.camera()[::8, ::8]
+    >>> row = repinv.compare(image, [repinv.HOG.vlfeat()], max_iter=10).rows[0]
+    >>> row.name, row.image.shape
+    ('HOG', (64, 64))
     """
 
     name: str
@@ -125,6 +133,14 @@ class Comparison:
         One for each method, in the order given.
     image : ndarray, shape (H, W) or (H, W, 3), in [0, 1], or None
         The photograph; None where features were given.
+
+    Examples
+    --------
+    >>> import repinv, skimage
+    >>> image = skimage.data.camera()[::8, ::8]
+    >>> found = repinv.compare(image, [repinv.HOG.vlfeat()], max_iter=10)
+    >>> len(found.to_markdown().splitlines()), found.image.shape
+    (3, (64, 64))
     """
 
     rows: tuple[Reconstruction, ...]

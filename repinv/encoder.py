@@ -39,6 +39,20 @@ class Encoder(ABC):
     unit_pixels : bool
         Whether `__call__` reads integer pixels as fractions of white, as networks do, and not as
         the numbers that they are.
+
+    Examples
+    --------
+    >>> import dataclasses, numpy as np, repinv
+    >>> @dataclasses.dataclass(frozen=True)
+    ... class Square(repinv.Encoder):
+    ...     def feature_shape(self, image_shape):
+    ...         return image_shape
+    ...     def vjp(self, x):
+    ...         return x**2, lambda v: 2 * x * v
+    >>> repinv.testing.check_encoder(Square(), (1, 8, 8))
+    >>> Square()(np.full((2, 2), 0.5))[0]
+    array([[0.25, 0.25],
+           [0.25, 0.25]])
     """
 
     channels: int | None = None
@@ -181,6 +195,15 @@ class StraightThrough(Encoder):
         Whose features are returned.
     backward : Encoder
         Whose pullback is used; a smooth stand-in for `forward`, with features of the same shape.
+
+    Examples
+    --------
+    >>> import numpy as np, repinv
+    >>> hard = repinv.HOG.vlfeat()
+    >>> encoder = repinv.StraightThrough(hard, hard.softened(0.1))
+    >>> image = np.random.default_rng(0).random((32, 32)).astype(np.float32)
+    >>> bool(np.all(encoder(image) == hard(image)))
+    True
     """
 
     forward: Encoder

@@ -20,6 +20,12 @@ class Weighted:
         What its values are called in a trace.
     weight : float
     prior : Prior
+
+    Examples
+    --------
+    >>> import repinv
+    >>> repinv.Weighted("smooth", 1e-3, repinv.TotalVariation(beta=1.5)).name
+    'smooth'
     """
 
     name: str
@@ -41,6 +47,17 @@ class Energy:
     References
     ----------
     .. [1] Mahendran and Vedaldi, IJCV 120, 2016, eq. (2). :doi:`10.1007/s11263-016-0911-8`
+
+    Examples
+    --------
+    >>> import numpy as np, repinv
+    >>> hog, image = repinv.HOG.vlfeat(), np.random.default_rng(0).random((1, 1, 32, 32))
+    >>> loss = repinv.SquaredError(hog.encode(image))
+    >>> smooth = repinv.Weighted("tv", 1e-3, repinv.TotalVariation())
+    >>> energy = repinv.Energy(hog, loss, repinv.Pixels(), (smooth,))
+    >>> value, grad, terms = energy.value_and_grad(image)
+    >>> sorted(terms), float(terms["data"][0]), grad.shape
+    (['data', 'tv'], 0.0, (1, 1, 32, 32))
     """
 
     encoder: Encoder

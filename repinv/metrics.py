@@ -69,6 +69,14 @@ def pairwise_error(features: Any, target: Any, targets: Any) -> np.ndarray:
     References
     ----------
     Mahendran and Vedaldi, IJCV 2016, doi:10.1007/s11263-016-0911-8.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from repinv import metrics
+    >>> photographs = np.array([[0.0, 0.0], [2.0, 0.0]])
+    >>> metrics.pairwise_error(np.array([[0.0, 1.0]]), photographs[:1], photographs)
+    array([50.])
     """
     phi, phi_0, spread = _flat(features), _flat(target), _flat(targets)
     if len(spread) < 2:
@@ -155,6 +163,14 @@ def ncc(image: Any, photograph: Any) -> float:
     Parameters
     ----------
     image, photograph : array, shape (H, W) or (H, W, 3)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from repinv import metrics
+    >>> image = np.random.default_rng(0).random((16, 16))
+    >>> round(metrics.ncc(0.3 * image + 0.5, image), 6)
+    1.0
     """
     x, y = _pair(image, photograph)
     x, y = x - x.mean(), y - y.mean()
@@ -175,6 +191,14 @@ def ssim(image: Any, photograph: Any) -> float:
     -------
     ssim : float
         scikit-image's, window of 7 pixels, data range 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from repinv import metrics
+    >>> image = np.random.default_rng(0).random((16, 16))
+    >>> round(metrics.ssim(0.3 * image + 0.5, image), 6)
+    1.0
     """
     from skimage.metrics import structural_similarity
 
@@ -191,6 +215,15 @@ def psnr(image: Any, photograph: Any) -> float:
     Parameters
     ----------
     image, photograph : array, shape (H, W) or (H, W, 3)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from repinv import metrics
+    >>> image = np.random.default_rng(0).random((16, 16))
+    >>> noisy = image + 0.01 * np.random.default_rng(1).standard_normal((16, 16))
+    >>> 35 < metrics.psnr(noisy, image) < 45
+    True
     """
     y = as_unit(photograph).astype(np.float64)
     error = float(np.mean((affine_match(image, photograph) - y) ** 2))

@@ -128,6 +128,14 @@ def cell_energies(x: Array, cell: int, /) -> Array:
     -------
     log_energy : array, shape (N, 1, ⌊H / cell⌋, ⌊W / cell⌋)
         ``log(e / ē + FLOOR)``; that of constant images is all ``log(FLOOR)``.
+
+    Examples
+    --------
+    >>> import numpy as np, repinv
+    >>> image = np.zeros((1, 1, 16, 16))
+    >>> image[..., :8, :8] = np.random.default_rng(0).random((8, 8))
+    >>> int(repinv.cell_energies(image, 8).argmax())
+    0
     """
     energy, mean, _ = _energies(x, cell)
     return array_namespace(x).log(energy / mean + FLOOR)

@@ -37,6 +37,17 @@ class Result:
         ⟨Φ(x), d⟩ of these images, in units of the task's scale, where that was to be raised.
     notes : tuple of str
         What was decided on the way that the caller may want to know.
+
+    Examples
+    --------
+    >>> import numpy as np, repinv
+    >>> image = np.random.default_rng(0).random((32, 32)).astype(np.float32)
+    >>> hog = repinv.HOG.vlfeat()
+    >>> result = repinv.invert(hog(image), hog, shape=(32, 32), max_iter=20, n_preimages=2)
+    >>> result.images.shape, result.error.shape, result.spread.shape
+    ((2, 32, 32), (2,), (32, 32))
+    >>> result.trace["energy"].shape, result.stop_reason
+    ((20, 2), 'max_iter')
     """
 
     images: np.ndarray

@@ -76,6 +76,14 @@ class LBFGS:
     .. [1] Byrd, Nocedal and Schnabel, "Representations of quasi-Newton matrices and their use in
        limited memory methods", Mathematical Programming 63, 1994, theorem 2.2.
        :doi:`10.1007/BF01582063`
+
+    Examples
+    --------
+    >>> import numpy as np, repinv
+    >>> bowl = lambda z, iteration: ((z**2).sum((1, 2, 3)), 2 * z, {})
+    >>> found = repinv.minimize(bowl, np.ones((1, 1, 2, 2)), repinv.LBFGS(), max_iter=20)
+    >>> bool(found.value[0] < 1e-12)
+    True
     """
 
     memory: int = 10
@@ -242,6 +250,15 @@ class Momentum:
     References
     ----------
     .. [1] Mahendran and Vedaldi, IJCV 120, 2016, sec. 3.3. :doi:`10.1007/s11263-016-0911-8`
+
+    Examples
+    --------
+    >>> import numpy as np, repinv
+    >>> bowl = lambda z, iteration: ((z**2).sum((1, 2, 3)), 2 * z, {})
+    >>> rule = repinv.Momentum(schedule=((0.05, 50),))
+    >>> found = repinv.minimize(bowl, np.ones((1, 1, 2, 2)), rule, max_iter=50)
+    >>> bool(found.value[0] < 4)
+    True
     """
 
     schedule: tuple[tuple[float, int], ...] = ((0.01, 1),)
@@ -299,6 +316,14 @@ class AdaGrad:
     ----------
     .. [1] Duchi, Hazan and Singer, "Adaptive subgradient methods for online learning and
        stochastic optimization", JMLR 12, 2011.
+
+    Examples
+    --------
+    >>> import numpy as np, repinv
+    >>> bowl = lambda z, iteration: ((z**2).sum((1, 2, 3)), 2 * z, {})
+    >>> found = repinv.minimize(bowl, np.ones((1, 1, 2, 2)), repinv.AdaGrad(), max_iter=50)
+    >>> bool(found.value[0] < 4)
+    True
     """
 
     step_size: float = 0.1
@@ -341,6 +366,14 @@ class Adam:
     ----------
     .. [1] Kingma and Ba, "Adam: a method for stochastic optimization", ICLR 2015.
        :arxiv:`1412.6980`
+
+    Examples
+    --------
+    >>> import numpy as np, repinv
+    >>> bowl = lambda z, iteration: ((z**2).sum((1, 2, 3)), 2 * z, {})
+    >>> found = repinv.minimize(bowl, np.ones((1, 1, 2, 2)), repinv.Adam(), max_iter=50)
+    >>> bool(found.value[0] < 4)
+    True
     """
 
     step_size: float = 0.05

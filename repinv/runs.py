@@ -11,15 +11,14 @@ import numpy as np
 from array_api_compat import array_namespace, is_array_api_obj
 from tqdm import tqdm
 
-from repinv import checkpoint
-from repinv.batch import column
+from repinv import checkpoint, several
 from repinv.encoder import Array, Encoder, StraightThrough
 from repinv.energy import Energy, Weighted
 from repinv.finishing import finished
 from repinv.losses import Loss
 from repinv.parametrizations import Parametrization, is_localizable, localized
 from repinv.references import CellEnergy, Pull
-from repinv.restorer import Restorer, averaged
+from repinv.restorer import Restorer
 from repinv.result import Result
 from repinv.rules import LBFGS, Adam, UpdateRule
 from repinv.sensitivity import evening_weights
@@ -59,6 +58,21 @@ class Stage:
         from there on an image is one problem.
     pull, cells : float
         Weights of `Pull` towards that average, and of `CellEnergy` as the restorer tells it.
+
+    Examples
+    --------
+    >>> import numpy as np, repinv
+    >>> image = np.random.default_rng(0).random((32, 32)).astype(np.float32)
+    >>> hog = repinv.HOG.vlfeat()
+    >>> soft_then_hard = (
+    ...     repinv.Stage(0.7, repinv.LBFGS(), softness=1.0),
+    ...     repinv.Stage(0.3, repinv.LBFGS(), softness=0.1),
+    ... )
+    >>> result = repinv.invert(
+    ...     hog(image), hog, shape=(32, 32), solver=soft_then_hard, max_iter=40
+    ... )
+    >>> result.iterations
+    40
     """
 
     share: float
@@ -246,7 +260,7 @@ def run(
             try:
                 position = _next_stage(problem, position, found, space)
                 if problem.gathers(position["stage"]):
-                    traces = [_averaged_trace(_joined(traces), problem.starts)]
+                    traces = [several.averaged_trace(_joined(traces), problem.starts)]
             except KeyboardInterrupt:
                 found = dataclasses.replace(found, stop_reason="interrupted")
                 break
@@ -260,7 +274,7 @@ def run(
     best, features, scores = finished(problem.encoder, x, problem.loss)
     if problem.starts > 1 and position.get("reference") is None:
         # Stopped before the starts came together: the best of each image's.
-        best, features, scores = _best_starts(problem.starts, best, features, scores)
+        best, features, scores = several.best(problem.starts, best, features, scores)
     images = to_host(best)
     images = images[:, 0] if images.shape[1] == 1 else np.moveaxis(images, 1, -1)
     return Result(
@@ -277,33 +291,12 @@ def run(
     )
 
 
-def _best_starts(
-    starts: int, images: Array, features: Array, scores: dict[str, Array]
-) -> tuple[Array, Array, dict[str, Array]]:
-    """Of the starts of each image, the one of least error."""
-    error = to_host(scores["error"]).reshape(-1, starts)
-    chosen = [int(k) for k in np.arange(len(error)) * starts + error.argmin(axis=1)]
-    xp = array_namespace(images)
-
-    def take(values: Array) -> Array:
-        return xp.stack([values[k, ...] for k in chosen])
-
-    return take(images), take(features), {name: take(values) for name, values in scores.items()}
-
-
 def _joined(traces: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """Traces one after the other; a term that a stage did without is zero there."""
     names = dict.fromkeys(name for part in traces for name in part)
     return {
         name: np.concatenate([part.get(name, np.zeros_like(part["energy"])) for part in traces])
         for name in names
-    }
-
-
-def _averaged_trace(trace: dict[str, np.ndarray], starts: int) -> dict[str, np.ndarray]:
-    """A trace (iterations, N · starts) as one of images: means over the starts of each."""
-    return {
-        name: values.reshape(len(values), -1, starts).mean(axis=2) for name, values in trace.items()
     }
 
 
@@ -317,7 +310,13 @@ def _next_stage(
     here, after = (problem.stages[position["stage"] + k].rule for k in (0, 1))
     following = {"stage": position["stage"] + 1, "iteration": 0}
     if problem.gathers(following["stage"]):
-        return following | {"state": None} | _gathered(problem, space.image(found.z))
+        return (
+            following
+            | {"state": None}
+            | several.gathered(
+                space.image(found.z), problem.starts, problem.restorer, problem.parametrization
+            )
+        )
     if problem.begins_anew(following["stage"]):
         stage, around = problem.stages[following["stage"]], space.image(found.z)
         counting = getattr(problem.loss, "weight", None)
@@ -339,22 +338,6 @@ def _kept(position: dict[str, Any]) -> dict[str, Any]:
     """What stages hand on beside the variables."""
     names = ("around", "weights", "reference", "log_energy")
     return {name: position[name] for name in names if position.get(name) is not None}
-
-
-def _gathered(problem: Problem, x: Array) -> dict[str, Array]:
-    """Variables of the averages of each image's starts, and what is learned from these."""
-    xp = array_namespace(x)
-    starts = xp.reshape(x, (-1, problem.starts, *x.shape[1:]))
-    reference, spread = averaged(starts)
-    found = {}
-    if problem.restorer is not None:
-        reference, found["log_energy"] = problem.restorer(reference, spread)
-    contrast = xp.mean(xp.std(starts, axis=(2, 3, 4)), axis=1)
-    centred = reference - xp.mean(reference, axis=(1, 2, 3), keepdims=True)
-    deviation = xp.std(centred, axis=(1, 2, 3))
-    gain = contrast / xp.where(deviation > 0, deviation, xp.ones_like(deviation))
-    z = problem.parametrization.inverse(0.5 + centred * column(gain, centred))
-    return found | {"z": z, "reference": reference}
 
 
 def _packed(

@@ -40,7 +40,7 @@ SMOOTH = (
 SEEDS = 4
 #: Weights of the pull towards the average of several starts, and towards what was restored from it;
 #: and of the energies of its cells.
-PULL, LEARNED_PULL, CELLS = 1e-3, 1e-2, 0.0
+PULL, LEARNED_PULL, CELLS = 1e-3, 6e-3, 0.0
 #: What follows the softened selves of an encoder with hard decisions: the encoder itself.
 _HARD = Stage(0.05, LBFGS(), softness=0.05, straight_through=True)
 

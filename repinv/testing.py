@@ -136,6 +136,11 @@ def check_encoder(
     ------
     AssertionError
         With figures, where the contract is broken.
+
+    Examples
+    --------
+    >>> import repinv
+    >>> repinv.testing.check_encoder(repinv.HOG.vlfeat(bilinear_orientations=True), (1, 32, 40))
     """
     rng = np.random.default_rng(seed)
     images = rng.uniform(0.05, 0.95, (3, *image_shape))

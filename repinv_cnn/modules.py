@@ -67,6 +67,14 @@ class EncoderModule(torch.nn.Module):
     what is narrower than float32 is computed in float32. Where no gradient is asked for, nothing
     is kept for one. The pullback is the encoder's: derivatives of derivatives are refused. There
     are no parameters, and nothing to save.
+
+    Examples
+    --------
+    >>> import repinv, torch
+    >>> import repinv_cnn
+    >>> module = repinv_cnn.EncoderModule(repinv.HOG.vlfeat())
+    >>> module(torch.rand(1, 1, 32, 32)).shape
+    torch.Size([1, 31, 4, 4])
     """
 
     encoder: repinv.Encoder

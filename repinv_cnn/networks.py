@@ -135,6 +135,11 @@ def from_timm(
         If there is no such network.
     FileNotFoundError
         If the weights cannot be downloaded.
+
+    Examples
+    --------
+    >>> import repinv_cnn
+    >>> encoder = repinv_cnn.from_timm("resnet18", "layer2")  # doctest: +SKIP
     """
     timm = _imported("timm", "timm")
     if not timm.is_model(name):
@@ -206,6 +211,11 @@ def from_matconvnet(
     ------
     FileNotFoundError, ValueError
         As `read_matconvnet` does.
+
+    Examples
+    --------
+    >>> import repinv_cnn
+    >>> encoder = repinv_cnn.from_matconvnet("imagenet-caffe-ref.mat", "conv3")  # doctest: +SKIP
     """
     network = read_matconvnet(path)
     return TorchEncoder(network, layer, network.preprocess, device=device, dtype=dtype)

@@ -21,6 +21,13 @@ class ReceptiveField:
         Pixels from one place to the next, down and across; 0 where there is no next one.
     centre : (float, float)
         (y, x) of the middle place's, 0 being the centre of the first pixel.
+
+    Examples
+    --------
+    >>> import repinv_cnn
+    >>> field = repinv_cnn.receptive_field(repinv_cnn.from_digits("conv2"), (1, 32, 32))
+    >>> field.size[0] > 3
+    True
     """
 
     size: tuple[int, int]

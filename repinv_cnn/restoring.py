@@ -258,6 +258,17 @@ def learn_restorer(
     ------
     ValueError
         If there are no photographs, or one is too small, not gray or not floating.
+
+    Examples
+    --------
+    >>> import repinv, repinv_cnn, skimage
+    >>> hog = repinv.HOG.vlfeat(bilinear_orientations=True)
+    >>> coins = skimage.util.img_as_float32(skimage.data.coins())
+    >>> restorer = repinv_cnn.learn_restorer(
+    ...     [coins], hog, count=2, side=32, steps=1, progress=False
+    ... )
+    >>> restorer.learned_on
+    'hog-bilinear'
     """
     if side % 8 or side < 8 or count < 1 or steps < 1:
         raise ValueError(

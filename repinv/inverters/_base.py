@@ -36,6 +36,14 @@ class Inverter(ABC):
     ----------
     encoder : Encoder
         Whose features it inverts, of gray images.
+
+    Examples
+    --------
+    >>> import repinv, skimage
+    >>> inverter = repinv.inverters.Ridge.pretrained()
+    >>> image = skimage.data.camera()[::8, ::8]
+    >>> inverter.invert(inverter.encoder(image), shape=(64, 64)).image.shape
+    (64, 64)
     """
 
     encoder: Encoder
