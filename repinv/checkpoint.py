@@ -86,6 +86,10 @@ def save(path: str | os.PathLike[str], header: dict[str, Any], arrays: dict[str,
     try:
         with os.fdopen(handle, "wb") as file:
             np.savez(file, allow_pickle=False, header=np.array(text), **arrays)
+        # mkstemp makes files private; give this one what a plain open() would have.
+        mask = os.umask(0)
+        os.umask(mask)
+        part.chmod(0o666 & ~mask)
         part.replace(path)
     except BaseException:
         part.unlink()

@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import json
+import os
 import pickle
 import zipfile
 
@@ -317,3 +318,12 @@ def test_a_file_that_names_another_class_is_refused_and_nothing_is_run(tmp_path,
     checkpoint.save(path, header, arrays)
     with pytest.raises(ValueError, match="only name classes of repinv; got subprocess"):
         repinv.resume(path)
+
+
+def test_others_may_read_what_was_saved(tmp_path):
+    mask = os.umask(0o022)
+    try:
+        checkpoint.save(tmp_path / "run.npz", {}, {})
+    finally:
+        os.umask(mask)
+    assert (tmp_path / "run.npz").stat().st_mode & 0o777 == 0o644

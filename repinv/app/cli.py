@@ -158,6 +158,13 @@ def invert(
     help="Take one part of a direction: what speaks for a class, or against it.",
 )
 @click.option(
+    "--images",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="FOLDER",
+    help="Measure the largest response on the middles of these images. By default on crops of "
+    "photographs inside scikit-image.",
+)
+@click.option(
     "--strength",
     type=click.FloatRange(min=0, min_open=True),
     default=2.0,
@@ -191,6 +198,7 @@ def maximize(
     shape: tuple[int, int],
     color: bool,
     part: str | None,
+    images: Path | None,
     strength: float,
     n_images: int,
     diversity: float,
@@ -220,6 +228,7 @@ def maximize(
         shape=shape,
         color=color,
         part=part,
+        images=images,
         strength=strength,
         n_images=n_images,
         diversity=diversity,

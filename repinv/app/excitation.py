@@ -11,6 +11,7 @@ import numpy as np
 import repinv
 from repinv import files, targets
 from repinv.app import figures, inversion
+from repinv.app.folders import references
 from repinv.app.movie import Movie
 from repinv.encoder import Encoder
 
@@ -45,6 +46,7 @@ def maximized(
     shape: tuple[int, int],
     color: bool,
     part: str | None,
+    images: Path | None,
     strength: float,
     n_images: int,
     diversity: float,
@@ -69,6 +71,8 @@ def maximized(
         Whether it has three channels; an encoder that takes one number only decides.
     part : "positive", "negative" or None
         Which part of a direction is taken.
+    images : Path or None
+        Folder of images that the largest response is measured on.
     out, figure, movie : Path or None
         What to write.
     title : str
@@ -88,10 +92,12 @@ def maximized(
     if part is not None:
         direction = np.maximum(direction if part == "positive" else -direction, 0)
     film = Movie()
+    given, broken = (None, {}) if images is None else references(images, shape, channels)
     result = repinv.maximize(
         encoder,
         direction,
         shape=size,
+        images=given,
         strength=strength,
         n_images=n_images,
         diversity=diversity,
@@ -110,7 +116,9 @@ def maximized(
         if drawn is not None:
             panels.append(figures.Panel(drawn, "direction", unit=False))
     panels += [figures.Panel(result.images[i], f"response {responses[i]:.2f}") for i in order[:4]]
-    return _report(result, panels, int(order[0]), out, figure, movie, film, title)
+    report = _report(result, panels, int(order[0]), out, figure, movie, film, title)
+    left_out = [f"left out {path}: {why}" for path, why in broken.items()]
+    return report | {"notes": [*report["notes"], *left_out]}
 
 
 def caricatured(

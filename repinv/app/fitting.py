@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from repinv.app.folders import image_paths
 from repinv.app.options import QUIET, encoder_of
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     from repinv.encoder import Encoder
 
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm", ".webp")
 #: Broken images that are named; the others are counted.
 _NAMED = 5
 KINDS = ("hoggle", "bovw", "ridge", "nearest", "lda", "paired", "direct")
@@ -45,12 +45,7 @@ class Folder:
     """
 
     def __init__(self, folder: Path, max_side: int, passes: int, seed: int) -> None:
-        self.paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in _SUFFIXES)
-        if not self.paths:
-            raise ValueError(
-                f"expected images ({', '.join(s[1:] for s in _SUFFIXES)}) in {folder}; there are "
-                "none."
-            )
+        self.paths = image_paths(folder)
         self.folder, self.max_side, self.passes, self.seed = folder, max_side, passes, seed
         self.broken: dict[Path, str] = {}
         self.read = 0

@@ -1,5 +1,6 @@
 """`repinv maximize`, `repinv caricature` and movies: what is written, and what is refused."""
 
+import gc
 import json
 
 import numpy as np
@@ -120,3 +121,38 @@ def test_a_strength_beyond_one_is_bad_usage(capsys, photograph):
     code, _, err = run(capsys, "caricature", photograph, "-e", HOG, "--strength", 2)
     assert code == 2
     assert "See 'repinv caricature --help'" in err
+
+
+def test_responses_are_measured_on_the_images_of_a_folder(capsys, tmp_path):
+    folder = tmp_path / "images"
+    (folder / "below").mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    flat = np.full((60, 90), 128, np.uint8)
+    Image.fromarray(flat).save(folder / "flat.png")
+    Image.fromarray(rng.integers(0, 256, (90, 60), dtype=np.uint8)).save(folder / "below" / "x.png")
+    (folder / "broken.png").write_bytes(b"no image")
+    code, out, err = maximize(capsys, "-c", 4, "--images", folder, "--json")
+    report = json.loads(out)
+    assert code == 0
+    assert any("broken.png" in note for note in report["notes"])
+    # By the responses of photographs the same run would count differently.
+    code, out, _ = maximize(capsys, "-c", 4, "--json")
+    assert json.loads(out)["response"] != report["response"]
+    (tmp_path / "empty").mkdir()
+    code, _, err = maximize(capsys, "-c", 4, "--images", tmp_path / "empty")
+    assert code == 1
+    assert "there are none" in err
+
+
+# imageio-ffmpeg leaves its pipes to the garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_movie_may_be_an_mp4(capsys, tmp_path):
+    pytest.importorskip("imageio_ffmpeg", reason="needs imageio-ffmpeg")
+    imageio = pytest.importorskip("imageio.v3")
+    movie = tmp_path / "x.mp4"
+    code, _, err = maximize(capsys, "-c", 4, "-m", movie)
+    assert (code, err) == (0, "")
+    frames = imageio.imread(movie, plugin="FFMPEG")
+    gc.collect()
+    assert len(frames) > 3
+    assert min(frames.shape[1:3]) >= 256
