@@ -44,6 +44,10 @@ class Energy:
     parametrization : Parametrization
     priors : tuple of Weighted
 
+    Notes
+    -----
+    Equation :eq:`energy` of the documentation.
+
     References
     ----------
     .. [1] Mahendran and Vedaldi, IJCV 120, 2016, eq. (2). :doi:`10.1007/s11263-016-0911-8`

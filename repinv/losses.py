@@ -41,6 +41,8 @@ class SquaredError:
 
     Notes
     -----
+    Equation :eq:`squared-error` of the documentation.
+
     A target of norm zero has no scale of its own; the distance is then absolute.
 
     References
@@ -96,6 +98,10 @@ class InnerProduct:
     scale : float
         The response that counts as 1.
 
+    Notes
+    -----
+    Equation :eq:`inner-product` of the documentation.
+
     References
     ----------
     .. [1] Mahendran and Vedaldi, IJCV 120, 2016, eq. (5). :doi:`10.1007/s11263-016-0911-8`
@@ -141,6 +147,8 @@ class Shortfall:
 
     Notes
     -----
+    Equation :eq:`shortfall` of the documentation.
+
     At the kink, where the response is just what is wanted, value and gradient are zero.
 
     Examples

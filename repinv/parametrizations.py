@@ -108,6 +108,8 @@ class Spectral:
 
     Notes
     -----
+    Equation :eq:`spectral` of the documentation.
+
     The start is all but gray: what the features ask for then grows out of it. Encoders that
     normalize contrast are blind to how strong a texture is, unless it is weaker than the epsilon
     of their normalization; a start of natural contrast leaves crumbs where the image should be

@@ -44,6 +44,8 @@ class AlphaNorm:
 
     Notes
     -----
+    Equation :eq:`alpha-norm` of the documentation.
+
     The gradient at mid-gray is taken to be 0, which for α > 1 it is.
 
     References
@@ -100,6 +102,8 @@ class TotalVariation:
 
     Notes
     -----
+    Equation :eq:`total-variation` of the documentation.
+
     ∇ takes forward differences and is zero across the far edges. The magnitude at a pixel is over
     both directions and all channels. The value is that of the rounded power, less its value on a
     constant image, so that the gradient is exactly that of the value.
@@ -236,6 +240,8 @@ class NaturalContrast:
 
     Notes
     -----
+    Equation :eq:`natural-contrast` of the documentation.
+
     For encoders that normalize contrast, which would leave it to chance. ∇ is that of
     `TotalVariation`. Below 1e-12 of a photograph's gradient the value is held and the gradient 0:
     a constant image has no direction to gain contrast in.

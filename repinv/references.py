@@ -51,6 +51,8 @@ class Pull:
 
     Notes
     -----
+    Equation :eq:`pull` of the documentation.
+
     Where either image is constant there is no correlation: the value is 1 and the gradient 0.
 
     Examples
@@ -171,6 +173,8 @@ class CellEnergy:
 
     Notes
     -----
+    Equation :eq:`cell-energy` of the documentation.
+
     ∇ takes forward differences; lines beyond the last whole cell do not count. Energies are
     taken relative to the mean e̅ over the cells, plus `FLOOR`. Of constant images the gradient is 0.
 

@@ -80,6 +80,8 @@ class SoftAssignment:
 
     Notes
     -----
+    Equation :eq:`soft-assignment` of the documentation.
+
     With `neighbours`, codes jump where the set of nearest words changes, and the pullback is that
     of the set at hand.
 

@@ -41,6 +41,8 @@ class HOG(Encoder):
 
     Notes
     -----
+    Equation :eq:`vote` of the documentation.
+
     With u = g/|g| the unit vector of an image gradient g and t ⟂ u, a vote |g|·w(θ) has the
     differential w·u·dg + w′(θ)·t·dg, which is bounded and free of inverse functions. Hard
     orientations have w′ = 0: their derivative knows magnitudes only; see `softened`.

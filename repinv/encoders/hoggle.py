@@ -34,6 +34,8 @@ class HOGgle(Encoder):
 
     Notes
     -----
+    Equation :eq:`hoggle` of the documentation.
+
     A window x, without its mean and of unit norm, has the code argmin ½‖x − Σ αₖ dₖ‖² + λ Σ αₖ over
     α ≥ 0. Features (K, rows, columns) are the codes of all windows that lie inside the map.
 
