@@ -15,8 +15,9 @@ from typing import Any
 from repinv.app.study.extra import needed
 from repinv.app.study.store import StoreError
 
-#: One thread each, so that as many workers as cores do not get into each other's way. Of Numba's a
-#: job takes care: it would not forgive that its variable changes in this process meanwhile.
+#: One thread each, so that as many workers as cores do not get into each other's way. These are set
+#: in this process while a worker starts, for libraries that read them as they are loaded; Numba
+#: would not forgive that, and has its own set in the workers.
 ONE_THREAD = dict.fromkeys(
     (
         "OMP_NUM_THREADS",
@@ -97,6 +98,8 @@ def _cluster(distributed: Any, count: int, in_process: bool) -> Any:
                 processes=not in_process,
                 dashboard_address="127.0.0.1:0",
                 silence_logs=logging.CRITICAL,
+                # Set in a worker's process alone, before it loads anything.
+                **({} if in_process else {"env": {"NUMBA_NUM_THREADS": "1"}}),
             )
         except (RuntimeError, OSError) as error:
             if attempt == _ATTEMPTS - 1:
