@@ -159,6 +159,24 @@ class HOGgle(Encoder):
         """Cells along a window."""
         return int(round(self.patches.shape[1] ** 0.5) // _maps.SAMPLES - 2 * _maps.MARGIN)
 
+    @property
+    def descriptor_axis(self) -> int:
+        """Axis of a window's code; see `Encoder`."""
+        return 0
+
+    def frames(self, image_shape: tuple[int, ...], /) -> np.ndarray:
+        """Centres (y, x) of the windows; see `Encoder.frames`."""
+        _, down, across = self.feature_shape(image_shape)
+        cells = _maps.lattice(self.local, image_shape)
+        middle = (self.side - 1) / 2
+        centres = [
+            origin + (np.arange(count) + middle) * spacing
+            for origin, count, spacing in zip(
+                cells.origin, (down, across), cells.spacing, strict=True
+            )
+        ]
+        return np.stack(np.meshgrid(*centres, indexing="ij"), axis=-1).reshape(-1, 2)
+
     def feature_shape(self, image_shape: tuple[int, ...], /) -> tuple[int, ...]:
         """Shape (K, rows, columns) of the codes of an image (C, H, W)."""
         cells = _maps.lattice(self.local, image_shape)

@@ -206,3 +206,15 @@ def test_too_few_windows_are_told():
 def test_what_does_not_fit_is_refused(action, error, match):
     with pytest.raises(error, match=match):
         action(HOGgle.pretrained(256))
+
+
+def test_codes_are_a_map_with_channels():
+    hoggle = HOGgle.pretrained(256)
+    frames = hoggle.frames((1, 64, 80))
+    assert frames.shape == (4 * 6, 2)
+    np.testing.assert_allclose(frames[0], [19.5, 19.5])
+    np.testing.assert_allclose(frames[-1], [64 - 20.5, 80 - 20.5])
+    excited = repinv.maximize(hoggle, 5, shape=(48, 48), max_iter=60)
+    assert excited.response[0] > 0.5
+    drawn = repinv.caricature(CAMERA[:64, :64], hoggle, strength=0.5, max_iter=60)
+    assert drawn.response[0] > 1
