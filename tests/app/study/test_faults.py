@@ -69,8 +69,8 @@ def _killed(path, store, kills, seed):
 def _compile():
     """Have all kernels compiled and on disk, in a process of its own.
 
-    A kernel that a process has just compiled rounds a little otherwise than the same one read from
-    the cache, so that the very first jobs of an installation would differ from all others.
+    A process that compiles HOG's pullback has its last bits otherwise than all that read it from
+    the cache afterwards: the very first jobs of an installation would differ from all others.
     """
     code = (
         "import numpy as np, repinv\n"
