@@ -28,6 +28,7 @@ print(result)
 # %%
 # The image found has the same HOG, to a fraction of a per cent. It is not the photograph: what
 # differs, HOG cannot see.
+
 # sphinx_gallery_thumbnail_number = 1
 figure, axes = plt.subplots(1, 3, figsize=(9, 3.2), layout="constrained")
 shown = (photograph, "photograph"), (hog.glyph(features), "its HOG"), (result.image, "pre-image")

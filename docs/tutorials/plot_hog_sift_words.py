@@ -26,6 +26,7 @@ print(table)
 # %%
 # Dense SIFT has most numbers, and its image most of the photograph's structure (SSIM). Words on a
 # fine grid still tell where things are; four by four cells tell what there is.
+
 # sphinx_gallery_thumbnail_number = 1
 figure, axes = plt.subplots(1, 5, figsize=(11, 2.7), layout="constrained")
 axes[0].imshow(photograph, cmap="gray")

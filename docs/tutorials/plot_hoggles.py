@@ -29,6 +29,7 @@ print(table)
 # %%
 # What HOGgles draw has another HOG than the photograph; the titles say how different. A pre-image
 # has the same to a fraction of a per cent, and whatever is wrong in it is what HOG cannot see.
+
 # sphinx_gallery_thumbnail_number = 1
 figure, axes = plt.subplots(1, 5, figsize=(11, 2.8), layout="constrained")
 axes[0].imshow(photograph, cmap="gray")

@@ -30,6 +30,7 @@ for beta in exponents:
 # %%
 # Downwards the exponent grows: from patches with sharp borders to gentle slopes. To the right the
 # weight grows, and with it what the features pay, in per cent of their squared norm.
+
 # sphinx_gallery_thumbnail_number = 1
 figure, axes = plt.subplots(3, 3, figsize=(7, 7.4), layout="constrained")
 for row, beta in enumerate(exponents):

@@ -24,6 +24,7 @@ for side in (12, 6, 3, 1):
 
 # %%
 # A single bag is met exactly by an image that has the same words in all the wrong places.
+
 # sphinx_gallery_thumbnail_number = 1
 figure, axes = plt.subplots(1, 5, figsize=(11, 2.6), layout="constrained")
 axes[0].imshow(photograph, cmap="gray")
