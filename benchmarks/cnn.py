@@ -16,8 +16,6 @@ import inversions  # first: it sets the threads
 import argparse
 import copy
 import functools
-import json
-import platform
 import time
 import warnings
 from collections.abc import Callable
@@ -27,7 +25,8 @@ from typing import Any
 import numpy as np
 import scipy.fft
 import torch
-from resnet20 import CLASSES, FILE, resnet20
+from report import Report
+from resnet20 import CLASSES, resnet20
 from skimage.transform import resize
 from torch import nn
 
@@ -181,39 +180,35 @@ def compared(encoder: Any, images: np.ndarray, max_iter: int) -> dict[str, dict[
     return kept | {"momentum, best step": table[best]}
 
 
-def printed(title: str, table: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
-    """Print one layer's table, and return it."""
-    print(
-        f"\n{title}\n| | error, % | median | NCC | SSIM | error over ours |\n"
-        "|---|---|---|---|---|---|"
-    )
+def tabulate(report: Report, title: str, table: dict[str, dict[str, float]]) -> None:
+    """Add one layer's table to a report."""
+    report.table(title, "error, %", "median", "NCC", "SSIM", "error over ours")
     for name, row in table.items():
-        ratio = row["error"] / table["ours"]["error"]
-        print(
-            f"| {name} | {100 * row['error']:.4g} | {100 * row['median']:.4g} | {row['ncc']:.3f} "
-            f"| {row['ssim']:.3f} | {ratio:.1f} |",
-            flush=True,
+        report.row(
+            name,
+            f"{100 * row['error']:.4g}",
+            f"{100 * row['median']:.4g}",
+            f"{row['ncc']:.3f}",
+            f"{row['ssim']:.3f}",
+            f"{row['error'] / table['ours']['error']:.1f}",
         )
-    return table
 
 
-def layers(folder: Path, limit: int | None) -> Any:
+def layers(report: Report, folder: Path, limit: int | None) -> None:
     """ResNet-20 at 32x32, 300 evaluations."""
     images = photographs(folder, 32, limit)
-    return {
-        layer: printed(
+    for layer in LAYERS:
+        tabulate(
+            report,
             f"ResNet-20 {layer}, {len(images)} photographs, 300 evaluations",
             compared(repinv_cnn.TorchEncoder(resnet20(), layer, IMAGENET), images, 300),
         )
-        for layer in LAYERS
-    }
 
 
-def imagenet(folder: Path, limit: int | None) -> Any:
+def imagenet(report: Report, folder: Path, limit: int | None) -> None:
     """torchvision's AlexNet and VGG-16 with random weights at 224x224."""
     images = photographs(folder, 224, min(limit or 2, 2))
     torch.manual_seed(0)
-    found = {}
     for network, layer, max_iter in (
         ("alexnet", "relu2", 300),
         ("alexnet", "relu3", 300),
@@ -225,13 +220,12 @@ def imagenet(folder: Path, limit: int | None) -> Any:
         title = (
             f"{network} {layer}, random weights, {len(these)} photographs, {max_iter} evaluations"
         )
-        found[f"{network} {layer}"] = printed(title, compared(encoder, these, max_iter))
-    return found
+        tabulate(report, title, compared(encoder, these, max_iter))
 
 
-def overhead(folder: Path, limit: int | None) -> Any:
+def overhead(report: Report, folder: Path, limit: int | None) -> None:
     """Seconds of a whole inversion over those of its bare forward and backward passes."""
-    found = {}
+    report.table("A whole inversion over its bare forward and backward passes", "times")
     for name, net, encoder, shape, count, max_iter in _models():
         x = torch.rand((count, 3, *shape))
         target = encoder.encode(x)
@@ -265,9 +259,7 @@ def overhead(folder: Path, limit: int | None) -> Any:
                 bare()
             passes = middle - began + time.perf_counter() - end
             ratios.append((end - middle) / passes)
-        found[name] = float(np.median(ratios))
-        print(f"{name}: a whole inversion takes {found[name]:.2f} of its bare passes", flush=True)
-    return found
+        report.row(name, f"{np.median(ratios):.2f}")
 
 
 def _models() -> Any:
@@ -295,7 +287,7 @@ def naturalness(images: np.ndarray) -> tuple[float, float]:
     return float(shares.mean()), float(variation)
 
 
-def classes(folder: Path, limit: int | None) -> Any:
+def classes(report: Report, folder: Path, limit: int | None) -> None:
     """The ten classes of ResNet-20."""
     images = photographs(folder, 32, limit)
     encoder = repinv_cnn.TorchEncoder(resnet20(), "linear", IMAGENET)
@@ -309,20 +301,19 @@ def classes(folder: Path, limit: int | None) -> Any:
         certainty.append(float(torch.softmax(torch.from_numpy(logits), 1)[0, number]))
         found.append(result.image)
     shares, of_photographs = naturalness(np.stack(found)), naturalness(images)
-    print("\nclasses of ResNet-20: p " + ", ".join(f"{p:.4f}" for p in certainty))
+    report.table("The ten classes of ResNet-20, excited", "ours", "photographs", "ratio")
     for name, a, b in zip(
-        ("high frequencies", "total variation"), shares, of_photographs, strict=True
+        ("share of high frequencies", "total variation"), shares, of_photographs, strict=True
     ):
-        print(f"{name}: {a:.4f}, in photographs {b:.4f} ({a / b:.2f} of it)")
-    return {"p": certainty, "ours": shares, "photographs": of_photographs}
+        report.row(name, f"{a:.4f}", f"{b:.4f}", f"{a / b:.2f}")
+    report.note(f"Probabilities of the classes: {', '.join(f'{p:.4f}' for p in certainty)}.")
 
 
-def caricatures(folder: Path, limit: int | None) -> Any:
+def caricatures(report: Report, folder: Path, limit: int | None) -> None:
     """ResNet-20 layer2.2: gain of the inner product, and likeness to the photograph."""
     images = photographs(folder, 32, limit)
     encoder = repinv_cnn.TorchEncoder(resnet20(), "layer2.2", IMAGENET)
-    found = {}
-    print("\ncaricatures at ResNet-20 layer2.2\n| strength | response | SSIM |\n|---|---|---|")
+    report.table("Caricatures at ResNet-20 layer2.2, by strength", "response", "SSIM")
     for strength in (0.25, 0.5, 0.75, 1.0):
         rows = []
         for image in images:
@@ -330,9 +321,7 @@ def caricatures(folder: Path, limit: int | None) -> Any:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 rows.append((result.response[0], metrics.ssim(result.image, image)))
-        found[strength] = [float(v) for v in np.mean(rows, axis=0)]
-        print(f"| {strength} | {found[strength][0]:.3f} | {found[strength][1]:.3f} |", flush=True)
-    return found
+        report.row(str(strength), *(f"{value:.3f}" for value in np.mean(rows, axis=0)))
 
 
 SECTIONS = {f.__name__: f for f in (layers, imagenet, overhead, classes, caricatures)}
@@ -344,12 +333,14 @@ if __name__ == "__main__":
     parser.add_argument("--only", choices=sorted(SECTIONS), action="append")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    print(f"{platform.machine()}, torch {torch.__version__}, one thread")
-    print(f"ResNet-20: {FILE.name}")
-    results = {
-        name: section(options.folder, options.limit)
-        for name, section in SECTIONS.items()
-        if not options.only or name in options.only
-    }
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=1))
+    report = Report(
+        "Networks",
+        "A ResNet-20 trained on CIFAR-10, and "
+        "torchvision's networks with random weights: repinv's defaults, Adam in pixels, Adam with "
+        "the settings of Lucid, and momentum at the best of five steps. Every method gets the same "
+        "evaluations, on one thread.",
+    )
+    for name, section in SECTIONS.items():
+        if not options.only or name in options.only:
+            section(report, options.folder, options.limit)
+    report.write(options.json)

@@ -1,24 +1,27 @@
 """Speed of HOG's kernels beside scikit-image, OpenCV and a HOG in torch, interleaved.
 
-Run as ``python benchmarks/hog_kernels.py [--sizes 256 512 2048] [--rounds 15] [--json]``; it
-needs scikit-image, opencv-python-headless and torch. Everything runs on one thread, on gray
+    python benchmarks/hog_kernels.py [--sizes 256 512 2048] [--rounds 15] [--threads N]
+                                     [--json FILE]
+
+It needs scikit-image, opencv-python-headless and torch. Everything runs on one thread, on gray
 float32 noise (uint8 for OpenCV, which takes nothing else), with the JIT warm. Times are medians
-over rounds in which every contender runs once, after a run that is not timed; ratios are
-medians of the rounds' ratios. ``--threads N`` adds how a batch scales from 1 to N threads.
+over rounds in which every contender runs once, after a run that is not timed; ratios are medians
+of the rounds' ratios. ``--threads N`` adds how a batch scales from 1 to N threads.
 """
 
 from __future__ import annotations
 
 import argparse
 import functools
-import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import cv2
 import numba
 import numpy as np
 import torch
+from report import Report
 from skimage.feature import hog as skimage_hog
 from timing import interleaved
 
@@ -137,28 +140,31 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512, 2048])
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
     numba.set_num_threads(1)
-    result: dict[str, Any] = {"sizes": []}
+    report = Report(
+        "Speed of HOG",
+        "A HOG with bilinear orientations beside those of scikit-image, OpenCV (8-bit) and one "
+        "written in torch, in turns in one process on one thread: medians of milliseconds, and "
+        "ratios as medians of the rounds' ratios. 'Both' is features and pullback; 'forward kept' "
+        "is the forward pass that keeps what a pullback needs.",
+    )
     for size in options.sizes:
         rounds = max(3, options.rounds * 256 // size if size > 512 else options.rounds)
-        result["sizes"].append(measure(size, rounds))
-    if options.threads > 1:
-        result["speed-up of a batch by threads"] = scaling(options.threads, options.rounds)
-    if options.json:
-        print(json.dumps(result))
-        return
-    for one in result["sizes"]:
-        print(f"{one['size']}² pixels, {one['ns_per_pixel']:.2f} ns a pixel forward")
+        one = measure(size, rounds)
+        report.table(f"{size}x{size} pixels", "milliseconds", "the best of them")
         for name, value in one["milliseconds"].items():
-            print(f"  {name:24s}{value:10.3f} ms   (best {one['best_milliseconds'][name]:.3f})")
-        for name, value in one["ratios"].items():
-            print(f"  {name:24s}{value:10.2f}")
-    for count, value in result.get("speed-up of a batch by threads", {}).items():
-        print(f"{count} threads: {value:.2f} times one")
+            report.row(name, f"{value:.3f}", f"{one['best_milliseconds'][name]:.3f}")
+        ratios = ", ".join(f"{name} {value:.2f}" for name, value in one["ratios"].items())
+        report.note(f"{one['ns_per_pixel']:.2f} ns a pixel forward; ratios: {ratios}.")
+    if options.threads > 1:
+        report.table("A batch by threads", "times one thread")
+        for count, value in scaling(options.threads, options.rounds).items():
+            report.row(count, f"{value:.2f}")
+    report.write(options.json)
 
 
 if __name__ == "__main__":

@@ -14,8 +14,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
-import platform
 import sys
 import time
 from collections.abc import Callable
@@ -23,9 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import inversions  # sets one thread, and so comes before NumPy
-import numba
 import numpy as np
-import skimage
+from report import Report
 
 import repinv
 from repinv import inverters, metrics
@@ -44,6 +41,8 @@ PLAIN, AVERAGED = 800, 1200
 CHANNELS = 27
 #: Tiles, and windows of each, that inverters are learned from; atoms where no dictionary ships.
 TILES, PER_TILE, ATOMS = 500, 40, 256
+
+COLUMNS = ("error, %", "the paper's unit", "NCC", "SSIM", "SSIM better on", "seconds")
 
 Invert = Callable[[np.ndarray, tuple[int, int]], repinv.Result]
 
@@ -116,67 +115,36 @@ def measured(
     return found
 
 
-def table(name: str, found: dict[str, dict[str, list[float]]]) -> list[str]:
-    """Lines of Markdown."""
+def tabulate(report: Report, name: str, found: dict[str, dict[str, list[float]]]) -> None:
+    """Add one encoder's table to a report."""
     first = found["pre-image"]
-    lines = [
-        f"\n{name}, {len(first['error'])} photographs: mean ± standard deviation (median)",
-        "| | error, % | the paper's unit | NCC | SSIM | SSIM better on | seconds |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    count = len(first["error"])
+    report.table(f"{name}, {count} photographs: mean ± standard deviation (median)", *COLUMNS)
     for label, figures in found.items():
         values = {key: np.array(one) for key, one in figures.items()}
         better = np.mean(values["ssim"] > np.array(first["ssim"]))
-        cells = [
+        report.row(
+            label,
             _cell(100 * values["error"], 4),
             f"{values['unit'].mean():.1f} ± {values['unit'].std():.1f}",
             f"{values['ncc'].mean():.4f}",
             f"{values['ssim'].mean():.4f}",
             "" if figures is first else f"{better:.0%}",
             f"{np.median(values['seconds']):.2f}",
-        ]
-        lines.append(f"| {label} | {' | '.join(cells)} |")
+        )
     if "error of 27 channels" in first:
         ours = np.mean(first["error of 27 channels"])
         for label, figures in found.items():
             if label.startswith("HOGgle"):
                 theirs = np.mean(figures["error of 27 channels"])
-                lines.append(
-                    f"\nOn the 27 channels: {label} {theirs:.3f}, pre-image {ours:.6f}, "
+                report.note(
+                    f"On the 27 channels: {label} {theirs:.3f}, pre-image {ours:.6f}, "
                     f"{theirs / ours:.0f} times less."
                 )
-    return lines
 
 
 def _cell(values: np.ndarray, digits: int) -> str:
     return f"{values.mean():.{digits}g} ± {values.std():.2g} ({np.median(values):.{digits}g})"
-
-
-def document(found: dict[str, Any], count: int) -> dict[str, Any]:
-    """What the page of benchmarks needs to know of a run."""
-    return {
-        "title": "Learned inverters and pre-images",
-        "about": "HOG with hard and with bilinear orientations (HOGb), and dense SIFT, inverted by "
-        "what is learned from photographs, by the energy alone, and by the energy with several "
-        "starts or a learned prior.",
-        "command": "python benchmarks/hoggles.py FOLDER --json FILE",
-        "machine": machine(),
-        "photographs": count,
-        "results": found,
-    }
-
-
-def machine() -> str:
-    """The processor and the versions, as far as they are known."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        model = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        model = platform.processor() or platform.machine()
-    versions = (
-        f"{module.__name__} {module.__version__}" for module in (np, numba, skimage, repinv)
-    )
-    return f"one thread of {model}, Python {platform.python_version()}, {', '.join(versions)}"
 
 
 def main() -> None:
@@ -188,14 +156,17 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     photographs = inversions.photographs(given.folder, given.limit)
-    everything = {}
+    report = Report(
+        "Learned inverters and pre-images",
+        "HOG with hard and with bilinear orientations (HOGb), and dense SIFT, inverted by what is "
+        "learned from photographs, by the energy alone, and by the energy with several starts or a "
+        "learned prior; in turns, on one thread. In the paper's unit, 100 is the root mean squared "
+        "distance of two photographs' features.",
+    )
     for name, encoder in ENCODERS.items():
         if given.only in (None, name):
-            everything[name] = measured(encoder, methods(name, encoder), photographs)
-            print("\n".join(table(name, everything[name])), flush=True)
-    if given.json:
-        found = document(everything, len(photographs))
-        given.json.write_text(json.dumps(found, indent=1) + "\n")
+            tabulate(report, name, measured(encoder, methods(name, encoder), photographs))
+    report.write(given.json)
 
 
 if __name__ == "__main__":

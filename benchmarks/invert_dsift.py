@@ -16,4 +16,9 @@ import repinv
 CASES: list[inversions.Case] = [("DSIFT.natural(5)", repinv.DSIFT.natural(5), natural_dsift)]
 
 if __name__ == "__main__":
-    inversions.run("Invert dense SIFT by the authors' method and by ours.", CASES)
+    inversions.run(
+        "Dense SIFT: the authors' method and ours",
+        "The paper's dense SIFT, inverted by the authors' method "
+        "(momentum in pixels) and by repinv's default.",
+        CASES,
+    )

@@ -25,4 +25,9 @@ CASES: list[inversions.Case] = [
 ]
 
 if __name__ == "__main__":
-    inversions.run("Invert HOG by the authors' method and by ours.", CASES)
+    inversions.run(
+        "HOG: the authors' method and ours",
+        "HOG with hard and with bilinear orientations, inverted by the authors' method "
+        "(momentum in pixels) and by repinv's default.",
+        CASES,
+    )

@@ -2,7 +2,7 @@
 
 Each part runs in a process of its own, so that its memory is its own.
 
-    python benchmarks/study.py [PART ...]      # overhead workers memory plan resume
+    python benchmarks/study.py [PART ...] [--json FILE]      # overhead workers memory plan resume
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import os
 for _name in ("NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_name] = "1"
 
+import argparse
+import json
 import resource
 import subprocess
 import sys
@@ -24,6 +26,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+from report import Report
 
 import repinv
 from repinv.app.study import declaration, engine, grid, images, job, study
@@ -53,13 +56,18 @@ def _file(folder: Path, *, seeds: int, side: int, max_iter: int, encoders: str =
 
 
 def _say(name: str, value: float, unit: str, target: float, *, least: bool = False) -> None:
-    """A figure beside its target."""
+    """A figure beside its target, for whoever started the process of this part."""
     met = value >= target if least else value <= target
     sign = "≥" if least else "≤"
-    print(
-        f"{name:58s} {value:9.3g} {unit:8s} target {sign} {target:g}: {'met' if met else 'MISSED'}",
-        flush=True,
-    )
+    _tell("row", name, f"{value:.3g} {unit}", f"{sign} {target:g}", "yes" if met else "no")
+
+
+def _note(text: str) -> None:
+    _tell("note", text)
+
+
+def _tell(kind: str, *cells: str) -> None:
+    print(json.dumps([kind, *cells]), flush=True)
 
 
 def overhead(folder: Path) -> None:
@@ -87,7 +95,7 @@ def overhead(folder: Path) -> None:
             progress = study.run(path, client=client, store=str(folder / f"overhead-{k}"))
             rounds.append((alone, progress.seconds / progress.computed))
     alone, whole = (1e3 * np.median(values) for values in zip(*rounds, strict=True))
-    print(f"bare inversion of {side}x{side}: {alone:.2f} ms; as a job: {whole:.2f} ms")
+    _note(f"A bare inversion of {side}x{side} takes {alone:.2f} ms, as a job {whole:.2f} ms.")
     _say("overhead of a job", float(whole - alone), "ms", 5)
 
 
@@ -103,7 +111,7 @@ def workers(folder: Path) -> None:
                 progress = study.run(path, client=client, store=str(folder / f"w-{k}-{count}"))
                 found.append(progress.computed / progress.seconds)
     one, two = (float(np.max(rates[count])) for count in (1, 2))
-    print(f"jobs a second: {one:.2f} with one worker, {two:.2f} with two")
+    _note(f"Jobs a second: {one:.2f} with one worker, {two:.2f} with two.")
     _say("throughput of two workers over one", two / one, "times", 1.8, least=True)
 
 
@@ -139,7 +147,7 @@ def memory(folder: Path) -> None:
     for index, name in enumerate(("client and scheduler", "workers")):
         early = np.mean([sample[index] for sample in samples[tenth : 2 * tenth]]) / 2**20
         late = np.mean([sample[index] for sample in samples[-tenth:]]) / 2**20
-        print(f"{name}: {early:.0f} MiB early, {late:.0f} MiB late, over {progress.computed} jobs")
+        _note(f"{name}: {early:.0f} MiB early, {late:.0f} late, over {progress.computed} jobs.")
         # A client keeps the figures of every job, about 2 KB; workers keep nothing.
         _say(f"growth of {name}", float(late - early), "MiB", 16)
 
@@ -194,7 +202,7 @@ def resume(folder: Path) -> None:
         _say(f"going on from 99 % of 100,000 jobs, {name}", seconds, "s", 30)
     began = time.perf_counter()
     study.look(path)
-    print(f"looking at 100,000 results: {time.perf_counter() - began:.1f} s")
+    _note(f"Looking at 100,000 results takes {time.perf_counter() - began:.1f} s.")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     _say("memory of a study of 100,000 results", peak, "GiB", 1)
 
@@ -202,15 +210,34 @@ def resume(folder: Path) -> None:
 _PARTS = {part.__name__: part for part in (overhead, workers, memory, plan, resume)}
 
 
-def main(names: list[str]) -> None:
-    """Run parts here if one is named, else each in a process of its own."""
-    if len(names) == 1:
+def main() -> None:
+    """Run each part in a process of its own, and gather what it says."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("parts", nargs="*", metavar="PART")
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--here", choices=_PARTS, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.here:
         with tempfile.TemporaryDirectory() as folder:
-            _PARTS[names[0]](Path(folder))
+            _PARTS[options.here](Path(folder))
         return
-    for name in names or _PARTS:
-        subprocess.run([sys.executable, __file__, name], check=True)
+    report = Report(
+        "Studies",
+        "What a study costs beside its jobs, each part in a process of its own. A job is an "
+        "inversion of a HOG; that of 'overhead' takes 30 evaluations.",
+    )
+    report.table("Targets", "measured", "target", "met")
+    for name in options.parts or _PARTS:
+        arguments = [sys.executable, __file__, "--here", name]
+        with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                kind, *cells = json.loads(line)
+                getattr(report, kind)(*cells)
+        if process.returncode:
+            raise SystemExit(process.returncode)
+    report.write(options.json)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -9,13 +9,13 @@ standard deviation of the pre-image, and seconds. The photographs ship inside sc
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import skimage
+from report import Report
 from skimage.transform import resize
 
 import repinv
@@ -63,9 +63,13 @@ def main() -> None:
     parser.add_argument("--max-iter", type=int, default=400)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    rows = []
-    print("| flavour | photograph | side | error | NCC | SSIM | std | seconds |")
-    print("|---|---|---|---|---|---|---|---|")
+    report = Report(
+        "HOG's flavours, other sizes and other light",
+        "Every flavour of HOG inverted by the defaults, from photographs of several sizes, and in "
+        "poor light.",
+    )
+    columns = ("photograph", "side", "error", "NCC", "SSIM", "deviation of pixels", "seconds")
+    report.table(f"{options.max_iter} evaluations", *columns)
     for flavour, kind, side, image in cases():
         encoder = flavours(side)[flavour]
         if encoder.channels not in (None, 1):
@@ -73,24 +77,18 @@ def main() -> None:
         features = encoder.encode(image[None, None])[0]
         began = time.perf_counter()
         result = repinv.invert(features, encoder, shape=image.shape, max_iter=options.max_iter)
-        row = {
-            "flavour": flavour,
-            "photograph": kind,
-            "side": side,
-            "error": float(result.error[0]),
-            "ncc": float(metrics.ncc(result.image, image)),
-            "ssim": float(metrics.ssim(result.image, image)),
-            "std": float(result.image.std()),
-            "seconds": time.perf_counter() - began,
-        }
-        rows.append(row)
-        print(
-            f"| {flavour} | {kind} | {side} | {100 * row['error']:.4f} % | {row['ncc']:.3f} "
-            f"| {row['ssim']:.3f} | {row['std']:.3f} | {row['seconds']:.2f} |",
-            flush=True,
+        seconds = time.perf_counter() - began
+        report.row(
+            flavour,
+            kind,
+            str(side),
+            f"{100 * float(result.error[0]):.4f} %",
+            f"{metrics.ncc(result.image, image):.3f}",
+            f"{metrics.ssim(result.image, image):.3f}",
+            f"{result.image.std():.3f}",
+            f"{seconds:.2f}",
         )
-    if options.json:
-        options.json.write_text(json.dumps(rows, indent=1))
+    report.write(options.json)
 
 
 if __name__ == "__main__":

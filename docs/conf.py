@@ -70,7 +70,7 @@ html_theme_options = {
     "footer_end": [],
     "navbar_end": ["theme-switcher"],
 }
-html_sidebars = {"index": []}
+html_sidebars = {"index": [], "start/index": [], "benchmarks": []}
 html_context = {"default_mode": "auto"}
 
 
@@ -82,7 +82,7 @@ def quiet(gallery_conf: dict, fname: str) -> None:
 sphinx_gallery_conf = {
     "examples_dirs": "tutorials",
     "gallery_dirs": "gallery",
-    "filename_pattern": r"/plot_(first|glyph)" if SHORT else r"/plot_",
+    "filename_pattern": r"/plot_(first|which_hog)" if SHORT else r"/plot_",
     "within_subsection_order": "gallery_order.AsRead",
     "backreferences_dir": "api/backreferences",
     "doc_module": ("repinv", "repinv_cnn"),
