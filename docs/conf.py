@@ -1,12 +1,17 @@
 """How the documentation is built: `make docs`, or `make docs-short` for two examples alone."""
 
+import inspect
 import os
 import re
 import sys
 import warnings
 from pathlib import Path
 
+import numpydoc.xref
+from docutils import nodes
+
 import repinv
+import repinv_cnn
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
@@ -28,8 +33,10 @@ extensions = [
     "figures_of_benchmarks",
     "formulas",
 ]
+templates_path = ["_templates"]
 exclude_patterns = [
     "_build",
+    "_templates",
     "gallery/searchindex",
     "**/GALLERY_HEADER.rst",
     "**/sg_execution_times.rst",
@@ -38,6 +45,8 @@ exclude_patterns = [
 ]
 suppress_warnings = ["config.cache"]
 nitpicky = False
+#: What stands in single backticks is a name; public ones become links.
+default_role = "py:obj"
 
 bibtex_bibfiles = ["references.bib"]
 bibtex_default_style = "plain"
@@ -50,10 +59,17 @@ extlinks = {
 autosummary_generate = True
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
-numpydoc_show_class_members = True
-numpydoc_class_members_toctree = False
-numpydoc_show_inherited_class_members = False
-numpydoc_xref_param_type = False
+numpydoc_show_class_members = False
+numpydoc_xref_param_type = True
+numpydoc_xref_ignore = "all"
+# Types of Python and NumPy would link into their sites' inventories, which take a network.
+numpydoc.xref.DEFAULT_LINKS.clear()
+numpydoc_xref_aliases = {
+    name: f"{module.__name__}.{name}"
+    for module in (repinv, repinv_cnn)
+    for name in module.__all__
+    if inspect.isclass(getattr(module, name))
+}
 
 html_math_renderer = "mathml"
 
@@ -113,17 +129,15 @@ def plain(app, what, name, obj, options, lines) -> None:
         lines[index] = "``".join(parts)
 
 
-def described(app, docname, source) -> None:
+def described(app, doctree) -> None:
     """Thumbnails, which the gallery leaves without a text alternative, say what they are of."""
-    if docname == "gallery/index":
-        source[0] = re.sub(
-            r"(sphx_glr_plot_(\w+)_thumb\.png\n\s+:alt:)[^\n]*",
-            lambda found: f"{found[1]} a picture of the tutorial: {found[2].replace('_', ' ')}",
-            source[0],
-        )
+    for image in doctree.findall(nodes.image):
+        found = re.search(r"sphx_glr_plot_(\w+)_thumb", image["uri"])
+        if found and not image.get("alt"):
+            image["alt"] = f"a picture of the tutorial: {found[1].replace('_', ' ')}"
 
 
 def setup(app) -> None:
     """Called by Sphinx; after numpydoc has made sections of docstrings."""
-    app.connect("source-read", described)
+    app.connect("doctree-read", described)
     app.connect("autodoc-process-docstring", plain, priority=900)

@@ -37,6 +37,12 @@ class Decorrelated:
     matrix : tuple of tuple of float
         M, symmetric.
 
+    See Also
+    --------
+    repinv.Spectral : Cosine coefficients, weighted by the spectrum of natural images.
+    repinv.Fourier : White noise filtered to the spectrum of natural images, wrapping at the
+        borders.
+
     Notes
     -----
     Images of one channel, or of a number other than three, are left as they are.

@@ -48,6 +48,11 @@ class Method:
     name : str
         What its row is called; by default that of the class.
 
+    See Also
+    --------
+    repinv.compare : Invert one image by several methods, and measure what each finds.
+    repinv.invert : Find natural-looking images that an encoder cannot tell from the one encoded.
+
     Examples
     --------
     >>> import repinv
@@ -102,6 +107,11 @@ class Reconstruction:
         Why the method failed; empty if it did not.
     notes : tuple of str
 
+    See Also
+    --------
+    repinv.compare : Invert one image by several methods, and measure what each finds.
+    repinv.Comparison : What several methods made of one image or of given features.
+
     Examples
     --------
     >>> import repinv, skimage
@@ -133,6 +143,11 @@ class Comparison:
         One for each method, in the order given.
     image : ndarray, shape (H, W) or (H, W, 3), in [0, 1], or None
         The photograph; None where features were given.
+
+    See Also
+    --------
+    repinv.compare : Invert one image by several methods, and measure what each finds.
+    repinv.Reconstruction : One row of a comparison.
 
     Examples
     --------
@@ -206,7 +221,7 @@ def compare(
     references : iterable of array, optional
         Two images or more of the photograph's size, whose features' mean distance is 100 in the
         paper's unit; by default the photographs of scikit-image and quarters of them.
-    max_iter, seed, time_limit
+    max_iter, seed, time_limit : optional
         As for `repinv.invert`, for all encoders whose own options do not say otherwise; one time
         limit for each method.
     progress : bool
@@ -222,6 +237,11 @@ def compare(
     ------
     TypeError, ValueError
         If there is no image, no method, or all methods fail.
+
+    See Also
+    --------
+    repinv.invert : Find natural-looking images that an encoder cannot tell from the one encoded.
+    repinv.Method : A way to find an image from features, with a name and options of its own.
 
     Examples
     --------

@@ -40,6 +40,14 @@ class Encoder(ABC):
         Whether `__call__` reads integer pixels as fractions of white, as networks do, and not as
         the numbers that they are.
 
+    See Also
+    --------
+    repinv.HOG : Histograms of oriented gradients, exact and differentiable.
+    repinv.DSIFT : Dense SIFT descriptors, exact and differentiable.
+    repinv.BoVW : Bag of visual words: local descriptors, assigned to words and pooled over cells.
+    repinv_cnn.TorchEncoder : The output of a layer of a torch model, as a differentiable image
+        representation.
+
     Examples
     --------
     >>> import dataclasses, numpy as np, repinv
@@ -137,6 +145,7 @@ class Encoder(ABC):
         Parameters
         ----------
         target : array, shape F
+            Features Φ₀ of one image.
         image_shape : tuple of int
             (C, H, W) of the image.
         """
@@ -195,6 +204,11 @@ class StraightThrough(Encoder):
         Whose features are returned.
     backward : Encoder
         Whose pullback is used; a smooth stand-in for `forward`, with features of the same shape.
+
+    See Also
+    --------
+    repinv.Encoder : A differentiable image representation Φ.
+    repinv.Stage : One leg of a run.
 
     Examples
     --------

@@ -19,7 +19,15 @@ class Weighted:
     name : str
         What its values are called in a trace.
     weight : float
+        Factor of the prior's value.
     prior : Prior
+        What is weighted.
+
+    See Also
+    --------
+    repinv.Energy : The energy of a batch of independent problems, as a function of the solver's
+        variable z.
+    repinv.invert : Find natural-looking images that an encoder cannot tell from the one encoded.
 
     Examples
     --------
@@ -40,9 +48,20 @@ class Energy:
     Parameters
     ----------
     encoder : Encoder
+        Φ.
     loss : Loss
+        Of the features.
     parametrization : Parametrization
+        From what the solver turns to the images.
     priors : tuple of Weighted
+        Of the images.
+
+    See Also
+    --------
+    repinv.minimize : Minimize a batch of independent functions, one evaluation of each an
+        iteration.
+    repinv.Weighted : A prior and how much it counts.
+    repinv.SquaredError : Relative squared distance to target features, ``‖w∘(Φ − Φ₀)‖² / ‖w∘Φ₀‖²``.
 
     Notes
     -----

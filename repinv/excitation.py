@@ -90,7 +90,7 @@ def maximize(
         By default `repinv.excitation.PRIORS`.
     jitter : int
         Largest random shift of the image in every step, in pixels.
-    seed, tol, check_every, time_limit, callback, progress
+    seed, tol, check_every, time_limit, callback, progress : optional
         As for `repinv.invert`.
 
     Returns
@@ -102,6 +102,11 @@ def maximize(
     ------
     TypeError, ValueError
         If there is no such component, or an option is impossible.
+
+    See Also
+    --------
+    repinv.invert : Find natural-looking images that an encoder cannot tell from the one encoded.
+    repinv.caricature : Exaggerate what a representation sees in an image.
 
     Notes
     -----
@@ -189,7 +194,7 @@ def caricature(
         By default `Spectral`, in natural colours.
     priors : tuple of Weighted, optional
         By default a pull to the image and the range of pixels.
-    tol, check_every, time_limit, callback, progress
+    tol, check_every, time_limit, callback, progress : optional
         As for `repinv.invert`.
 
     Returns
@@ -201,6 +206,11 @@ def caricature(
     ------
     TypeError, ValueError
         If the image is none, too small, or without a positive feature.
+
+    See Also
+    --------
+    repinv.invert : Find natural-looking images that an encoder cannot tell from the one encoded.
+    repinv.maximize : Find natural-looking images that excite a component of a representation.
 
     References
     ----------

@@ -30,6 +30,11 @@ class Fourier:
     start_scale : float
         Standard deviation of z at the start.
 
+    See Also
+    --------
+    repinv.Spectral : Cosine coefficients, weighted by the spectrum of natural images.
+    repinv.Pixels : The pixels themselves, projected into [0, 1] after every step.
+
     Notes
     -----
     With S real and even the filter is symmetric, and so its own adjoint: the pullback is the

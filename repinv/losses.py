@@ -39,6 +39,13 @@ class SquaredError:
     weight : array, broadcastable to `target`, or None
         Square of w above: 0 leaves a feature out, 1 counts it fully.
 
+    See Also
+    --------
+    repinv.InnerProduct : Negative inner product with a direction, ``−⟨Φ, d⟩ / scale``: large
+        responses are low.
+    repinv.Energy : The energy of a batch of independent problems, as a function of the solver's
+        variable z.
+
     Notes
     -----
     Equation :eq:`squared-error` of the documentation.
@@ -98,6 +105,12 @@ class InnerProduct:
     scale : float
         The response that counts as 1.
 
+    See Also
+    --------
+    repinv.SquaredError : Relative squared distance to target features, ``‖w∘(Φ − Φ₀)‖² / ‖w∘Φ₀‖²``.
+    repinv.Shortfall : How far a response falls short of what is wanted, ``max(0, wanted − ⟨Φ, d⟩ /
+        scale)²``.
+
     Notes
     -----
     Equation :eq:`inner-product` of the documentation.
@@ -144,6 +157,12 @@ class Shortfall:
         The response that counts as 1.
     wanted : float
         In units of `scale`.
+
+    See Also
+    --------
+    repinv.InnerProduct : Negative inner product with a direction, ``−⟨Φ, d⟩ / scale``: large
+        responses are low.
+    repinv.maximize : Find natural-looking images that excite a component of a representation.
 
     Notes
     -----

@@ -49,7 +49,7 @@ class Parametrization(Protocol):
 
 @dataclass(frozen=True)
 class Pixels:
-    """x = z, projected into [0, 1] after every step.
+    """The pixels themselves, x = z, projected into [0, 1] after every step.
 
     Parameters
     ----------
@@ -57,6 +57,12 @@ class Pixels:
         Standard deviation of the start about mid-gray.
     bounded : bool
         False leaves z anywhere while the solver runs; images are clipped all the same.
+
+    See Also
+    --------
+    repinv.Spectral : Cosine coefficients, weighted by the spectrum of natural images.
+    repinv.Decorrelated : Another parametrization, whose three channels are mixed into natural
+        colours.
 
     Examples
     --------
@@ -105,6 +111,13 @@ class Spectral:
         Root mean square of x − ½ where z has unit variance.
     start_scale : float
         Standard deviation of z at the start.
+
+    See Also
+    --------
+    repinv.Pixels : The pixels themselves, projected into [0, 1] after every step.
+    repinv.Fourier : White noise filtered to the spectrum of natural images, wrapping at the
+        borders.
+    repinv.Local : Changes of an image, weighted from place to place.
 
     Notes
     -----
@@ -193,6 +206,11 @@ class Local:
         W: where an encoder is sensitive it is to be small, so that one step suits all places.
     contrast : float
         How fast the image as a whole gains contrast as the mean of its change grows.
+
+    See Also
+    --------
+    repinv.Spectral : Cosine coefficients, weighted by the spectrum of natural images.
+    repinv.Stage : One leg of a run.
 
     Notes
     -----
@@ -304,11 +322,17 @@ class Jitter:
     Parameters
     ----------
     base : parametrization
+        What gives the images that are shifted.
     amount : int
         Largest shift, up, down, left and right, in pixels; what leaves on one side enters on the
         other.
     seed : int
         Shifts are drawn from the seed and the iteration alone, so that a run can be continued.
+
+    See Also
+    --------
+    repinv.Spectral : Cosine coefficients, weighted by the spectrum of natural images.
+    repinv.invert : Find natural-looking images that an encoder cannot tell from the one encoded.
 
     Examples
     --------

@@ -42,6 +42,13 @@ class AlphaNorm:
     scale : float
         Distance from mid-gray that costs 1.
 
+    See Also
+    --------
+    repinv.TotalVariation : Mean of ``(|∇x(u)| / scale)^β`` over the pixels u: keeps neighbours
+        alike.
+    repinv.IntensityRange : Mean of ``(excess over [low, high] / scale)²`` over pixels and channels:
+        a smooth barrier.
+
     Notes
     -----
     Equation :eq:`alpha-norm` of the documentation.
@@ -99,6 +106,13 @@ class TotalVariation:
         Gradient magnitude that costs 1.
     eps : float
         Added to the squared magnitude where β < 2, in units of `scale`: rounds the kink at 0.
+
+    See Also
+    --------
+    repinv.AlphaNorm : Mean of ``(‖x(u) − ½‖ / scale)^α`` over the pixels u: keeps intensities near
+        mid-gray.
+    repinv.NaturalContrast : Squared logarithm of the root mean square gradient over that of
+        photographs.
 
     Notes
     -----
@@ -197,6 +211,13 @@ class IntensityRange:
     scale : float
         Excess that costs 1.
 
+    See Also
+    --------
+    repinv.AlphaNorm : Mean of ``(‖x(u) − ½‖ / scale)^α`` over the pixels u: keeps intensities near
+        mid-gray.
+    repinv.NaturalContrast : Squared logarithm of the root mean square gradient over that of
+        photographs.
+
     Examples
     --------
     >>> import numpy as np
@@ -237,6 +258,13 @@ class NaturalContrast:
     ----------
     gradient : float
         Root mean square of |∇x| that costs nothing.
+
+    See Also
+    --------
+    repinv.IntensityRange : Mean of ``(excess over [low, high] / scale)²`` over pixels and channels:
+        a smooth barrier.
+    repinv.TotalVariation : Mean of ``(|∇x(u)| / scale)^β`` over the pixels u: keeps neighbours
+        alike.
 
     Notes
     -----

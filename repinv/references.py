@@ -49,6 +49,12 @@ class Pull:
     image : array, shape (1, C, H, W) or (N, C, H, W)
         The reference of all problems, or one each.
 
+    See Also
+    --------
+    repinv.CellEnergy : Mean squared difference of cells' log gradient energies from given ones, up
+        to a constant.
+    repinv.caricature : Exaggerate what a representation sees in an image.
+
     Notes
     -----
     Equation :eq:`pull` of the documentation.
@@ -78,6 +84,11 @@ class Pull:
 @dataclass(frozen=True)
 class Diversity:
     """Mean squared correlation of an image with the others of its batch: drives them apart.
+
+    See Also
+    --------
+    repinv.invert : Find natural-looking images that an encoder cannot tell from the one encoded.
+    repinv.Weighted : A prior and how much it counts.
 
     Notes
     -----
@@ -123,6 +134,7 @@ def cell_energies(x: Array, cell: int, /) -> Array:
     Parameters
     ----------
     x : array, shape (N, C, H, W)
+        Images.
     cell : int
         Side in pixels.
 
@@ -130,6 +142,11 @@ def cell_energies(x: Array, cell: int, /) -> Array:
     -------
     log_energy : array, shape (N, 1, ⌊H / cell⌋, ⌊W / cell⌋)
         ``log(e / ē + FLOOR)``; that of constant images is all ``log(FLOOR)``.
+
+    See Also
+    --------
+    repinv.CellEnergy : Mean squared difference of cells' log gradient energies from given ones, up
+        to a constant.
 
     Examples
     --------
@@ -170,6 +187,15 @@ class CellEnergy:
         As `cell_energies` tells them of an image.
     cell : int
         Side of a cell in pixels.
+
+    See Also
+    --------
+    repinv.cell_energies : Logarithms of the mean squared gradient of cells, relative to that of the
+        image.
+    repinv.Pull : ``1 − correlation`` with a reference image: draws towards it, whatever its
+        contrast.
+    repinv.Restorer : A small convolutional network from the mean and spread of pre-images to a
+        photograph.
 
     Notes
     -----

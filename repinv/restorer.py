@@ -54,12 +54,19 @@ class Restorer:
     kernels : tuple of ndarray, shape (3, 3, inputs, outputs)
         Of all convolutions, first to last.
     biases : tuple of ndarray, shape (outputs,)
+        Of each layer.
     unit : int
         Side of the squares of pixels that are one place to the network.
     cell : int
         Side of the cells whose energies it tells; a multiple of `unit`.
     learned_on : str
         Whose pre-images.
+
+    See Also
+    --------
+    repinv.invert : Find natural-looking images that an encoder cannot tell from the one encoded.
+    repinv_cnn.learn_restorer : Learn what photographs look like whose pre-images under an encoder
+        look so.
 
     Notes
     -----

@@ -38,6 +38,11 @@ class Result:
     notes : tuple of str
         What was decided on the way that the caller may want to know.
 
+    See Also
+    --------
+    repinv.invert : Find natural-looking images that an encoder cannot tell from the one encoded.
+    repinv.resume : Continue a run that was stopped early and saved, to the end it would have had.
+
     Examples
     --------
     >>> import numpy as np, repinv

@@ -63,6 +63,13 @@ class LBFGS:
     patience : int
         Steps refused in a row after which the memory is dropped.
 
+    See Also
+    --------
+    repinv.Adam : Adam, optionally with a step size that falls to zero along half a cosine.
+    repinv.Momentum : Gradient descent with momentum: v ← decay·v − step·grad, z ← z + v.
+    repinv.minimize : Minimize a batch of independent functions, one evaluation of each an
+        iteration.
+
     Notes
     -----
     One evaluation is one iteration: an evaluation that is refused shortens the step, and the next
@@ -247,6 +254,11 @@ class Momentum:
     decay : float
         Share of the velocity that is kept.
 
+    See Also
+    --------
+    repinv.LBFGS : Limited-memory BFGS with backtracking, every problem of a batch by itself.
+    repinv.Adam : Adam, optionally with a step size that falls to zero along half a cosine.
+
     References
     ----------
     .. [1] Mahendran and Vedaldi, IJCV 120, 2016, sec. 3.3. :doi:`10.1007/s11263-016-0911-8`
@@ -309,8 +321,14 @@ class AdaGrad:
     Parameters
     ----------
     step_size : float
+        Of a step, in the units of z.
     eps : float
         Added to the root of the summed squares.
+
+    See Also
+    --------
+    repinv.Adam : Adam, optionally with a step size that falls to zero along half a cosine.
+    repinv.LBFGS : Limited-memory BFGS with backtracking, every problem of a batch by itself.
 
     References
     ----------
@@ -353,6 +371,7 @@ class Adam:
     Parameters
     ----------
     step_size : float
+        Of a step, in the units of z.
     betas : tuple of float
         Shares of the running means of the gradient and of its square that are kept.
     eps : float
@@ -361,6 +380,12 @@ class Adam:
         Take `step_size` in units of the root mean square of each problem's start.
     decay_over : int or None
         Iterations after which the step size reaches zero; None keeps it.
+
+    See Also
+    --------
+    repinv.LBFGS : Limited-memory BFGS with backtracking, every problem of a batch by itself.
+    repinv.AdaGrad : AdaGrad, with a step for every variable that shrinks with the squared gradients
+        seen.
 
     References
     ----------

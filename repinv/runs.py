@@ -40,6 +40,7 @@ class Stage:
     share : float
         Of the iterations; the shares of a run are taken relative to their sum.
     rule : UpdateRule
+        How a step is made.
     softness : float
         Of the encoder (`Encoder.softened`); 0 is the encoder itself.
     straight_through : bool
@@ -58,6 +59,11 @@ class Stage:
         from there on an image is one problem.
     pull, cells : float
         Weights of `Pull` towards that average, and of `CellEnergy` as the restorer tells it.
+
+    See Also
+    --------
+    repinv.invert : Find natural-looking images that an encoder cannot tell from the one encoded.
+    repinv.LBFGS : Limited-memory BFGS with backtracking, every problem of a batch by itself.
 
     Examples
     --------

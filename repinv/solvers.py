@@ -101,6 +101,7 @@ def minimize(
     z : array, shape (N, ...)
         Where the first evaluation is.
     rule : UpdateRule
+        How a step is made from a gradient.
     max_iter : int
         Iterations at most, counted from 0 also where a run is continued.
     tol : float
@@ -121,6 +122,13 @@ def minimize(
     -------
     minimum : Minimum
         With the best points so far, also when interrupted from the keyboard.
+
+    See Also
+    --------
+    repinv.LBFGS : Limited-memory BFGS with backtracking, every problem of a batch by itself.
+    repinv.Energy : The energy of a batch of independent problems, as a function of the solver's
+        variable z.
+    repinv.invert : Find natural-looking images that an encoder cannot tell from the one encoded.
 
     Examples
     --------

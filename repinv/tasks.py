@@ -243,6 +243,13 @@ def invert(
     TypeError, ValueError
         If the features are not the encoder's, or an option is impossible.
 
+    See Also
+    --------
+    repinv.maximize : Find natural-looking images that excite a component of a representation.
+    repinv.caricature : Exaggerate what a representation sees in an image.
+    repinv.resume : Continue a run that was stopped early and saved, to the end it would have had.
+    repinv.compare : Invert one image by several methods, and measure what each finds.
+
     References
     ----------
     .. [1] Mahendran and Vedaldi, "Visualizing deep convolutional neural networks using natural
@@ -319,17 +326,23 @@ def resume(
         What `Result.save` wrote.
     encoder : Encoder, optional
         Needed for encoders that are not repinv's own.
-    time_limit, callback, progress
+    time_limit, callback, progress : optional
         As for `invert`.
 
     Returns
     -------
     result : Result
+        Bit for bit what the run would have ended with, had it not been stopped.
 
     Raises
     ------
     ValueError
         If the file is not a run, or is damaged.
+
+    See Also
+    --------
+    repinv.invert : Find natural-looking images that an encoder cannot tell from the one encoded.
+    repinv.Result : Images that a task found, and how.
 
     Examples
     --------

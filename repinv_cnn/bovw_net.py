@@ -37,6 +37,14 @@ class BoVWNet(torch.nn.Module):
     ValueError
         If the local encoder is another.
 
+    See Also
+    --------
+    repinv.BoVW : Bag of visual words: local descriptors, assigned to words and pooled over cells.
+    repinv_cnn.DSIFTNet : Dense SIFT as a network of fixed layers, for any device, differentiated by
+        autograd.
+    repinv_cnn.HOGNet : HOG as a network of fixed layers, for any device, differentiated by
+        autograd.
+
     Notes
     -----
     As `HOGNet`, it shares no code with the encoder, agrees with it to rounding in float64, takes
@@ -72,6 +80,7 @@ class BoVWNet(torch.nn.Module):
         Parameters
         ----------
         x : Tensor, shape (N, C, H, W), floating, in [0, 1]
+            Images.
 
         Returns
         -------

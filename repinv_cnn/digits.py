@@ -68,6 +68,12 @@ def digits_network(path: str | Path | None = None) -> DigitNet:
     ValueError
         If the file is missing, damaged, or another one.
 
+    See Also
+    --------
+    repinv_cnn.digit_images : The handwritten digits of scikit-learn at the size that the digit
+        network takes.
+    repinv_cnn.from_digits : A layer of the network of digits that ships with the package.
+
     Notes
     -----
     The file holds arrays without pickle and is recognized by its checksum. The README beside it
@@ -114,6 +120,12 @@ def digit_images(*, train: bool = False) -> tuple[np.ndarray, np.ndarray]:
         White on black, 8x8 pixels made larger bicubically.
     labels : array, shape (N,), int64
         The digits they show.
+
+    See Also
+    --------
+    repinv_cnn.digits_network : A small trained classifier of handwritten digits, in evaluation
+        mode.
+    repinv_cnn.from_digits : A layer of the network of digits that ships with the package.
 
     Examples
     --------

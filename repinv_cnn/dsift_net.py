@@ -28,6 +28,14 @@ class DSIFTNet(torch.nn.Module):
     smoothing, votes, grids, normalize : callable
         The layers, in this order, with one of `smoothing`, `grids` and `normalize` for each grid.
 
+    See Also
+    --------
+    repinv.DSIFT : Dense SIFT descriptors, exact and differentiable.
+    repinv_cnn.HOGNet : HOG as a network of fixed layers, for any device, differentiated by
+        autograd.
+    repinv_cnn.BoVWNet : A bag of visual words as a network of fixed layers, differentiated by
+        autograd.
+
     Notes
     -----
     As `HOGNet`, it shares no code with the encoder, agrees with it to rounding in float64, takes
@@ -64,6 +72,7 @@ class DSIFTNet(torch.nn.Module):
         Parameters
         ----------
         x : Tensor, shape (N, C, H, W), floating, in [0, 1]
+            Images.
 
         Returns
         -------

@@ -56,6 +56,12 @@ class TorchEncoder(repinv.Encoder):
     deterministic : bool
         Allow none but torch's deterministic kernels; those of some pullbacks on GPUs are not.
 
+    See Also
+    --------
+    repinv_cnn.from_torchvision : A layer of one of torchvision's classification networks.
+    repinv_cnn.from_timm : A layer of one of timm's networks.
+    repinv_cnn.Preprocess : Resize, gray to RGB, scale and centre: differentiable, in this order.
+
     Notes
     -----
     Where the model can be traced, batch norms are folded into the convolutions before them, which

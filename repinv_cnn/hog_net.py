@@ -27,6 +27,13 @@ class HOGNet(torch.nn.Module):
         The layers, in this order: square roots of pixels where these are asked for, the image
         gradient's votes (N, bins, H, W), histograms of cells, and features.
 
+    See Also
+    --------
+    repinv.HOG : Histograms of oriented gradients, exact and differentiable.
+    repinv_cnn.DSIFTNet : Dense SIFT as a network of fixed layers, for any device, differentiated by
+        autograd.
+    repinv_cnn.EncoderModule : What `as_module` returns: a NumPy encoder under torch's autograd.
+
     Notes
     -----
     The construction of Mahendran and Vedaldi: HOG is a convolution with derivative filters, a
@@ -76,6 +83,7 @@ class HOGNet(torch.nn.Module):
         Parameters
         ----------
         x : Tensor, shape (N, C, H, W), floating, in [0, 1]
+            Images.
 
         Returns
         -------

@@ -61,6 +61,12 @@ class EncoderModule(torch.nn.Module):
     ----------
     encoder : repinv.Encoder
 
+    See Also
+    --------
+    repinv_cnn.HOGNet : HOG as a network of fixed layers, for any device, differentiated by
+        autograd.
+    repinv.Encoder : A differentiable image representation Φ.
+
     Notes
     -----
     Tensors are brought to the host and features back to the device and dtype of the input;
@@ -96,6 +102,7 @@ class EncoderModule(torch.nn.Module):
         Parameters
         ----------
         x : Tensor, shape (N, C, H, W), floating, in [0, 1]
+            Images.
 
         Returns
         -------

@@ -59,14 +59,19 @@ def from_torchvision(
     Parameters
     ----------
     name : str
-        As torchvision has it: "alexnet", "vgg16", "resnet50", "vit_b_16", …
+        As torchvision has it: "alexnet", "vgg16", "resnet50", "vit_b_16", and so on.
     layer : str, sequence of str, or mapping of str to float
         Names of the module, or the paper's for AlexNet and VGG-VD-16: "conv1", "relu5_3", "fc8".
     weights : str, path or None
         A name of torchvision's weights, which are downloaded once; a file of a state dictionary
         (.pth, .pt or .safetensors); or None for random weights.
-    device, dtype
+    device, dtype : optional
         As for `TorchEncoder`.
+
+    Returns
+    -------
+    encoder : TorchEncoder
+        In evaluation mode, with the preprocessing that its weights were trained with.
 
     Raises
     ------
@@ -74,6 +79,13 @@ def from_torchvision(
         If there is no such network, or no such weights.
     FileNotFoundError
         If the weights cannot be downloaded: which file to put where.
+
+    See Also
+    --------
+    repinv_cnn.from_timm : A layer of one of timm's networks.
+    repinv_cnn.from_matconvnet : A layer of a network as the authors of the method publish theirs.
+    repinv_cnn.TorchEncoder : The output of a layer of a torch model, as a differentiable image
+        representation.
 
     Examples
     --------
@@ -126,8 +138,13 @@ def from_timm(
     weights : str, path or None
         "DEFAULT" for the network's own, which are downloaded once; a file of a state dictionary;
         or None for random weights.
-    device, dtype
+    device, dtype : optional
         As for `TorchEncoder`.
+
+    Returns
+    -------
+    encoder : TorchEncoder
+        In evaluation mode, with the preprocessing that its weights were trained with.
 
     Raises
     ------
@@ -135,6 +152,12 @@ def from_timm(
         If there is no such network.
     FileNotFoundError
         If the weights cannot be downloaded.
+
+    See Also
+    --------
+    repinv_cnn.from_torchvision : A layer of one of torchvision's classification networks.
+    repinv_cnn.TorchEncoder : The output of a layer of a torch model, as a differentiable image
+        representation.
 
     Examples
     --------
@@ -177,8 +200,20 @@ def from_digits(
     ----------
     layer : str, sequence of str, or mapping of str to float
         Names of `digits_network`.
-    device, dtype
+    device, dtype : optional
         As for `TorchEncoder`.
+
+    Returns
+    -------
+    encoder : TorchEncoder
+        Of gray images, in evaluation mode.
+
+    See Also
+    --------
+    repinv_cnn.digits_network : A small trained classifier of handwritten digits, in evaluation
+        mode.
+    repinv_cnn.TorchEncoder : The output of a layer of a torch model, as a differentiable image
+        representation.
 
     Examples
     --------
@@ -204,13 +239,24 @@ def from_matconvnet(
         A file of MatConvNet, such as ``imagenet-vgg-m.mat``.
     layer : str, sequence of str, or mapping of str to float
         Names of the file: "conv1", "relu5", "fc8".
-    device, dtype
+    device, dtype : optional
         As for `TorchEncoder`.
+
+    Returns
+    -------
+    encoder : TorchEncoder
+        In evaluation mode, with the preprocessing that the file names.
 
     Raises
     ------
     FileNotFoundError, ValueError
         As `read_matconvnet` does.
+
+    See Also
+    --------
+    repinv_cnn.from_torchvision : A layer of one of torchvision's classification networks.
+    repinv_cnn.TorchEncoder : The output of a layer of a torch model, as a differentiable image
+        representation.
 
     Examples
     --------

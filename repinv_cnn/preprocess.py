@@ -29,6 +29,12 @@ class Preprocess:
     image_mean : Tensor or None
         An average image (C, H, W) to subtract instead of `mean`.
 
+    See Also
+    --------
+    repinv_cnn.TorchEncoder : The output of a layer of a torch model, as a differentiable image
+        representation.
+    repinv_cnn.from_torchvision : A layer of one of torchvision's classification networks.
+
     Examples
     --------
     >>> import torch
@@ -56,7 +62,7 @@ class Preprocess:
 
         Parameters
         ----------
-        size, to_rgb
+        size, to_rgb : optional
             As for the class.
         """
         return cls(IMAGENET_MEAN, IMAGENET_STD, size, to_rgb)

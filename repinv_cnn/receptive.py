@@ -22,6 +22,10 @@ class ReceptiveField:
     centre : (float, float)
         (y, x) of the middle place's, 0 being the centre of the first pixel.
 
+    See Also
+    --------
+    repinv_cnn.receptive_field : Measure the receptive field of the place in the middle of a layer.
+
     Examples
     --------
     >>> import repinv_cnn
@@ -53,10 +57,18 @@ def receptive_field(
     draws : int
         Random images that are tried: rectifiers and maxima each hide pixels on some images.
     seed : int
+        Of these images.
 
     Returns
     -------
     field : ReceptiveField
+        Its size, stride and centre, (down, across) in pixels.
+
+    See Also
+    --------
+    repinv_cnn.ReceptiveField : Where the pixels lie that one place of a layer sees.
+    repinv_cnn.TorchEncoder : The output of a layer of a torch model, as a differentiable image
+        representation.
 
     Notes
     -----

@@ -246,6 +246,7 @@ def learn_restorer(
     steps : int
         Of training.
     seed : int
+        Of the crops and the weights that training begins with.
     progress : bool
         Whether to show how far it is.
 
@@ -258,6 +259,12 @@ def learn_restorer(
     ------
     ValueError
         If there are no photographs, or one is too small, not gray or not floating.
+
+    See Also
+    --------
+    repinv.Restorer : A small convolutional network from the mean and spread of pre-images to a
+        photograph.
+    repinv.invert : Find natural-looking images that an encoder cannot tell from the one encoded.
 
     Examples
     --------

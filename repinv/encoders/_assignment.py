@@ -43,6 +43,12 @@ def _nearest(words: Words, codes: np.ndarray, neighbours: int) -> np.ndarray:
 class HardAssignment:
     """One for the nearest word, zero for the others; of equally near words, the first.
 
+    See Also
+    --------
+    repinv.SoftAssignment : Kernel codebook: softmax(−|x − c|²/T) over the words c.
+    repinv.LLC : Locality-constrained linear coding: weights that rebuild x from its nearest words.
+    repinv.BoVW : Bag of visual words: local descriptors, assigned to words and pooled over cells.
+
     Examples
     --------
     >>> import repinv
@@ -77,6 +83,13 @@ class SoftAssignment:
         T, in squared units of the descriptors. The default suits descriptors of norm one.
     neighbours : int, optional
         Share a descriptor between so many nearest words only.
+
+    See Also
+    --------
+    repinv.HardAssignment : One for the nearest word, zero for the others; of equally near words,
+        the first.
+    repinv.LLC : Locality-constrained linear coding: weights that rebuild x from its nearest words.
+    repinv.BoVW : Bag of visual words: local descriptors, assigned to words and pooled over cells.
 
     Notes
     -----
@@ -144,6 +157,13 @@ class LLC:
         Number of nearest words.
     regularization : float
         β: what is added to the diagonal of the neighbours' covariance, relative to its trace.
+
+    See Also
+    --------
+    repinv.SoftAssignment : Kernel codebook: softmax(−|x − c|²/T) over the words c.
+    repinv.HardAssignment : One for the nearest word, zero for the others; of equally near words,
+        the first.
+    repinv.BoVW : Bag of visual words: local descriptors, assigned to words and pooled over cells.
 
     Notes
     -----

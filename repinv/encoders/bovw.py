@@ -53,6 +53,16 @@ class BoVW(Encoder):
     warm : float
         Temperature of the assignment that the softest of the `softened` encoders has.
 
+    See Also
+    --------
+    repinv.DSIFT : Dense SIFT descriptors, exact and differentiable.
+    repinv.VLAD : Vector of locally aggregated descriptors: what is left of descriptors beside their
+        words.
+    repinv.FisherVector : Improved Fisher vector of local descriptors under a mixture of diagonal
+        Gaussians.
+    repinv_cnn.BoVWNet : A bag of visual words as a network of fixed layers, differentiated by
+        autograd.
+
     Notes
     -----
     Features are (cells down, cells across, words) for a grid, (cells, words) for a pyramid with
@@ -144,7 +154,7 @@ class BoVW(Encoder):
             How many to learn from; those that are zero, as flat places have, are left out.
         progress : bool
             Show a progress bar.
-        assignment, aggregation, grid, interpolate, power, norm, warm
+        assignment, aggregation, grid, interpolate, power, norm, warm : optional
             As of `BoVW`.
 
         Returns
@@ -193,7 +203,7 @@ class BoVW(Encoder):
         ----------
         n_words : {256, 1024}
             Number of words.
-        assignment, aggregation, grid, interpolate, power, norm, warm
+        assignment, aggregation, grid, interpolate, power, norm, warm : optional
             As of `BoVW`.
 
         Returns
@@ -311,6 +321,7 @@ class BoVW(Encoder):
         Parameters
         ----------
         x : ndarray, shape (N, C, H, W), float32 or float64, in [0, 1]
+            Images.
 
         Returns
         -------

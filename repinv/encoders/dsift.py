@@ -35,6 +35,13 @@ class DSIFT(Encoder):
     channel_axis : int
         Axis of the channels in a call with a colour image.
 
+    See Also
+    --------
+    repinv.HOG : Histograms of oriented gradients, exact and differentiable.
+    repinv.BoVW : Bag of visual words: local descriptors, assigned to words and pooled over cells.
+    repinv_cnn.DSIFTNet : Dense SIFT as a network of fixed layers, for any device, differentiated by
+        autograd.
+
     Notes
     -----
     The image gradient votes for the two nearest of the directed orientations, centred on
@@ -376,6 +383,7 @@ class DSIFT(Encoder):
         Parameters
         ----------
         x : ndarray, shape (N, C, H, W), float32 or float64, in [0, 1]
+            Images.
 
         Returns
         -------

@@ -72,6 +72,16 @@ class FisherVector(Encoder):
         Exponent of a signed power; 1 for none, ½ for the root.
     norm : {None, "l1", "l2"}
         What the whole code of an image is divided by, at last.
+    temperature : float
+        What the logarithms of the posteriors are divided by; 1 for those of the mixture.
+    warm : float
+        The temperature that an inversion begins with.
+
+    See Also
+    --------
+    repinv.BoVW : Bag of visual words: local descriptors, assigned to words and pooled over cells.
+    repinv.VLAD : Vector of locally aggregated descriptors: what is left of descriptors beside their
+        words.
 
     Notes
     -----
@@ -175,7 +185,7 @@ class FisherVector(Encoder):
             How many to learn from in all: a uniform sample of those of the images.
         progress : bool
             Show a progress bar.
-        grid, interpolate, power, norm
+        grid, interpolate, power, norm : optional
             As of `FisherVector`.
 
         Returns
@@ -265,6 +275,7 @@ class FisherVector(Encoder):
         Parameters
         ----------
         x : ndarray, shape (N, C, H, W), float32 or float64, in [0, 1]
+            Images.
 
         Returns
         -------

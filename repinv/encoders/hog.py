@@ -39,6 +39,14 @@ class HOG(Encoder):
     channel_axis : int
         Axis of the channels in a call with a colour image.
 
+    See Also
+    --------
+    repinv.DSIFT : Dense SIFT descriptors, exact and differentiable.
+    repinv.HOGgle : Positive sparse codes of all windows of cells, in a dictionary that also knows
+        gray patches.
+    repinv_cnn.HOGNet : HOG as a network of fixed layers, for any device, differentiated by
+        autograd.
+
     Notes
     -----
     Equation :eq:`vote` of the documentation.
@@ -349,6 +357,7 @@ class HOG(Encoder):
         Parameters
         ----------
         x : ndarray, shape (N, C, H, W), float32 or float64, in [0, 1]
+            Images.
 
         Returns
         -------

@@ -32,6 +32,12 @@ class HOGgle(Encoder):
     penalty : float
         λ of the lasso.
 
+    See Also
+    --------
+    repinv.HOG : Histograms of oriented gradients, exact and differentiable.
+    repinv.inverters.PairedDictionary : Windows of cells coded by a few atoms; the patches of these,
+        in the same shares, are shown.
+
     Notes
     -----
     Equation :eq:`hoggle` of the documentation.
@@ -204,6 +210,7 @@ class HOGgle(Encoder):
         Parameters
         ----------
         x : ndarray, shape (N, C, H, W), float32 or float64, in [0, 1]
+            Images.
 
         Returns
         -------
@@ -228,6 +235,7 @@ class HOGgle(Encoder):
         Parameters
         ----------
         features : array, in the layout of the local encoder
+            What `encode` of the local encoder gives, of one image or several.
 
         Raises
         ------
@@ -246,6 +254,7 @@ class HOGgle(Encoder):
         Parameters
         ----------
         code : array, shape (K, rows, columns) or (N, K, rows, columns)
+            Weights of the atoms at every window.
         shape : (int, int), optional
             (H, W) of the image; by default the smallest that has such codes.
 

@@ -41,6 +41,12 @@ class VLAD(Encoder):
     warm : float
         Temperature of the assignment that the softest of the `softened` encoders has.
 
+    See Also
+    --------
+    repinv.BoVW : Bag of visual words: local descriptors, assigned to words and pooled over cells.
+    repinv.FisherVector : Improved Fisher vector of local descriptors under a mixture of diagonal
+        Gaussians.
+
     Notes
     -----
     Features (cells down, cells across, words, D) are Σ q_k(x)·(x − c_k), weighted so that the
@@ -128,7 +134,7 @@ class VLAD(Encoder):
             How many to learn from; those that are zero, as flat places have, are left out.
         progress : bool
             Show a progress bar.
-        grid, assignment, interpolate, power, intra, norm, warm
+        grid, assignment, interpolate, power, intra, norm, warm : optional
             As of `VLAD`.
 
         Returns
@@ -217,6 +223,7 @@ class VLAD(Encoder):
         Parameters
         ----------
         x : ndarray, shape (N, C, H, W), float32 or float64, in [0, 1]
+            Images.
 
         Returns
         -------

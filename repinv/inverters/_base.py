@@ -37,6 +37,14 @@ class Inverter(ABC):
     encoder : Encoder
         Whose features it inverts, of gray images.
 
+    See Also
+    --------
+    repinv.inverters.DirectOptimization : The image in a basis of natural images whose features are
+        nearest, without other priors.
+    repinv.inverters.ExemplarLDA : For each window the mean patch of what a detector trained on that
+        window alone finds best.
+    repinv.invert : Find natural-looking images that an encoder cannot tell from the one encoded.
+
     Examples
     --------
     >>> import repinv, skimage

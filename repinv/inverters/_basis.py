@@ -72,10 +72,19 @@ class DirectOptimization(_base.Inverter):
     Parameters
     ----------
     encoder : Encoder
+        Φ, which is inverted.
     deviation : array, shape (n, n)
         Of the n × n lowest cosines; their standard deviations over images of unit size.
     max_iter : int
         Evaluations.
+
+    See Also
+    --------
+    repinv.inverters.ExemplarLDA : For each window the mean patch of what a detector trained on that
+        window alone finds best.
+    repinv.inverters.Inverter : Finds images of features by what it has learned, and not by
+        minimizing an energy.
+    repinv.invert : Find natural-looking images that an encoder cannot tell from the one encoded.
 
     Notes
     -----
@@ -119,6 +128,7 @@ class DirectOptimization(_base.Inverter):
         images : iterable of array, shape (H, W) or (H, W, 3)
             Floats in [0, 1], or integers that stand for fractions of white.
         encoder : Encoder
+            Φ, which is inverted.
         n_components : int
             Of the basis; the largest square that is not above is taken.
         max_iter : int

@@ -20,12 +20,23 @@ class NearestPatches(_base.Windowed):
     Parameters
     ----------
     encoder : Encoder
+        Φ, which is inverted.
     side : int
         Cells along a window.
     windows : array, shape (M, side² · D)
+        Features of windows of photographs.
     patches : array, shape (M, p²)
+        What is seen in the middle of each.
     n_neighbors : int
         How many are averaged; similar is what correlates.
+
+    See Also
+    --------
+    repinv.inverters.DirectOptimization : The image in a basis of natural images whose features are
+        nearest, without other priors.
+    repinv.inverters.ExemplarLDA : For each window the mean patch of what a detector trained on that
+        window alone finds best.
+    repinv.invert : Find natural-looking images that an encoder cannot tell from the one encoded.
 
     Examples
     --------
@@ -77,6 +88,7 @@ class NearestPatches(_base.Windowed):
         window : int, optional
             Cells along a window; by default 5, or fewer where these are wide.
         n_neighbors : int
+            Windows that are averaged at every place.
         max_windows, windows_per_image : int
             How many are kept, and how many of an image are drawn.
         seed : int
@@ -111,15 +123,27 @@ class ExemplarLDA(_base.Windowed):
     Parameters
     ----------
     encoder : Encoder
+        Φ, which is inverted.
     side : int
         Cells along a window.
     windows : array, shape (M, side² · D)
+        Features of windows of photographs.
     patches : array, shape (M, p²)
+        What is seen in the middle of each.
     mean : array, shape (side² · D,)
+        Mean of the windows.
     precision : array, shape (side² · D, side² · D)
         Inverse of the covariance of windows.
     n_detections : int
         How many are averaged.
+
+    See Also
+    --------
+    repinv.inverters.DirectOptimization : The image in a basis of natural images whose features are
+        nearest, without other priors.
+    repinv.inverters.Inverter : Finds images of features by what it has learned, and not by
+        minimizing an energy.
+    repinv.invert : Find natural-looking images that an encoder cannot tell from the one encoded.
 
     Notes
     -----
@@ -176,6 +200,7 @@ class ExemplarLDA(_base.Windowed):
         window : int, optional
             Cells along a window; by default 5, or fewer where these are wide.
         n_detections : int
+            Windows that are averaged at every place.
         regularization : float
             Of the covariance, in units of the mean variance.
         max_windows, windows_per_image : int

@@ -21,12 +21,23 @@ class PairedDictionary(_base.Windowed):
     Parameters
     ----------
     encoder : Encoder
+        Φ, which is inverted.
     side : int
         Cells along a window.
     atoms : array, shape (K, side² · D)
+        Atoms of the features of a window.
     patches : array, shape (K, p²)
+        What each looks like in the middle of the window.
     penalty : float
         λ of the lasso.
+
+    See Also
+    --------
+    repinv.inverters.DirectOptimization : The image in a basis of natural images whose features are
+        nearest, without other priors.
+    repinv.inverters.ExemplarLDA : For each window the mean patch of what a detector trained on that
+        window alone finds best.
+    repinv.invert : Find natural-looking images that an encoder cannot tell from the one encoded.
 
     Examples
     --------
@@ -70,11 +81,13 @@ class PairedDictionary(_base.Windowed):
         encoder : Encoder
             With cells, blocks or descriptors on one grid.
         n_atoms : int
+            K.
         window : int, optional
             Cells along a window; by default 5, or fewer where these are wide.
         penalty : float
             λ of the lasso, in learning and after.
         windows_per_image : int
+            How many of a photograph are learned from.
         seed : int
             Of the draw of windows, and of the dictionary's start.
         progress : bool

@@ -19,10 +19,21 @@ class Ridge(_base.Windowed):
     Parameters
     ----------
     encoder : Encoder
+        Φ, which is inverted.
     side : int
         Cells along a window.
     weights : array, shape (side² · D, p²)
+        From a window's features to what is seen in its middle.
     intercept : array, shape (p²,)
+        Added to it.
+
+    See Also
+    --------
+    repinv.inverters.DirectOptimization : The image in a basis of natural images whose features are
+        nearest, without other priors.
+    repinv.inverters.ExemplarLDA : For each window the mean patch of what a detector trained on that
+        window alone finds best.
+    repinv.invert : Find natural-looking images that an encoder cannot tell from the one encoded.
 
     Examples
     --------
@@ -68,6 +79,7 @@ class Ridge(_base.Windowed):
         regularization : float
             In units of the mean variance of a window's numbers.
         windows_per_image : int
+            How many of a photograph are learned from.
         seed : int
             Of the draw of windows.
         progress : bool

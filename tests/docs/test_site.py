@@ -1,10 +1,13 @@
 """The built site as a reader's browser shows it; `make docs` or `make docs-short` builds it."""
 
 import functools
+import html
 import http.server
+import re
 import shutil
 import threading
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -78,6 +81,31 @@ def test_every_page_loads_without_errors_and_with_its_images(page, address):
         )
         assert not broken, name
         assert not page.faults, (name, page.faults)
+
+
+def test_every_link_within_the_site_leads_somewhere():
+    texts = {name: (SITE / name).read_text() for name in pages()}
+    names = {
+        name: set(re.findall(r'\b(?:id|name)="([^"]+)"', text)) for name, text in texts.items()
+    }
+    lost = []
+    for name, text in texts.items():
+        for link in set(re.findall(r'<a\b[^>]*\bhref="([^"]+)"', text)):
+            path, _, anchor = unquote(html.unescape(link)).partition("#")
+            if re.match(r"[a-z]+:", path):
+                continue
+            file = (SITE / name).parent / path.partition("?")[0] if path else SITE / name
+            target = str(file.resolve().relative_to(SITE.resolve()))
+            if not file.exists() or (anchor and target in names and anchor not in names[target]):
+                lost.append((name, link))
+    assert not lost
+
+
+def test_the_start_page_links_to_every_constructor_of_hog(page, address):
+    page.goto(f"{address}/start/index.html")
+    links = page.eval_on_selector_all("a", "links => links.map(a => a.href)")
+    for name in ("skimage", "vlfeat", "dpm", "opencv"):
+        assert any(link.endswith(f"#repinv.HOG.{name}") for link in links), name
 
 
 def test_every_image_has_a_text_alternative(page, address):
