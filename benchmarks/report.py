@@ -35,7 +35,8 @@ class Report:
         self.tables.append(
             {"name": name, "columns": ["", *columns], "rows": self.rows, "notes": self.notes}
         )
-        print(f"\n**{name}**\n\n{_line('', *columns)}\n{'|---' * (1 + len(columns))}|", flush=True)
+        heading = f"\n**{name}**\n" if name else ""
+        print(f"{heading}\n{_line('', *columns)}\n{'|---' * (1 + len(columns))}|", flush=True)
 
     def row(self, label: str, *cells: str) -> None:
         """A row of the table begun last."""

@@ -106,7 +106,7 @@ def load(
     ValueError
         If the file is not of this kind and version, is truncated, or holds pickled objects.
     """
-    one = f"an {kind}" if kind == "encoder" else f"a {kind}"
+    one = f"{'an' if kind[0] in 'aei' else 'a'} {kind}"
     try:
         with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}

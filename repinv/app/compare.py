@@ -9,6 +9,7 @@ import repinv
 from repinv import files
 from repinv.app import figures, inversion, report
 from repinv.encoder import Encoder
+from repinv.inverters import Inverter
 
 TABLE_SUFFIXES = (".csv", ".json", ".md", ".html")
 
@@ -28,9 +29,34 @@ def check_outputs(source: Path, outputs: Sequence[Path]) -> None:
         raise ValueError("the input and every --out need names of their own; two are the same.")
 
 
+def methods(
+    encoders: Sequence[tuple[str, Encoder]],
+    inverters: Sequence[tuple[str, Inverter]],
+    seeds: int | None,
+    prior: str | None,
+) -> list[repinv.Method]:
+    """The rows of a table: each encoder plainly, from several starts, with a prior; inverters.
+
+    Raises
+    ------
+    ValueError
+        If there are none.
+    """
+    if not encoders and not inverters:
+        raise ValueError("nothing to compare: name an --encoder or an --inverter.")
+    found = []
+    for name, encoder in encoders:
+        found.append(repinv.Method(encoder, name=name))
+        if seeds is not None:
+            found.append(repinv.Method(encoder, {"seeds": seeds}, f"{name}, {seeds} starts"))
+        if prior is not None:
+            found.append(repinv.Method(encoder, {"prior": prior}, f"{name}, {prior} prior"))
+    return found + [repinv.Method(inverter, name=name) for name, inverter in inverters]
+
+
 def compared(
     source: Path,
-    encoders: Sequence[tuple[str, Encoder]],
+    rows: Sequence[repinv.Method],
     *,
     shape: tuple[int, int] | None,
     color: bool,
@@ -47,8 +73,8 @@ def compared(
     ----------
     source : Path
         Image, or .npy or .npz of features.
-    encoders : sequence of (str, Encoder)
-        With the names of their rows.
+    rows : sequence of Method
+        What is compared.
     shape : (int, int) or None
         Height and width of the image, where `source` holds features.
     color : bool
@@ -64,7 +90,6 @@ def compared(
     -------
     comparison : Comparison
     """
-    methods = [repinv.Method(encoder, name=name) for name, encoder in encoders]
     has_features = source.suffix.lower() in (".npy", ".npz")
     if has_features:
         given = files.read_features(source)
@@ -72,7 +97,7 @@ def compared(
         given = inversion.photograph(source, 3 if color else 1)
     comparison = repinv.compare(
         given,
-        methods,
+        rows,
         shape=shape,
         features_given=has_features,
         yardstick=yardstick,

@@ -16,6 +16,7 @@ from repinv.app.options import (
     SEED,
     TIME_LIMIT,
     encoders_of,
+    inverters_of,
     max_iter_option,
     shape_of,
     yardstick_of,
@@ -23,6 +24,7 @@ from repinv.app.options import (
 
 if TYPE_CHECKING:
     from repinv.encoder import Encoder
+    from repinv.inverters import Inverter
 
 
 @click.command(short_help="Compare what several representations keep of an image.")
@@ -31,11 +33,31 @@ if TYPE_CHECKING:
     "--encoder",
     "-e",
     "encoders",
-    required=True,
     multiple=True,
     callback=encoders_of,
     metavar="EXPR",
     help="Flavour and options, as of 'repinv invert'; once for each representation.",
+)
+@click.option(
+    "--inverter",
+    "-i",
+    "inverters",
+    multiple=True,
+    callback=inverters_of,
+    metavar="NAME|FILE",
+    help="A learned inverter beside them: hoggle or ridge, which ship for hog.vlfeat, or a file "
+    "that 'repinv fit' wrote.",
+)
+@click.option(
+    "--seeds",
+    type=click.IntRange(min=2),
+    metavar="N",
+    help="Beside each representation, also what N starts have in common.",
+)
+@click.option(
+    "--prior",
+    type=click.Choice(["learned"]),
+    help="Beside each representation, also with what was learned from photographs.",
 )
 @click.option(
     "--out",
@@ -69,6 +91,9 @@ if TYPE_CHECKING:
 def compare(
     source: Path,
     encoders: list[tuple[str, Encoder]],
+    inverters: list[tuple[str, Inverter]],
+    seeds: int | None,
+    prior: str | None,
     outputs: tuple[Path, ...],
     shape: tuple[int, int] | None,
     color: bool,
@@ -89,17 +114,19 @@ def compare(
     Examples:
       repinv compare cat.jpg -e hog.vlfeat -e dsift.natural -e bovw --out report.html
       repinv compare cat.jpg -e hog.vlfeat -e 'hog.vlfeat(cell_size=4)' -o table.csv -o figure.png
+      repinv compare cat.jpg -e hog.vlfeat --prior learned -i hoggle -i ridge -o report.html
     """  # noqa: D301
     if shape is not None and source.suffix.lower() not in FEATURE_SUFFIXES:
         raise click.UsageError(
             "--shape goes with features; an image has its own size. Leave it out."
         )
-    from repinv.app.compare import check_outputs, compared
+    from repinv.app.compare import check_outputs, compared, methods
 
+    rows = methods(encoders, inverters, seeds, prior)
     check_outputs(source, outputs)
     comparison = compared(
         source,
-        encoders,
+        rows,
         shape=shape,
         color=color,
         yardstick=yardstick,

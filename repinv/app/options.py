@@ -11,6 +11,7 @@ import click
 
 if TYPE_CHECKING:
     from repinv.encoder import Encoder
+    from repinv.inverters import Inverter
 
 #: Endings of files of features; all others are taken for images.
 FEATURE_SUFFIXES = (".npy", ".npz")
@@ -49,6 +50,30 @@ def encoders_of(
 ) -> list[tuple[str, Encoder]]:
     """Several encoder expressions and the encoders they name."""
     return [encoder_of(context, parameter, value) for value in values]
+
+
+def inverters_of(
+    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> list[tuple[str, Inverter]]:
+    """Learned inverters: those that ship, by name, and those that `repinv fit` wrote."""
+    from repinv import inverters
+
+    shipped: dict[str, Callable[[], Inverter]] = {
+        "hoggle": inverters.PairedDictionary.pretrained,
+        "ridge": inverters.Ridge.pretrained,
+    }
+    found = []
+    for value in values:
+        try:
+            one = shipped[value]() if value in shipped else inverters.Inverter.load(value)
+        except FileNotFoundError:
+            raise click.BadParameter(
+                f"expected {' or '.join(shipped)}, or a file of 'repinv fit'; got {value!r}."
+            ) from None
+        except (OSError, ValueError) as error:
+            raise click.BadParameter(str(error)) from error
+        found.append((value if value in shipped else Path(value).stem, one))
+    return found
 
 
 def yardstick_of(

@@ -98,6 +98,33 @@ def test_a_method_that_fails_is_in_the_table_with_its_reason(compare, tmp_path):
     assert "at least 128x64" in page.text
 
 
+def test_inverters_that_ship_and_that_were_fitted_stand_beside_encoders(compare, tmp_path):
+    images = [skimage.data.camera()[k : k + 64, k : k + 64] for k in (0, 100, 200)]
+    fitted = repinv.inverters.Ridge.fit(images, HOG, progress=False)
+    fitted.save(tmp_path / "mine.npz")
+    args = ("-i", "hoggle", "-i", "ridge", "-i", tmp_path / "mine.npz", "--json")
+    records = json.loads(compare(*args, encoders=("-e", "hog.vlfeat"))[1])
+    assert [record["name"] for record in records] == ["hog.vlfeat", "hoggle", "ridge", "mine"]
+    assert all(0 < record["error"] < 2 for record in records)
+    alone = json.loads(compare("-i", "ridge", "--json", encoders=())[1])
+    assert alone[0]["error"] == records[2]["error"]
+
+
+def test_several_starts_and_the_learned_prior_have_rows_of_their_own(compare):
+    args = ("--seeds", 2, "--prior", "learned", "--json")
+    plain, several, learned = json.loads(compare(*args, encoders=("-e", "hog.vlfeat"))[1])
+    assert [row["name"] for row in (plain, several, learned)] == [
+        "hog.vlfeat", "hog.vlfeat, 2 starts", "hog.vlfeat, learned prior"
+    ]  # fmt: skip
+    assert len({row["error"] for row in (plain, several, learned)}) == 3
+
+
+def test_nothing_to_compare_is_an_error(compare):
+    status, out, err = compare(encoders=())
+    assert (status, out) == (1, "")
+    assert "name an --encoder or an --inverter" in err
+
+
 def test_all_failing_is_an_error(compare, tmp_path):
     status, out, err = compare("--out", tmp_path / "t.csv", encoders=("-e", "hog.opencv"))
     assert (status, out) == (1, "")
@@ -139,6 +166,9 @@ def test_colour_is_kept_on_request(compare, tmp_path):
         (("--shape", "64x64"), 2, "--shape goes with features"),
         (("--yardstick", "hog.vlfaet"), 2, "Did you mean hog.vlfeat"),
         (("-e", "nothing"), 2, "expected an encoder flavour"),
+        (("-i", "nothing.npz"), 2, "expected hoggle or ridge, or a file of 'repinv fit'"),
+        (("--seeds", "1"), 2, "--seeds"),
+        (("--prior", "what"), 2, "learned"),
     ],
 )
 def test_bad_usage_is_refused_before_anything_runs(
