@@ -10,9 +10,9 @@ from typing import TypeAlias
 
 import numpy as np
 from array_api_compat import array_namespace, is_numpy_array, to_device
-from threadpoolctl import threadpool_limits
 
 from repinv.encoder import Array
+from repinv.libraries import one_thread
 from repinv.rules import State, UpdateRule
 
 #: Maps (z, iteration) to (values (N,), gradients, terms by name (N,)).
@@ -146,7 +146,7 @@ def minimize(
     trace: list[dict[str, Array]] = []
     stop_reason = "max_iter"
     # A step's matrix products are short; threads would wait for each other longer than they work.
-    limits = threadpool_limits(1, "blas") if is_numpy_array(z) else contextlib.nullcontext()
+    limits = one_thread("blas") if is_numpy_array(z) else contextlib.nullcontext()
     try:
         with limits:
             while iteration < max_iter:

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from repinv.encoder import Encoder
 from repinv.encoders import _accept
 from repinv.encoders._local import descriptors
+from repinv.libraries import one_thread
 
 #: Descriptors that k-means is shown at a time, at least, and for each word.
 _BATCH, _BATCH_PER_WORD = 4096, 4
@@ -54,7 +54,7 @@ def words(samples: Iterator[np.ndarray], count: int, seed: int) -> np.ndarray:
 
 def _partial_fit(means: Any, samples: list[np.ndarray]) -> None:
     """Show k-means some samples; on one thread, lest words depend on how many there are."""
-    with threadpool_limits(1):
+    with one_thread():
         means.partial_fit(np.concatenate(samples))
 
 
@@ -71,7 +71,7 @@ def mixture(
     found = GaussianMixture(
         count, covariance_type="diag", random_state=seed, reg_covar=least, max_iter=200
     )
-    with threadpool_limits(1):
+    with one_thread():
         found.fit(chosen.astype(np.float64))
     return found.weights_, found.means_, found.covariances_
 
@@ -132,7 +132,7 @@ def dictionary(samples: Iterator[np.ndarray], count: int, penalty: float, seed: 
                         dict_init=start,
                         random_state=seed,
                     )
-                with threadpool_limits(1), warnings.catch_warnings():
+                with one_thread(), warnings.catch_warnings():
                     # What a batch's codes lack in convergence the next batches make up for.
                     warnings.simplefilter("ignore")
                     for part in np.array_split(batch, max(1, len(batch) // _CODED)):

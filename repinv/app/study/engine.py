@@ -33,6 +33,9 @@ _AHEAD = 4
 _LOST = 20
 #: Seconds between two looks at how many workers there are.
 _LOOK = 2.0
+#: Seconds of work that a message to a worker holds, and jobs at most: while a worker computes, it
+#: is slow to answer, and jobs of milliseconds would wait for their messages.
+_SPELL, _MOST = 0.25, 32
 #: Times that starting our own workers is tried; seconds between two looks whether all are there,
 #: and looks in a row after which one that is missing is replaced.
 _ATTEMPTS, _WATCH, _PATIENCE = 3, 2.0, 5
@@ -141,7 +144,6 @@ def run(
     perform: Callable[..., dict[str, Any]],
     *common: Any,
     done: Callable[[dict[str, Any]], object],
-    pack: int = 1,
 ) -> None:
     """Have workers do jobs, with no more of them in flight than keeps all workers busy.
 
@@ -155,8 +157,11 @@ def run(
     done : callable
         Takes each outcome as it comes. A job whose worker is lost again and again has an outcome
         with a 'failure' and 'lost'.
-    pack : int
-        Jobs that one message to a worker holds: more where jobs are very short.
+
+    Notes
+    -----
+    Short jobs are sent several at a time. Where such a message fails, or its worker is lost again
+    and again, each of its jobs is sent anew by itself, so that the one to blame fails alone.
 
     Raises
     ------
@@ -164,7 +169,9 @@ def run(
         If a worker could not write; what was finished before is kept.
     """
     distributed = needed("distributed")
-    packs = _packed(orders, pack)
+    waiting = iter(orders)
+    alone: list[Orders] = []
+    pace = _SPELL  # seconds of a job, as far as is known
     flying = distributed.as_completed(loop=client.loop)
     sent: dict[str, list[Orders]] = {}
     room, looked = 0, -_LOOK
@@ -174,8 +181,9 @@ def run(
             if time.monotonic() - looked > _LOOK:
                 room, looked = _AHEAD * max(1, _threads(client)), time.monotonic()
             while left and len(sent) < room:
-                group = next(packs, None)
-                if group is None:
+                size = min(_MOST, max(1, int(_SPELL / pace)))
+                group = [alone.pop()] if alone else list(itertools.islice(waiting, size))
+                if not group:
                     left = False
                     break
                 future = client.submit(_perform_all, perform, group, *common, pure=False)
@@ -184,8 +192,15 @@ def run(
             if not sent:
                 return
             future = next(flying)
-            for outcome in _outcomes(future, sent.pop(future.key)):
-                done(outcome)
+            group = sent.pop(future.key)
+            if len(group) > 1 and future.status != "finished" and not _is_full(future):
+                alone += group
+                left = True
+            else:
+                seconds, outcomes = _outcomes(future, group)
+                pace += 0.5 * (seconds / len(group) - pace) if seconds else 0.0
+                for outcome in outcomes:
+                    done(outcome)
             # What is not held any more, scheduler and workers forget.
             future.release()
     finally:
@@ -196,25 +211,20 @@ def run(
         flying.clear()
 
 
-def _packed(orders: Iterable[Orders], pack: int) -> Iterator[list[Orders]]:
-    """Jobs in groups of a size."""
-    iterator = iter(orders)
-    while group := list(itertools.islice(iterator, pack)):
-        yield group
-
-
 def _perform_all(
     perform: Callable[..., dict[str, Any]], group: list[Orders], *common: Any
-) -> list[dict[str, Any]]:
-    """What a worker does with a message: its jobs, one after the other."""
-    return [perform(orders, *common) for orders in group]
+) -> tuple[float, list[dict[str, Any]]]:
+    """What a worker does with a message: its jobs, one after the other; and the seconds it took."""
+    began = time.perf_counter()
+    outcomes = [perform(orders, *common) for orders in group]
+    return time.perf_counter() - began, outcomes
 
 
-def _outcomes(future: Any, group: list[Orders]) -> list[dict[str, Any]]:
-    """What became of the jobs of a message."""
+def _outcomes(future: Any, group: list[Orders]) -> tuple[float, list[dict[str, Any]]]:
+    """What became of the jobs of a message, and the seconds that they took."""
     if future.status == "finished":
-        outcomes: list[dict[str, Any]] = future.result()
-        return outcomes
+        answer: tuple[float, list[dict[str, Any]]] = future.result()
+        return answer
     error = future.exception() if future.status == "error" else None
     if isinstance(error, StoreError):
         raise error
@@ -222,7 +232,13 @@ def _outcomes(future: Any, group: list[Orders]) -> list[dict[str, Any]]:
         reason = "its worker was lost each time, killed or out of memory"
     else:
         reason = str(error) or type(error).__name__ if error else f"it was {future.status}"
-    return [{"key": o["key"], "failure": " ".join(reason.split()), "lost": True} for o in group]
+    reason = " ".join(reason.split())
+    return 0.0, [{"key": orders["key"], "failure": reason, "lost": True} for orders in group]
+
+
+def _is_full(future: Any) -> bool:
+    """Whether a message failed since the store could not be written."""
+    return future.status == "error" and isinstance(future.exception(), StoreError)
 
 
 def dashboard(client: Any) -> str:

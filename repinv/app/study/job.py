@@ -10,10 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 import repinv
-from repinv import metrics
+from repinv import libraries, metrics
 from repinv.app import expressions
 from repinv.app.study import settings
 from repinv.app.study.store import Store, StoreError
@@ -50,8 +49,15 @@ def perform(orders: Mapping[str, Any], store: Store) -> dict[str, Any]:
     """
     began = time.time()
     try:
+        # Done by a worker that was lost before it could say so.
+        record, n_bytes = store.record(orders["key"])
+    except (FileNotFoundError, ValueError):
+        pass
+    else:
+        return {"key": orders["key"], "record": record, "bytes": n_bytes}
+    try:
         # One thread a job: the jobs are what is shared out between cores.
-        with _libraries().limit(limits=1), one_thread():
+        with libraries.one_thread(), one_thread():
             record, arrays = computed(orders, store)
     except StoreError:
         raise
@@ -143,7 +149,7 @@ def unit(expression: str, digests: tuple[str, ...], store: Store) -> dict[str, A
     unit : dict
         'distance', None where there is none, such as for images of several sizes.
     """
-    with _libraries().limit(limits=1), one_thread():
+    with libraries.one_thread(), one_thread():
         encoder = _encoder(expression)
         try:
             features = (_features(encoder, _image(store.url, digest)) for digest in digests)
@@ -156,12 +162,6 @@ def _features(encoder: Encoder, image: np.ndarray) -> np.ndarray:
     """Features of an image of the store."""
     x = as_batch(as_seen(image, encoder), channels=encoder.channels)
     return to_host(encoder.encode(encoder.asarray(x)))
-
-
-@functools.lru_cache(1)
-def _libraries() -> ThreadpoolController:
-    """The libraries with threads of their own; finding them costs more than keeping a result."""
-    return ThreadpoolController()
 
 
 @functools.lru_cache(_ENCODERS)

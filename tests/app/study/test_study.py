@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -263,11 +264,10 @@ def _echo(orders, offset):
     return {"key": orders["key"], "value": int(orders["key"]) + offset}
 
 
-@pytest.mark.parametrize("pack", [1, 7])
-def test_the_engine_does_every_job_once(client, pack):
+def test_the_engine_does_every_job_once(client):
     found = []
     orders = ({"key": str(k)} for k in range(100))
-    engine.run(orders, client, _echo, 5, done=found.append, pack=pack)
+    engine.run(orders, client, _echo, 5, done=found.append)
     assert sorted(outcome["value"] for outcome in found) == list(range(5, 105))
 
 
@@ -275,7 +275,7 @@ def test_the_engine_holds_few_jobs_at_a_time(client):
     taken, most = [0], [0]
 
     def orders():
-        for k in range(300):
+        for k in range(2000):
             taken[0] += 1
             yield {"key": str(k)}
 
@@ -284,7 +284,54 @@ def test_the_engine_holds_few_jobs_at_a_time(client):
         taken[0] -= 1
 
     engine.run(orders(), client, _echo, 0, done=done)
-    assert most[0] <= 8
+    # Jobs of no time are sent 32 at a time; 4 such messages for each of the client's threads.
+    assert 32 < most[0] <= 32 * 4 * sum(client.nthreads().values())
+
+
+def _slow(orders):
+    time.sleep(0.3)
+    return {"key": orders["key"]}
+
+
+def test_long_jobs_are_sent_one_at_a_time(client):
+    taken, most = [0], [0]
+
+    def orders():
+        for k in range(20):
+            taken[0] += 1
+            yield {"key": str(k)}
+
+    def done(outcome):
+        most[0] = max(most[0], taken[0])
+        taken[0] -= 1
+
+    engine.run(orders(), client, _slow, done=done)
+    assert most[0] <= 4 * sum(client.nthreads().values())
+
+
+def _raise_at_130(orders):
+    if orders["key"] == "130":
+        raise KeyError("nobody expected this")
+    return {"key": orders["key"]}
+
+
+def test_a_job_that_breaks_its_message_fails_alone(client):
+    found = []
+    engine.run(({"key": str(k)} for k in range(200)), client, _raise_at_130, done=found.append)
+    assert sorted(int(outcome["key"]) for outcome in found) == list(range(200))
+    assert [outcome["key"] for outcome in found if "failure" in outcome] == ["130"]
+
+
+def test_a_job_whose_result_is_there_is_not_computed_again(finished, monkeypatch):
+    there = study.look(finished)
+    cell = next(iter(there.plan.jobs.values()))
+
+    def computed(*_):
+        raise AssertionError("computed again")
+
+    monkeypatch.setattr(job, "computed", computed)
+    outcome = job.perform(cell.orders(), there.store)
+    assert outcome["record"] == there.store.record(cell.key)[0]
 
 
 def _raise(orders):
