@@ -38,7 +38,7 @@ _LOOK = 2.0
 _SPELL, _MOST = 0.25, 32
 #: Times that starting our own workers is tried; seconds between two looks whether all are there,
 #: and looks in a row after which one that is missing is replaced.
-_ATTEMPTS, _WATCH, _PATIENCE = 3, 2.0, 5
+_ATTEMPTS, _WATCH, _PATIENCE = 8, 2.0, 5
 
 Orders = Mapping[str, Any]
 
