@@ -20,6 +20,8 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 _SHOWN = 5
 
 _FILE = click.argument("path", metavar="STUDY.toml", type=click.Path(path_type=Path))
+#: What is only looked at: a file, or the place of its results.
+_SEEN = click.argument("path", metavar="STUDY.toml|STORE")
 _STORE = click.option(
     "--store",
     "-s",
@@ -113,15 +115,15 @@ def run(
         names = ("jobs", "done", "failed", "computed", "seconds")
         click.echo(json.dumps({name: getattr(progress, name) for name in names}))
     elif not quiet:
-        _tell(path, progress)
+        _tell(path, store, progress)
     return 0 if progress.done == progress.jobs else 1
 
 
 @study.command(short_help="How far a study is, and what failed.")
-@_FILE
+@_SEEN
 @_STORE
 @JSON
-def status(path: Path, store: str | None, as_json: bool) -> None:
+def status(path: str, store: str | None, as_json: bool) -> None:
     """Say how far a study is, how long it will take, and what failed, also while it runs."""
     from repinv.app.study import views
     from repinv.tables import as_text
@@ -152,10 +154,10 @@ def status(path: Path, store: str | None, as_json: bool) -> None:
 
 
 @study.command(short_help="Means and standard deviations by representation and prior.")
-@_FILE
+@_SEEN
 @_STORE
 @_out(False, "Write the table: .csv, .json or .md.")
-def table(path: Path, store: str | None, out: Path | None) -> None:
+def table(path: str, store: str | None, out: Path | None) -> None:
     """Print mean ± standard deviation over images and seeds, by encoder, prior and what varies."""
     from repinv import files, tables
     from repinv.app.study import views
@@ -177,7 +179,7 @@ def table(path: Path, store: str | None, out: Path | None) -> None:
 
 
 @study.command(short_help="Draw the figures of a study.")
-@_FILE
+@_SEEN
 @_STORE
 @_out(True, "Folder of the figures; made if it is not there.")
 @click.option(
@@ -188,7 +190,7 @@ def table(path: Path, store: str | None, out: Path | None) -> None:
     show_default=True,
     help="Kind of the files.",
 )
-def figures(path: Path, store: str | None, out: Path, kind: str) -> None:
+def figures(path: str, store: str | None, out: Path, kind: str) -> None:
     """Draw the figures that the study file declares under [[figures]], or the usual ones."""
     found = _finished(path, store)
     from repinv.app import figures as drawing
@@ -201,10 +203,10 @@ def figures(path: Path, store: str | None, out: Path, kind: str) -> None:
 
 
 @study.command(short_help="Write a report with tables and figures in one HTML file.")
-@_FILE
+@_SEEN
 @_STORE
 @_out(True, "Write the report: .html.")
-def report(path: Path, store: str | None, out: Path) -> None:
+def report(path: str, store: str | None, out: Path) -> None:
     """Write what the study asks and found in one HTML file, also while it runs."""
     from repinv import files
 
@@ -216,14 +218,14 @@ def report(path: Path, store: str | None, out: Path) -> None:
     click.echo(f"wrote {out}")
 
 
-def _looked(path: Path, store: str | None) -> Study:
+def _looked(path: str, store: str | None) -> Study:
     """What there is of a study."""
     from repinv.app.study.study import look
 
     return look(path, store=store)
 
 
-def _finished(path: Path, store: str | None) -> Study:
+def _finished(path: str, store: str | None) -> Study:
     """What there is of a study, if there is anything."""
     found = _looked(path, store)
     if not found.summary.records:
@@ -231,18 +233,20 @@ def _finished(path: Path, store: str | None) -> Study:
     return found
 
 
-def _tell(path: Path, progress: Progress) -> None:
+def _tell(path: Path, store: str | None, progress: Progress) -> None:
     """Say how a run ended."""
     from repinv.app.study.views import duration
+
+    study = str(path) if store is None else f"{path} --store {store}"
 
     click.echo(f"{progress.computed} jobs done in {duration(progress.seconds)}; "
                f"{progress.done} of {progress.jobs} have a result")  # fmt: skip
     if progress.failed:
-        click.echo(f"{progress.failed} failed: 'repinv study status {path}' says why, and "
-                   "'repinv study run --retry-failed' tries them again")  # fmt: skip
+        click.echo(f"{progress.failed} failed: 'repinv study status {study}' says why, and "
+                   f"'repinv study run {study} --retry-failed' tries them again")  # fmt: skip
     for damaged in progress.damaged:
         click.echo(damaged)
-    click.echo(f"next: repinv study report {path} --out report.html")
+    click.echo(f"next: repinv study report {study} --out report.html")
 
 
 def _to_stderr(message: str) -> None:

@@ -191,16 +191,29 @@ def checked(path: str | Path, *, say: Callable[[str], object] = lambda message: 
 def look(path: str | Path, *, store: str | None = None) -> Study:
     """What there is of a study, without its images' files, and whether or not it is running.
 
+    Parameters
+    ----------
+    path : path or URL
+        The study's file, or the place of its results, which says what the study is.
+    store : path or URL, optional
+        Where the results of the file are kept, if not beside it.
+
     Raises
     ------
     StoreError
         If the study has not been begun.
     """
-    declaration = read(Path(path))
-    place = Store(store if store is not None else default_store(Path(path)))
-    said = place.open(declaration.name)
-    if said is None:
-        raise StoreError(f"{place.url} holds no study yet. Start it: repinv study run {path}")
+    if store is None and ("://" in str(path) or Path(path).is_dir()):
+        place = Store(str(path))
+        said = place.said()
+        if said is None:
+            raise StoreError(f"{place.url} holds no study.")
+    else:
+        declaration = read(Path(path))
+        place = Store(store if store is not None else default_store(Path(path)))
+        said = place.open(declaration.name)
+        if said is None:
+            raise StoreError(f"{place.url} holds no study yet. Start it: repinv study run {path}")
     # What ran counts, and not what the file has become since.
     declaration = parse(str(said["text"]), Path(path))
     images = [StudyImage(i["name"], i["digest"], tuple(i["shape"])) for i in said["images"]]

@@ -8,16 +8,39 @@ import uuid
 import numpy as np
 import pytest
 
+from repinv.app.study import study
 from repinv.app.study.store import VERSION, Store, StoreError
 
 KEY, OTHER = "ab" + "0" * 30, "cd" + "1" * 30
 ARRAYS = {"images": np.arange(6.0).reshape(1, 2, 3)}
 
 
-@pytest.fixture(params=["local", "memory"])
+@pytest.fixture(scope="module")
+def bucket(extra):
+    """A bucket of S3, whose server is a thread of this process."""
+    pytest.importorskip("s3fs", reason="needs s3fs: a bucket is not tried")
+    server = pytest.importorskip("moto.server", reason="needs moto[server]: a bucket is not tried")
+    import fsspec
+
+    served = server.ThreadedMotoServer(port=0, verbose=False)
+    served.start()
+    host, port = served.get_host_and_port()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(fsspec.config.conf, "s3", {"endpoint_url": f"http://{host}:{port}"})
+        patch.setenv("AWS_ACCESS_KEY_ID", "test")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        fsspec.filesystem("s3").mkdir("studies")
+        yield "s3://studies"
+        fsspec.filesystem("s3").clear_instance_cache()
+    served.stop()
+
+
+@pytest.fixture(params=["local", "memory", "s3"])
 def store(extra, request, tmp_path):
     if request.param == "local":
         return Store(str(tmp_path / "a folder" / "store"))
+    if request.param == "s3":
+        return Store(f"{request.getfixturevalue('bucket')}/{uuid.uuid4().hex}/store")
     return Store(f"memory://test-{uuid.uuid4().hex}/store")
 
 
@@ -167,3 +190,15 @@ def test_temporary_files_of_dead_writers_are_removed_and_those_of_others_are_not
 def test_a_protocol_that_nobody_knows_is_refused(extra):
     with pytest.raises(StoreError, match="cannot open"):
         Store("nonsense://x/y").said()
+
+
+def test_a_study_in_a_bucket_is_as_in_a_folder(write, client, bucket, tmp_path):
+    url = f"{bucket}/small"
+    first, again = (study.run(write(), store=url, client=client) for _ in range(2))
+    assert (first.computed, again.computed, again.done) == (16, 0, 16)
+    study.run(write(), store=str(tmp_path / "folder"), client=client)
+    ours, theirs = study.look(url), study.look(tmp_path / "folder")
+    for key in theirs.plan.jobs:
+        arrays = ours.store.result(key)[1]
+        for name, values in theirs.store.result(key)[1].items():
+            np.testing.assert_array_equal(arrays[name], values)

@@ -145,3 +145,17 @@ def test_the_papers_experiments_are_studies_without_fault(run, extra):
         status, out, err = run("run", path, "--check")
         assert (status, err) == (0, ""), path
         assert "no fault" in out
+
+
+def test_a_store_says_of_itself_what_study_it_is(run, write, in_process, tmp_path):
+    path, store = write(), tmp_path / "elsewhere"
+    status, out, _ = run("run", path, "--store", store)
+    assert status == 0
+    assert f"next: repinv study report {path} --store {store} --out report.html" in out
+    by_file = run("table", path, "--store", store)
+    path.unlink()
+    assert run("table", store) == by_file
+    assert "16 of 16 jobs done (100 %)" in run("status", store)[1]
+    assert run("report", store, "--out", tmp_path / "r.html")[0] == 0
+    assert "holds no study" in run("status", tmp_path)[2]
+    assert "holds no study" in run("status", "memory://nowhere")[2]
