@@ -20,6 +20,10 @@ from repinv.encoder import Array
 State: TypeAlias = dict[str, Any]
 
 
+#: Steps that L-BFGS remembers at least and at most; numbers that it holds before it takes fewer.
+_LEAST, _MOST, _HELD = 10, 20, 2**18
+
+
 class UpdateRule(Protocol):
     """What `minimize` asks of a rule: two pure functions, but for `update` consuming its state."""
 
@@ -54,8 +58,9 @@ class LBFGS:
 
     Parameters
     ----------
-    memory : int
-        Steps remembered.
+    memory : int, optional
+        Steps remembered. By default 10, and up to 20 where that takes no more than 1 MiB a problem:
+        curvature is then all but free, and images of networks' size gain by it.
     first_step : float
         Root mean square of the first step, in units of that of the start.
     armijo : float
@@ -93,13 +98,13 @@ class LBFGS:
     True
     """
 
-    memory: int = 10
+    memory: int | None = None
     first_step: float = 0.1
     armijo: float = 1e-4
     patience: int = 10
 
     def __post_init__(self) -> None:
-        if self.memory < 1 or not self.first_step > 0:
+        if (self.memory is not None and self.memory < 1) or not self.first_step > 0:
             raise ValueError(
                 "LBFGS needs memory >= 1 and first_step > 0; "
                 f"got {self.memory} and {self.first_step}."
@@ -111,7 +116,7 @@ class LBFGS:
         flat = rows(z)
         count, size = flat.shape
         kind = {"dtype": z.dtype, "device": z.device}
-        m = self.memory
+        m = self.memory or min(max(_LEAST, _HELD // (2 * size)), _MOST)
         length = xp.sqrt(xp.vecdot(flat, flat))
         return {
             "best_z": z,
@@ -138,7 +143,7 @@ class LBFGS:
     def update(self, z: Array, value: Array, grad: Array, state: State, /) -> tuple[Array, State]:
         """Accept or refuse the evaluation at `z`, and step from the best point."""
         xp = array_namespace(z)
-        m, slot, fresh = self.memory, state["slot"], state["fresh"]
+        m, slot, fresh = state["r_inverse"].shape[1], state["slot"], state["fresh"]
         best_z, g, old_grad = rows(state["best_z"]), rows(grad), state["grad"]
         pairs = state["pairs"]
         best_value, step, slope = state["best_value"], state["step"], state["slope"]
@@ -221,8 +226,8 @@ class LBFGS:
     ) -> State:
         """R⁻¹, the diagonal of R, and YᵀY with the pair in `slot` replaced by the newest."""
         xp = array_namespace(keep)
-        m = self.memory
         r_inverse, diagonal, changes = state["r_inverse"], state["diagonal"], state["changes"]
+        m = r_inverse.shape[1]
         r_inverse[:, slot, :] = 0.0
         r_inverse[:, :, slot] = 0.0
         safe = xp.where(keep, curvature, 1.0)

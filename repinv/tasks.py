@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,13 @@ SMOOTH = (
 )
 #: Starts that a restorer is given.
 SEEDS = 4
+#: Where starts have come together, of encoders without hard decisions: what they agree on is soon
+#: found, and most of the run is for the features. Pulls are shares of those below.
+TOGETHER: tuple[Stage, ...] = (
+    Stage(0.072, LBFGS(), gathers=True, pull=1.0),
+    Stage(0.198, LBFGS(), local=4.0, pull=1.0),
+    Stage(0.63, LBFGS(), local=4.0, pull=0.1),
+)
 #: Weights of the pull towards the average of several starts, and towards what was restored from it;
 #: and of the energies of its cells.
 PULL, LEARNED_PULL, CELLS = 1e-3, 6e-3, 0.0
@@ -83,8 +90,8 @@ def gathering(encoder: Encoder, learned: bool = False) -> tuple[Stage, ...]:
     """The stages that `invert` takes where it averages several starts.
 
     Half of the run is that of `stages`, for every start; the average, restored if a restorer has
-    been `learned`, is then refined in the same manner, without the part that grows an image out of
-    gray.
+    been `learned`, is then refined, without the part that grows an image out of gray: by
+    `TOGETHER`, or by what follows the first leg of an encoder with hard decisions.
 
     Examples
     --------
@@ -94,12 +101,14 @@ def gathering(encoder: Encoder, learned: bool = False) -> tuple[Stage, ...]:
     [False, False, False, False, True, False, False]
     """
     apart = stages(encoder)
+    together = TOGETHER
+    if apart is not SMOOTH:
+        together = tuple(
+            replace(stage, without=(), pull=1.0, gathers=number == 0)
+            for number, stage in enumerate(apart[1:])
+        )
     pull, cells = (LEARNED_PULL, CELLS) if learned else (PULL, 0.0)
-    together = [
-        dataclasses.replace(stage, without=(), pull=pull, cells=cells, gathers=number == 0)
-        for number, stage in enumerate(apart[1:])
-    ]
-    return (*apart, *together)
+    return (*apart, *(replace(s, pull=pull * s.pull, cells=cells) for s in together))
 
 
 def mahendran(shape: tuple[int, int], max_iter: int = 800) -> dict[str, Any]:
