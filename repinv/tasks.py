@@ -1,114 +1,25 @@
-"""The paper's questions, asked of any encoder: inversion. The defaults live here."""
+"""The paper's questions, asked of any encoder: inversion, and how the paper did it."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from repinv import checkpoint, memory, starts, targets
-from repinv import restorer as restorers
+from repinv import checkpoint
+from repinv.defaults import PRIORS as PRIORS
 from repinv.encoder import Array, Encoder
 from repinv.energy import Weighted
-from repinv.losses import SquaredError
-from repinv.parametrizations import Jitter, Parametrization, Pixels
-from repinv.priors import AlphaNorm, IntensityRange, NaturalContrast, TotalVariation
+from repinv.parametrizations import Parametrization, Pixels
+from repinv.posing import posed
+from repinv.priors import AlphaNorm, TotalVariation
 from repinv.restorer import Restorer
 from repinv.result import Result
-from repinv.rules import LBFGS, Momentum, UpdateRule
+from repinv.rules import Momentum, UpdateRule
 from repinv.runs import Problem, Stage, check_position, moved, run
 from repinv.solvers import Snapshot
-
-#: Priors where none are given. That images are smooth is in `Spectral`, and in growing them out of
-#: gray: a total variation added to these changed neither error nor likeness in benchmarks.
-PRIORS = (
-    Weighted("contrast", 5e-4, NaturalContrast()),
-    Weighted("range", 1e-2, IntensityRange()),
-)
-#: For encoders without hard decisions: the features first, out of all but gray; then with contrast;
-#: then, twice anew, in changes to which the features answer alike everywhere.
-SMOOTH = (
-    Stage(0.1, LBFGS(), without=("contrast",)),
-    Stage(0.25, LBFGS()),
-    Stage(0.2, LBFGS(), local=4.0),
-    Stage(0.45, LBFGS(), local=4.0),
-)
-#: Starts that a restorer is given.
-SEEDS = 4
-#: Where starts have come together, of encoders without hard decisions: what they agree on is soon
-#: found, and most of the run is for the features. Pulls are shares of those below.
-TOGETHER: tuple[Stage, ...] = (
-    Stage(0.072, LBFGS(), gathers=True, pull=1.0),
-    Stage(0.198, LBFGS(), local=4.0, pull=1.0),
-    Stage(0.63, LBFGS(), local=4.0, pull=0.1),
-)
-#: Weights of the pull towards the average of several starts, and towards what was restored from it;
-#: and of the energies of its cells.
-PULL, LEARNED_PULL, CELLS = 1e-3, 6e-3, 0.0
-#: What follows the softened selves of an encoder with hard decisions: the encoder itself.
-_HARD = Stage(0.05, LBFGS(), softness=0.05, straight_through=True)
-
-
-def stages(encoder: Encoder) -> tuple[Stage, ...]:
-    """The stages that `invert` takes where no solver is given.
-
-    `SMOOTH` for encoders without hard decisions. For others a stage for each leg of their
-    `Encoder.annealing`: the first fits the features alone, in the second contrast grows fast, and
-    after a third of the run or so the solver turns changes to which the features answer alike
-    everywhere; if all legs are of softened selves, the encoder itself ends the run.
-
-    Examples
-    --------
-    >>> import repinv
-    >>> from repinv.tasks import stages
-    >>> [stage.softness for stage in stages(repinv.HOG.vlfeat())]
-    [1.0, 1.0, 0.3, 0.055, 0.01, 0.05]
-    """
-    legs = encoder.annealing
-    if not legs:
-        return SMOOTH
-    begins = np.cumsum([0.0] + [share for share, _ in legs])
-    evened = int(np.argmax(begins >= 0.3 * begins[-1]))
-    found = tuple(
-        Stage(
-            share,
-            LBFGS(),
-            softness=softness,
-            priors=2.0 if leg == 1 else 1.0,
-            without=("contrast",) if leg == 0 else (),
-            local=SMOOTH[-1].local if leg == evened else 0.0,
-        )
-        for leg, (share, softness) in enumerate(legs)
-    )
-    return found if encoder.softened(legs[-1][1]) is None else (*found, _HARD)
-
-
-def gathering(encoder: Encoder, learned: bool = False) -> tuple[Stage, ...]:
-    """The stages that `invert` takes where it averages several starts.
-
-    Half of the run is that of `stages`, for every start; the average, restored if a restorer has
-    been `learned`, is then refined, without the part that grows an image out of gray: by
-    `TOGETHER`, or by what follows the first leg of an encoder with hard decisions.
-
-    Examples
-    --------
-    >>> import repinv
-    >>> from repinv.tasks import gathering
-    >>> [stage.gathers for stage in gathering(repinv.HOG.vlfeat(bilinear_orientations=True))]
-    [False, False, False, False, True, False, False]
-    """
-    apart = stages(encoder)
-    together = TOGETHER
-    if apart is not SMOOTH:
-        together = tuple(
-            replace(stage, without=(), pull=1.0, gathers=number == 0)
-            for number, stage in enumerate(apart[1:])
-        )
-    pull, cells = (LEARNED_PULL, CELLS) if learned else (PULL, 0.0)
-    return (*apart, *(replace(s, pull=pull * s.pull, cells=cells) for s in together))
 
 
 def mahendran(shape: tuple[int, int], max_iter: int = 800) -> dict[str, Any]:
@@ -273,49 +184,26 @@ def invert(
     >>> result.image.shape, bool(result.error[0] < 0.01)
     ((32, 32), True)
     """
-    targets.check_counts(n_preimages=n_preimages, max_iter=max_iter, check_every=check_every)
-    targets.check_counts(least=0, jitter=jitter)
-    if not (solver is None or isinstance(solver, tuple) or hasattr(solver, "update")):
-        raise TypeError(f"solver must be a rule, such as repinv.Adam(), or stages; got {solver!r}.")
-    restorer = restorers.chosen(prior, encoder)
-    count = seeds if seeds is not None else 1 if restorer is None else SEEDS
-    targets.check_counts(seeds=count)
-    target, image_shape, notes = targets.target(features, encoder, shape)
-    restorers.check_use(restorer, count, image_shape[0], initial is not None)
-    if hasattr(initial, "invert"):
-        initial = targets.inverted(initial, target, encoder, image_shape)
-    memory.check_fits(
-        *image_shape[1:], image_shape[0], n_preimages * count, n_features=int(np.prod(target.shape))
-    )
-    target = encoder.asarray(target)[None, ...]
-    weight = targets.weight(target[0], encoder, image_shape, mask, filter_group, neighbourhood)
-    weight = None if weight is None else encoder.asarray(weight)[None, ...]
-    noise = starts.noise(seed, n_preimages * count, image_shape)
-    if parametrization is None:
-        scale = 1.0 if initial is not None else starts.faint_scale(encoder, noise[:1])
-        parametrization = starts.parametrization(encoder, noise[:1], scale)
-    if jitter:
-        parametrization = Jitter(parametrization, jitter, seed)
-    if solver is None:
-        solver = stages(encoder) if count == 1 else gathering(encoder, restorer is not None)
-    problem = Problem(
+    problem, position, notes = posed(
+        features,
         encoder,
-        SquaredError(target, weight),
-        parametrization,
-        PRIORS if priors is None else tuple(priors),
-        solver if isinstance(solver, tuple) else (Stage(1.0, solver),),
-        int(max_iter),
-        tol,
-        int(check_every),
-        count,
-        restorer,
+        shape=shape,
+        n_preimages=n_preimages,
+        mask=mask,
+        filter_group=filter_group,
+        neighbourhood=neighbourhood,
+        max_iter=max_iter,
+        solver=solver,
+        parametrization=parametrization,
+        priors=priors,
+        prior=prior,
+        seeds=seeds,
+        jitter=jitter,
+        initial=initial,
+        seed=seed,
+        tol=tol,
+        check_every=check_every,
     )
-    if initial is None:
-        z = parametrization.start(encoder.asarray(noise))
-    else:
-        x = targets.initial(initial, image_shape)
-        z = parametrization.inverse(encoder.asarray(np.repeat(x, n_preimages, axis=0)))
-    position: dict[str, Any] = {"stage": 0, "iteration": 0, "z": z, "state": None}
     return run(problem, position, {}, 0.0, notes, time_limit, callback, progress)
 
 

@@ -11,8 +11,8 @@ import torch
 
 import repinv
 from repinv import LBFGS, Restorer, Stage, restorer
+from repinv.defaults import gathering
 from repinv.metrics import ncc, ssim
-from repinv.tasks import gathering
 
 RNG = np.random.default_rng(5)
 HOG = repinv.HOG.vlfeat(bilinear_orientations=True)

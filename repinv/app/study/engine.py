@@ -36,6 +36,8 @@ _LOOK = 2.0
 #: Seconds of work that a message to a worker holds, and jobs at most: while a worker computes, it
 #: is slow to answer, and jobs of milliseconds would wait for their messages.
 _SPELL, _MOST = 0.25, 32
+#: Jobs in a message whose first is to share a run with others.
+_SHARED = 16
 #: Times that starting our own workers is tried; seconds between two looks whether all are there,
 #: and looks in a row after which one that is missing is replaced.
 _ATTEMPTS, _WATCH, _PATIENCE = 8, 2.0, 5
@@ -141,7 +143,7 @@ def _kept_up(client: Any, cluster: Any, count: int) -> Iterator[None]:
 def run(
     orders: Iterable[Orders],
     client: Any,
-    perform: Callable[..., dict[str, Any]],
+    perform: Callable[..., list[dict[str, Any]]],
     *common: Any,
     done: Callable[[dict[str, Any]], object],
 ) -> None:
@@ -153,7 +155,7 @@ def run(
         One at a time; never all in memory as futures.
     client : distributed.Client
     perform : callable
-        ``perform(orders, *common)`` runs on a worker and returns an outcome with the job's 'key'.
+        ``perform(jobs, *common)`` runs on a worker and returns an outcome of each, with its 'key'.
     done : callable
         Takes each outcome as it comes. A job whose worker is lost again and again has an outcome
         with a 'failure' and 'lost'.
@@ -181,12 +183,11 @@ def run(
             if time.monotonic() - looked > _LOOK:
                 room, looked = _AHEAD * max(1, _threads(client)), time.monotonic()
             while left and len(sent) < room:
-                size = min(_MOST, max(1, int(_SPELL / pace)))
-                group = [alone.pop()] if alone else list(itertools.islice(waiting, size))
+                group = [alone.pop()] if alone else _message(waiting, pace)
                 if not group:
                     left = False
                     break
-                future = client.submit(_perform_all, perform, group, *common, pure=False)
+                future = client.submit(_timed, perform, group, *common, pure=False)
                 sent[future.key] = group
                 flying.add(future)
             if not sent:
@@ -211,12 +212,21 @@ def run(
         flying.clear()
 
 
-def _perform_all(
-    perform: Callable[..., dict[str, Any]], group: list[Orders], *common: Any
+def _message(waiting: Iterator[Orders], pace: float) -> list[Orders]:
+    """The next jobs, as many as a message holds if each takes `pace` seconds; none at the end."""
+    group = list(itertools.islice(waiting, 1))
+    if group:
+        size = min(_MOST, max(_SHARED if group[0].get("shared") else 1, int(_SPELL / pace)))
+        group += itertools.islice(waiting, size - 1)
+    return group
+
+
+def _timed(
+    perform: Callable[..., list[dict[str, Any]]], group: list[Orders], *common: Any
 ) -> tuple[float, list[dict[str, Any]]]:
-    """What a worker does with a message: its jobs, one after the other; and the seconds it took."""
+    """What a worker does with a message: its jobs; and the seconds that they took."""
     began = time.perf_counter()
-    outcomes = [perform(orders, *common) for orders in group]
+    outcomes = perform(group, *common)
     return time.perf_counter() - began, outcomes
 
 

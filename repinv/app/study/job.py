@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
+import json
 import socket
 import time
 import traceback
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -20,14 +21,42 @@ from repinv.comparison import as_seen
 from repinv.encoder import Encoder
 from repinv.encoders._threads import one_thread
 from repinv.image import as_batch
+from repinv.lockstep import invert_each
 from repinv.result import Result
 from repinv.solvers import to_host
 
 #: What a worker keeps from one job to the next: jobs of one encoder and image come together.
 _ENCODERS, _IMAGES = 4, 32
 
+#: The figures of a job; its images, and the energy on the way to them.
+Found: TypeAlias = tuple[dict[str, Any], dict[str, np.ndarray]]
 
-def perform(orders: Mapping[str, Any], store: Store) -> dict[str, Any]:
+
+def is_shared(encoder: Encoder) -> bool:
+    """Whether an encoder's jobs are done several at once: those on a GPU, which waits otherwise."""
+    device = getattr(encoder, "device", None)
+    return device is not None and str(device) != "cpu"
+
+
+def perform_all(group: Sequence[Mapping[str, Any]], store: Store) -> list[dict[str, Any]]:
+    """Do the jobs of a message; inversions that are ``shared``, in one run where they are alike.
+
+    See `perform`.
+    """
+    alike: dict[str, list[Mapping[str, Any]]] = {}
+    for orders in group:
+        inverts = orders.get("shared") and orders["task"]["kind"] == "invert"
+        if inverts and _kept(orders, store) is None:
+            settled = [orders[name] for name in ("encoder", "task", "prior", "solver")]
+            alike.setdefault(json.dumps(settled, sort_keys=True), []).append(orders)
+    found: dict[str, Found] = {}
+    with libraries.one_thread(), one_thread():
+        for several in alike.values():
+            found |= _computed_together(several, store)
+    return [perform(orders, store, found.get(orders["key"])) for orders in group]
+
+
+def perform(orders: Mapping[str, Any], store: Store, found: Found | None = None) -> dict[str, Any]:
     """Do a job, and keep what it found, or why it failed.
 
     Parameters
@@ -35,6 +64,8 @@ def perform(orders: Mapping[str, Any], store: Store) -> dict[str, Any]:
     orders : mapping
         What `Job.orders` says.
     store : Store
+    found : optional
+        What the job finds, if it has been computed.
 
     Returns
     -------
@@ -48,17 +79,13 @@ def perform(orders: Mapping[str, Any], store: Store) -> dict[str, Any]:
         If nothing can be kept.
     """
     began = time.time()
-    try:
-        # Done by a worker that was lost before it could say so.
-        record, n_bytes = store.record(orders["key"])
-    except (FileNotFoundError, ValueError):
-        pass
-    else:
-        return {"key": orders["key"], "record": record, "bytes": n_bytes}
+    kept = _kept(orders, store)
+    if kept is not None:
+        return kept
     try:
         # One thread a job: the jobs are what is shared out between cores.
         with libraries.one_thread(), one_thread():
-            record, arrays = computed(orders, store)
+            record, arrays = found or computed(orders, store)
     except StoreError:
         raise
     # Whatever a job meets is its own affair: it is kept, and the other jobs go on.
@@ -68,42 +95,89 @@ def perform(orders: Mapping[str, Any], store: Store) -> dict[str, Any]:
         failure = {"key": orders["key"], "reason": reason, "traceback": last, "at": time.time()}
         store.put_failure(orders["key"], failure)
         return {"key": orders["key"], "failure": reason}
-    record |= {"key": orders["key"], "at": time.time(), "took": time.time() - began}
+    took = time.time() - began if found is None else record["seconds"]
+    record |= {"key": orders["key"], "at": time.time(), "took": took}
     record["worker"] = socket.gethostname()
     n_bytes = store.put_result(orders["key"], record, arrays)
     return {"key": orders["key"], "record": record, "bytes": n_bytes}
 
 
-def computed(
-    orders: Mapping[str, Any], store: Store
-) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def _kept(orders: Mapping[str, Any], store: Store) -> dict[str, Any] | None:
+    """The outcome of a job that was done by a worker which was lost before it could say so."""
+    try:
+        record, n_bytes = store.record(orders["key"])
+    except (FileNotFoundError, ValueError):
+        return None
+    return {"key": orders["key"], "record": record, "bytes": n_bytes}
+
+
+def computed(orders: Mapping[str, Any], store: Store) -> Found:
     """The figures of a job, and its images and the energy on the way to them."""
     encoder = _encoder(orders["encoder"])
-    image = None if orders["image"] is None else _image(store.url, orders["image"])
-    seen = None if image is None else as_seen(image, encoder)
-    target = None
-    if orders["task"]["kind"] == "invert" and seen is not None:
-        x = encoder.asarray(as_batch(seen, channels=encoder.channels))
-        target = encoder.encode(x)[0, ...]
+    seen, target = _asked(orders, encoder, store)
     result = _answered(orders, encoder, seen, target)
     return _record(result, seen, None if target is None else to_host(target)), _arrays(result)
+
+
+def _computed_together(several: Sequence[Mapping[str, Any]], store: Store) -> dict[str, Found]:
+    """What inversions that are alike find, by key; nothing of those that cannot share a run."""
+    if len(several) < 2:
+        return {}
+    try:
+        encoder = _encoder(several[0]["encoder"])
+        asked = [_asked(orders, encoder, store) for orders in several]
+        shape = asked[0][0].shape
+        if any(seen.shape != shape for seen, _ in asked):
+            raise ValueError("images of several sizes do not share a run.")
+        wanted = [
+            (target, orders["seed"]) for (_, target), orders in zip(asked, several, strict=True)
+        ]
+        results = invert_each(wanted, encoder, **_options(several[0], shape))
+    # Too many for the device's memory, or one is at fault: fewer, and in the end each by itself.
+    except Exception:
+        half = len(several) // 2
+        parts = several[:half], several[half:]
+        return {key: one for part in parts for key, one in _computed_together(part, store).items()}
+    return {
+        orders["key"]: (_record(result, seen, to_host(target)), _arrays(result))
+        for orders, (seen, target), result in zip(several, asked, results, strict=True)
+    }
+
+
+def _asked(orders: Mapping[str, Any], encoder: Encoder, store: Store) -> tuple[Any, Any]:
+    """The image of a job as its encoder takes it, and its features if they are to be met."""
+    if orders["image"] is None:
+        return None, None
+    seen = as_seen(_image(store.url, orders["image"]), encoder)
+    if orders["task"]["kind"] != "invert":
+        return seen, None
+    x = encoder.asarray(as_batch(seen, channels=encoder.channels))
+    return seen, encoder.encode(x)[0, ...]
+
+
+def _options(orders: Mapping[str, Any], shape: tuple[int, ...] | None) -> dict[str, Any]:
+    """What a job's task, prior and solver say to `repinv.invert` and the others."""
+    options = settings.task_arguments(orders["task"])
+    shape = options["shape"] if shape is None else shape
+    options |= settings.solver_arguments(orders["solver"], shape)
+    priors = settings.priors_of(orders["prior"])
+    if priors is not None:
+        options["priors"] = priors
+    if orders["task"]["kind"] == "invert":
+        options["shape"] = shape
+    return options
 
 
 def _answered(
     orders: Mapping[str, Any], encoder: Encoder, seen: np.ndarray | None, target: Any
 ) -> Result:
     """The result of a task."""
-    kind, options = orders["task"]["kind"], settings.task_arguments(orders["task"])
-    shape = options["shape"] if seen is None else seen.shape
-    options |= settings.solver_arguments(orders["solver"], shape)
-    priors = settings.priors_of(orders["prior"])
-    if priors is not None:
-        options["priors"] = priors
+    kind, options = orders["task"]["kind"], _options(orders, None if seen is None else seen.shape)
     if kind == "maximize":
         return repinv.maximize(encoder, options.pop("component"), seed=orders["seed"], **options)
     if kind == "caricature":
         return repinv.caricature(seen, encoder, **options)
-    return repinv.invert(target, encoder, shape=shape, seed=orders["seed"], **options)
+    return repinv.invert(target, encoder, seed=orders["seed"], **options)
 
 
 def _record(result: Result, seen: np.ndarray | None, target: np.ndarray | None) -> dict[str, Any]:

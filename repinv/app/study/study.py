@@ -62,6 +62,8 @@ class Study:
     summary: Summary
     skipped: tuple[Skipped, ...]
     units: dict[str, float] = field(default_factory=dict)
+    #: Expressions of encoders whose jobs are done several at once.
+    shared: frozenset[str] = frozenset()
 
     def records(self) -> list[tuple[Job, dict[str, Any]]]:
         """Every finished job with its figures, in the order of the grid."""
@@ -240,7 +242,7 @@ def _begun(declaration: Declaration, place: Store) -> Study:
         if sum(pixels.nbytes for _, pixels in kept) > 2**28:
             grid.check(declaration, images)
             _keep(place, kept)
-    grid.check(declaration, images)
+    encoders = grid.check(declaration, images)
     plan = grid.plan(declaration, images)
     _keep(place, kept)
     place.sweep()
@@ -250,9 +252,16 @@ def _begun(declaration: Declaration, place: Store) -> Study:
         images=[{"name": i.name, "digest": i.digest, "shape": list(i.shape)} for i in images],
         skipped=[{"name": s.name, "reason": s.reason} for s in skipped],
     )
-    study = Study(plan, place, Summary(place, plan), tuple(skipped))
+    shared = frozenset(one for one, encoder in encoders.items() if job.is_shared(encoder))
+    study = Study(plan, place, Summary(place, plan), tuple(skipped), shared=shared)
     study.summary.read()
     return study
+
+
+def _orders(cell: Job, shared: frozenset[str]) -> dict[str, Any]:
+    """What a worker needs to know of a job, and whether it shares a run with others."""
+    orders = cell.orders()
+    return orders | {"shared": True} if orders["encoder"] in shared else orders
 
 
 def _keep(place: Store, kept: list[Any]) -> None:
@@ -313,8 +322,8 @@ def _do(study: Study, todo: list[Job], client: Any, counts: dict[str, int], prog
 
     try:
         with bar:
-            orders = (cell.orders() for cell in todo)
-            engine.run(orders, client, job.perform, study.store, done=note)
+            orders = (_orders(cell, study.shared) for cell in todo)
+            engine.run(orders, client, job.perform_all, study.store, done=note)
     finally:
         # Interrupted or out of disk, what was noted is not lost.
         with contextlib.suppress(OSError):

@@ -260,8 +260,8 @@ def test_a_missing_package_is_said_and_how_to_get_it(write, module):
 # The engine.
 
 
-def _echo(orders, offset):
-    return {"key": orders["key"], "value": int(orders["key"]) + offset}
+def _echo(jobs, offset):
+    return [{"key": job["key"], "value": int(job["key"]) + offset} for job in jobs]
 
 
 def test_the_engine_does_every_job_once(client):
@@ -288,9 +288,9 @@ def test_the_engine_holds_few_jobs_at_a_time(client):
     assert 32 < most[0] <= 32 * 4 * sum(client.nthreads().values())
 
 
-def _slow(orders):
-    time.sleep(0.3)
-    return {"key": orders["key"]}
+def _slow(jobs):
+    time.sleep(0.3 * len(jobs))
+    return [{"key": job["key"]} for job in jobs]
 
 
 def test_long_jobs_are_sent_one_at_a_time(client):
@@ -309,10 +309,10 @@ def test_long_jobs_are_sent_one_at_a_time(client):
     assert most[0] <= 4 * sum(client.nthreads().values())
 
 
-def _raise_at_130(orders):
-    if orders["key"] == "130":
+def _raise_at_130(jobs):
+    if any(job["key"] == "130" for job in jobs):
         raise KeyError("nobody expected this")
-    return {"key": orders["key"]}
+    return [{"key": job["key"]} for job in jobs]
 
 
 def test_a_job_that_breaks_its_message_fails_alone(client):
@@ -334,7 +334,7 @@ def test_a_job_whose_result_is_there_is_not_computed_again(finished, monkeypatch
     assert outcome["record"] == there.store.record(cell.key)[0]
 
 
-def _raise(orders):
+def _raise(jobs):
     raise KeyError("nobody expected this")
 
 
@@ -343,6 +343,70 @@ def test_what_nobody_expected_is_a_failure_too(client):
     engine.run([{"key": "1"}], client, _raise, done=found.append)
     assert found[0]["lost"]
     assert "nobody expected this" in found[0]["failure"]
+
+
+def _counted(jobs):
+    time.sleep(0.3)
+    return [{"key": job["key"], "with": len(jobs)} for job in jobs]
+
+
+def test_long_jobs_that_share_a_run_are_sent_together(client):
+    found = []
+    orders = ({"key": str(k), "shared": True} for k in range(40))
+    engine.run(orders, client, _counted, done=found.append)
+    assert [outcome["with"] for outcome in found] == [16] * 32 + [8] * 8
+
+
+_DIGITS = """
+    [study]
+    name = "shared"
+    seeds = [0, 1]
+    [images]
+    files = ["skimage:camera", "skimage:astronaut", "skimage:coins"]
+    size = [32, 32]
+    [encoders]
+    digits = "cnn.digits('relu2')"
+    [solvers.short]
+    max_iter = 25
+"""
+
+
+def test_jobs_that_share_a_run_find_what_each_finds_alone(client, write, tmp_path, monkeypatch):
+    pytest.importorskip("repinv_cnn")
+    path, runs = write(_DIGITS), []
+    study.run(path, store=str(tmp_path / "alone"), client=client)
+    monkeypatch.setattr(job, "is_shared", lambda encoder: True)
+    invert_each = job.invert_each
+
+    def counted(wanted, *args, **options):
+        runs.append(len(wanted))
+        return invert_each(wanted, *args, **options)
+
+    monkeypatch.setattr(job, "invert_each", counted)
+    study.run(path, store=str(tmp_path / "shared"), client=client)
+    assert runs == [6]
+    alone, shared = (study.look(tmp_path / name) for name in ("alone", "shared"))
+    assert list(alone.summary.records) == list(shared.summary.records)
+    for key, record in alone.summary.records.items():
+        assert shared.summary.records[key]["error"] == pytest.approx(record["error"], rel=1e-3)
+        np.testing.assert_allclose(
+            shared.store.result(key)[1]["images"], alone.store.result(key)[1]["images"], atol=1e-3
+        )
+
+
+def test_jobs_that_cannot_share_a_run_are_done_by_themselves(client, write, tmp_path, monkeypatch):
+    pytest.importorskip("repinv_cnn")
+    monkeypatch.setattr(job, "is_shared", lambda encoder: True)
+    tried = []
+
+    def out_of_memory(wanted, *args, **options):
+        tried.append(len(wanted))
+        raise MemoryError("the batch does not fit")
+
+    monkeypatch.setattr(job, "invert_each", out_of_memory)
+    progress = study.run(write(_DIGITS), store=str(tmp_path / "store"), client=client)
+    assert progress.done == progress.jobs == 6
+    assert tried == [6, 3, 2, 3, 2]
 
 
 def test_jobs_can_be_told_to_workers_as_json(finished):

@@ -1,0 +1,101 @@
+"""What an inversion does where the user does not say: its priors, and the stages of its run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from repinv.encoder import Encoder
+from repinv.energy import Weighted
+from repinv.priors import IntensityRange, NaturalContrast
+from repinv.rules import LBFGS
+from repinv.runs import Stage
+
+#: Priors where none are given. That images are smooth is in `Spectral`, and in growing them out of
+#: gray: a total variation added to these changed neither error nor likeness in benchmarks.
+PRIORS = (
+    Weighted("contrast", 5e-4, NaturalContrast()),
+    Weighted("range", 1e-2, IntensityRange()),
+)
+#: For encoders without hard decisions: the features first, out of all but gray; then with contrast;
+#: then, twice anew, in changes to which the features answer alike everywhere.
+SMOOTH = (
+    Stage(0.1, LBFGS(), without=("contrast",)),
+    Stage(0.25, LBFGS()),
+    Stage(0.2, LBFGS(), local=4.0),
+    Stage(0.45, LBFGS(), local=4.0),
+)
+#: Starts that a restorer is given.
+SEEDS = 4
+#: Where starts have come together, of encoders without hard decisions: what they agree on is soon
+#: found, and most of the run is for the features. Pulls are shares of those below.
+TOGETHER: tuple[Stage, ...] = (
+    Stage(0.072, LBFGS(), gathers=True, pull=1.0),
+    Stage(0.198, LBFGS(), local=4.0, pull=1.0),
+    Stage(0.63, LBFGS(), local=4.0, pull=0.1),
+)
+#: Weights of the pull towards the average of several starts, and towards what was restored from it;
+#: and of the energies of its cells.
+PULL, LEARNED_PULL, CELLS = 1e-3, 6e-3, 0.0
+#: What follows the softened selves of an encoder with hard decisions: the encoder itself.
+_HARD = Stage(0.05, LBFGS(), softness=0.05, straight_through=True)
+
+
+def stages(encoder: Encoder) -> tuple[Stage, ...]:
+    """The stages that `invert` takes where no solver is given.
+
+    `SMOOTH` for encoders without hard decisions. For others a stage for each leg of their
+    `Encoder.annealing`: the first fits the features alone, in the second contrast grows fast, and
+    after a third of the run or so the solver turns changes to which the features answer alike
+    everywhere; if all legs are of softened selves, the encoder itself ends the run.
+
+    Examples
+    --------
+    >>> import repinv
+    >>> from repinv.defaults import stages
+    >>> [stage.softness for stage in stages(repinv.HOG.vlfeat())]
+    [1.0, 1.0, 0.3, 0.055, 0.01, 0.05]
+    """
+    legs = encoder.annealing
+    if not legs:
+        return SMOOTH
+    begins = np.cumsum([0.0] + [share for share, _ in legs])
+    evened = int(np.argmax(begins >= 0.3 * begins[-1]))
+    found = tuple(
+        Stage(
+            share,
+            LBFGS(),
+            softness=softness,
+            priors=2.0 if leg == 1 else 1.0,
+            without=("contrast",) if leg == 0 else (),
+            local=SMOOTH[-1].local if leg == evened else 0.0,
+        )
+        for leg, (share, softness) in enumerate(legs)
+    )
+    return found if encoder.softened(legs[-1][1]) is None else (*found, _HARD)
+
+
+def gathering(encoder: Encoder, learned: bool = False) -> tuple[Stage, ...]:
+    """The stages that `invert` takes where it averages several starts.
+
+    Half of the run is that of `stages`, for every start; the average, restored if a restorer has
+    been `learned`, is then refined, without the part that grows an image out of gray: by
+    `TOGETHER`, or by what follows the first leg of an encoder with hard decisions.
+
+    Examples
+    --------
+    >>> import repinv
+    >>> from repinv.defaults import gathering
+    >>> [stage.gathers for stage in gathering(repinv.HOG.vlfeat(bilinear_orientations=True))]
+    [False, False, False, False, True, False, False]
+    """
+    apart = stages(encoder)
+    together = TOGETHER
+    if apart is not SMOOTH:
+        together = tuple(
+            replace(stage, without=(), pull=1.0, gathers=number == 0)
+            for number, stage in enumerate(apart[1:])
+        )
+    pull, cells = (LEARNED_PULL, CELLS) if learned else (PULL, 0.0)
+    return (*apart, *(replace(s, pull=pull * s.pull, cells=cells) for s in together))

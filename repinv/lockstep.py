@@ -1,0 +1,108 @@
+"""Several inversions by one encoder in one run: what a GPU needs to be kept busy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from array_api_compat import array_namespace
+
+from repinv.encoder import Array, Encoder
+from repinv.losses import SquaredError
+from repinv.posing import posed
+from repinv.result import Result
+from repinv.runs import Problem, run
+
+#: Why a part of a run that several inversions shared is not saved: it cannot go on alone.
+_SHARED = "An inversion that shared its run with others cannot be saved; run it alone."
+
+
+def invert_each(
+    wanted: Sequence[tuple[Array, int]], encoder: Encoder, **options: Any
+) -> list[Result]:
+    """Invert several features, those together that are asked for alike.
+
+    Every image is a problem of its own, and takes the steps that it would take alone, up to the
+    rounding of kernels that work on several images at once. Whether a run begins anew in changes
+    to which the features answer alike, its first image decides.
+
+    Parameters
+    ----------
+    wanted : sequence of (array, int)
+        Features, and the seed of each inversion.
+    encoder : Encoder
+    **options
+        Of `repinv.invert`, the same for all, but for what watches a run.
+
+    Returns
+    -------
+    results : list of Result
+        As `repinv.invert` would find them, one after the other. Their seconds are shares of those
+        of the run.
+
+    Examples
+    --------
+    >>> import numpy as np, repinv
+    >>> from repinv.lockstep import invert_each
+    >>> hog = repinv.HOG.vlfeat(bilinear_orientations=True)
+    >>> images = np.random.default_rng(0).random((3, 32, 32)).astype(np.float32)
+    >>> wanted = [(hog(image), seed) for seed, image in enumerate(images)]
+    >>> found = invert_each(wanted, hog, shape=(32, 32), max_iter=30)
+    >>> [result.images.shape for result in found]
+    [(1, 32, 32), (1, 32, 32), (1, 32, 32)]
+    """
+    asked = [posed(features, encoder, seed=seed, **options) for features, seed in wanted]
+    groups: list[list[int]] = []
+    for number, (problem, _, _) in enumerate(asked):
+        alike = (g for g in groups if _is_alike(asked[g[0]][0], problem))
+        group = next(alike, None)
+        if group is None:
+            groups.append([number])
+        else:
+            group.append(number)
+    found: dict[int, Result] = {}
+    for group in groups:
+        found |= dict(zip(group, _together([asked[k] for k in group]), strict=True))
+    return [found[k] for k in range(len(asked))]
+
+
+def _is_alike(one: Problem, other: Problem) -> bool:
+    """Whether two problems differ in nothing but what they aim at."""
+    # Where several starts become one image in the middle, targets would have to as well.
+    plain = one.starts == 1 and _target(one).shape == _target(other).shape
+    names = ("parametrization", "priors", "stages", "max_iter", "tol", "check_every", "starts")
+    return plain and all(getattr(one, name) == getattr(other, name) for name in names)
+
+
+def _target(problem: Problem) -> Array:
+    loss = problem.loss
+    assert isinstance(loss, SquaredError)
+    return loss.target
+
+
+def _together(asked: list[tuple[Problem, dict[str, Any], tuple[str, ...]]]) -> list[Result]:
+    """The results of problems that are alike."""
+    problem, position, notes = asked[0]
+    if len(asked) == 1:
+        return [run(problem, position, {}, 0.0, notes, None, None, progress=False)]
+    xp = array_namespace(position["z"])
+    count = position["z"].shape[0]
+    targets = [_target(one) for one, _, _ in asked for _ in range(count)]
+    loss = replace(problem.loss, target=xp.concat(targets, axis=0))  # type: ignore[type-var]
+    joined = position | {"z": xp.concat([place["z"] for _, place, _ in asked], axis=0)}
+    whole = run(replace(problem, loss=loss), joined, {}, 0.0, (), None, None, progress=False)
+    parts = (slice(count * k, count * (k + 1)) for k in range(len(asked)))
+    return [
+        replace(
+            whole,
+            images=whole.images[part],
+            error=whole.error[part],
+            features=whole.features[part, ...],
+            trace={name: values[:, part] for name, values in whole.trace.items()},
+            seconds=whole.seconds / len(asked),
+            notes=said,
+            run=({"problem": _SHARED}, {}),
+        )
+        for part, (_, _, said) in zip(parts, asked, strict=True)
+    ]

@@ -1,0 +1,95 @@
+"""An inversion as a problem and where its search starts, from what the user asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from repinv import memory, starts, targets
+from repinv import restorer as restorers
+from repinv.defaults import PRIORS, SEEDS, gathering, stages
+from repinv.encoder import Array, Encoder
+from repinv.energy import Weighted
+from repinv.losses import SquaredError
+from repinv.parametrizations import Jitter, Parametrization
+from repinv.restorer import Restorer
+from repinv.rules import UpdateRule
+from repinv.runs import Problem, Stage
+
+
+def posed(
+    features: Array,
+    encoder: Encoder,
+    *,
+    shape: tuple[int, ...] | None = None,
+    n_preimages: int = 1,
+    mask: Array | None = None,
+    filter_group: slice | Sequence[int] | None = None,
+    neighbourhood: int | None = None,
+    max_iter: int = 400,
+    solver: UpdateRule | tuple[Stage, ...] | None = None,
+    parametrization: Parametrization | None = None,
+    priors: tuple[Weighted, ...] | None = None,
+    prior: str | Restorer | None = None,
+    seeds: int | None = None,
+    jitter: int = 0,
+    initial: Any = None,
+    seed: int = 0,
+    tol: float = 0.0,
+    check_every: int = 10,
+) -> tuple[Problem, dict[str, Any], tuple[str, ...]]:
+    """The problem of an inversion, the position where it starts, and notes for the user.
+
+    Parameters are those of `repinv.invert`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the features are not the encoder's, or an option is impossible.
+    """
+    targets.check_counts(n_preimages=n_preimages, max_iter=max_iter, check_every=check_every)
+    targets.check_counts(least=0, jitter=jitter)
+    if not (solver is None or isinstance(solver, tuple) or hasattr(solver, "update")):
+        raise TypeError(f"solver must be a rule, such as repinv.Adam(), or stages; got {solver!r}.")
+    restorer = restorers.chosen(prior, encoder)
+    count = seeds if seeds is not None else 1 if restorer is None else SEEDS
+    targets.check_counts(seeds=count)
+    target, image_shape, notes = targets.target(features, encoder, shape)
+    restorers.check_use(restorer, count, image_shape[0], initial is not None)
+    if hasattr(initial, "invert"):
+        initial = targets.inverted(initial, target, encoder, image_shape)
+    memory.check_fits(
+        *image_shape[1:], image_shape[0], n_preimages * count, n_features=int(np.prod(target.shape))
+    )
+    target = encoder.asarray(target)[None, ...]
+    weight = targets.weight(target[0], encoder, image_shape, mask, filter_group, neighbourhood)
+    weight = None if weight is None else encoder.asarray(weight)[None, ...]
+    noise = starts.noise(seed, n_preimages * count, image_shape)
+    if parametrization is None:
+        scale = 1.0 if initial is not None else starts.faint_scale(encoder, noise[:1])
+        parametrization = starts.parametrization(encoder, noise[:1], scale)
+    if jitter:
+        parametrization = Jitter(parametrization, jitter, seed)
+    if solver is None:
+        solver = stages(encoder) if count == 1 else gathering(encoder, restorer is not None)
+    problem = Problem(
+        encoder,
+        SquaredError(target, weight),
+        parametrization,
+        PRIORS if priors is None else tuple(priors),
+        solver if isinstance(solver, tuple) else (Stage(1.0, solver),),
+        int(max_iter),
+        tol,
+        int(check_every),
+        count,
+        restorer,
+    )
+    if initial is None:
+        z = parametrization.start(encoder.asarray(noise))
+    else:
+        x = targets.initial(initial, image_shape)
+        z = parametrization.inverse(encoder.asarray(np.repeat(x, n_preimages, axis=0)))
+    position: dict[str, Any] = {"stage": 0, "iteration": 0, "z": z, "state": None}
+    return problem, position, notes
