@@ -1,0 +1,84 @@
+"""Put what the benchmarks measured into README.md, from `docs/benchmarks/*.json`.
+
+    python benchmarks/readme.py [--check]
+
+Tables stand between ``<!-- name -->`` and ``<!-- / -->``. With ``--check`` nothing is written, and
+the exit status is 1 if README.md would change.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+README = ROOT / "README.md"
+
+
+def _held(name: str) -> list[dict[str, Any]]:
+    """The tables of a benchmark."""
+    found: list[dict[str, Any]] = json.loads(
+        (ROOT / "docs" / "benchmarks" / f"{name}.json").read_text()
+    )["tables"]
+    return found
+
+
+def _markdown(columns: list[str], rows: list[list[str]]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |".replace("|  |", "| |") for cells in lines)
+
+
+def ladder() -> str:
+    """Every code of one photograph."""
+    (table,) = _held("ladder")
+    return _markdown(table["columns"], table["rows"])
+
+
+def authors() -> str:
+    """Of the authors' method and ours: the error, and how near the image is to the photograph."""
+    rows = []
+    tables = [*_held("invert_hog"), *_held("invert_dsift")]
+    for name, table in zip(("HOG, hard", "HOG, bilinear", "DSIFT"), tables, strict=True):
+        for row in table["rows"]:
+            label = "relative feature error" if row[0].startswith("error after") else row[0]
+            if label in ("relative feature error", "NCC", "SSIM"):
+                rows.append([f"{name}: {label}", *row[1:4]])
+    return _markdown(["", "authors", "ours", "ratio"], rows)
+
+
+def hoggles() -> str:
+    """Ways to invert HOG with bilinear orientations."""
+    table = next(t for t in _held("hoggles") if t["name"].startswith("HOGb"))
+    return _markdown(table["columns"], table["rows"])
+
+
+def cnn() -> str:
+    """Ways to invert a layer of a network."""
+    table = next(t for t in _held("cnn") if "layer3.0" in t["name"])
+    return _markdown(table["columns"], table["rows"])
+
+
+def filled(text: str) -> str:
+    """README with its tables anew."""
+    for table in (ladder, authors, hoggles, cnn):
+        begin, end = f"<!-- {table.__name__} -->\n", "\n<!-- / -->"
+        pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
+        if not pattern.search(text):
+            raise SystemExit(f"README.md has no place for {table.__name__}.")
+        found = begin + table() + end
+        text = pattern.sub(lambda _, found=found: found, text)
+    return text
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true")
+    options = parser.parse_args()
+    before = README.read_text()
+    after = filled(before)
+    if options.check:
+        raise SystemExit(int(before != after))
+    README.write_text(after)

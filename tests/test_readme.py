@@ -1,0 +1,36 @@
+"""README.md: its tables are those of the benchmarks' files, and its badges are true."""
+
+import re
+import runpy
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text()
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def test_tables_are_what_was_measured():
+    filled = runpy.run_path(str(ROOT / "benchmarks" / "readme.py"))["filled"]
+    assert filled(README) == README, "run python benchmarks/readme.py"
+    stale = README.replace("| HOG, bilinear |", "| HOG, trilinear |")
+    assert stale != README
+    assert filled(stale) == README
+
+
+def test_badges_are_true():
+    (version,) = re.findall(r"Python (\d+\.\d+) or newer", README.splitlines()[2])
+    assert PROJECT["project"]["requires-python"] == f">={version}"
+    assert f"python-%E2%89%A5%20{version}-blue" in README
+    assert PROJECT["project"]["license"] == "BSD-3-Clause"
+    assert "Licence: BSD-3-Clause" in README
+    assert PROJECT["tool"]["mypy"]["strict"]
+
+
+def test_what_is_linked_or_shown_is_there():
+    links = re.findall(r"\]\(([^)#]+)", README)
+    assert len(links) > 5
+    for link in links:
+        if not link.startswith("https://"):
+            assert (ROOT / link).exists(), link
+    assert all(alt.strip() for alt in re.findall(r"!\[([^]]*)\]\(", README))
