@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -13,7 +12,7 @@ from PIL import Image
 
 import repinv
 from repinv import metrics
-from repinv.app.study import engine, job, study
+from repinv.app.study import job, study
 from repinv.app.study.declaration import StudyError
 from repinv.app.study.store import Store, StoreError
 from repinv.image import as_unit
@@ -257,71 +256,6 @@ def test_a_missing_package_is_said_and_how_to_get_it(write, module):
     assert "pip install 'repinv[study]'" in done.stderr
 
 
-# The engine.
-
-
-def _echo(jobs, offset):
-    return [{"key": job["key"], "value": int(job["key"]) + offset} for job in jobs]
-
-
-def test_the_engine_does_every_job_once(client):
-    found = []
-    orders = ({"key": str(k)} for k in range(100))
-    engine.run(orders, client, _echo, 5, done=found.append)
-    assert sorted(outcome["value"] for outcome in found) == list(range(5, 105))
-
-
-def test_the_engine_holds_few_jobs_at_a_time(client):
-    taken, most = [0], [0]
-
-    def orders():
-        for k in range(2000):
-            taken[0] += 1
-            yield {"key": str(k)}
-
-    def done(outcome):
-        most[0] = max(most[0], taken[0])
-        taken[0] -= 1
-
-    engine.run(orders(), client, _echo, 0, done=done)
-    # Jobs of no time are sent 32 at a time; 4 such messages for each of the client's threads.
-    assert 32 < most[0] <= 32 * 4 * sum(client.nthreads().values())
-
-
-def _slow(jobs):
-    time.sleep(0.3 * len(jobs))
-    return [{"key": job["key"]} for job in jobs]
-
-
-def test_long_jobs_are_sent_one_at_a_time(client):
-    taken, most = [0], [0]
-
-    def orders():
-        for k in range(20):
-            taken[0] += 1
-            yield {"key": str(k)}
-
-    def done(outcome):
-        most[0] = max(most[0], taken[0])
-        taken[0] -= 1
-
-    engine.run(orders(), client, _slow, done=done)
-    assert most[0] <= 4 * sum(client.nthreads().values())
-
-
-def _raise_at_130(jobs):
-    if any(job["key"] == "130" for job in jobs):
-        raise KeyError("nobody expected this")
-    return [{"key": job["key"]} for job in jobs]
-
-
-def test_a_job_that_breaks_its_message_fails_alone(client):
-    found = []
-    engine.run(({"key": str(k)} for k in range(200)), client, _raise_at_130, done=found.append)
-    assert sorted(int(outcome["key"]) for outcome in found) == list(range(200))
-    assert [outcome["key"] for outcome in found if "failure" in outcome] == ["130"]
-
-
 def test_a_job_whose_result_is_there_is_not_computed_again(finished, monkeypatch):
     there = study.look(finished)
     cell = next(iter(there.plan.jobs.values()))
@@ -332,29 +266,6 @@ def test_a_job_whose_result_is_there_is_not_computed_again(finished, monkeypatch
     monkeypatch.setattr(job, "computed", computed)
     outcome = job.perform(cell.orders(), there.store)
     assert outcome["record"] == there.store.record(cell.key)[0]
-
-
-def _raise(jobs):
-    raise KeyError("nobody expected this")
-
-
-def test_what_nobody_expected_is_a_failure_too(client):
-    found = []
-    engine.run([{"key": "1"}], client, _raise, done=found.append)
-    assert found[0]["lost"]
-    assert "nobody expected this" in found[0]["failure"]
-
-
-def _counted(jobs):
-    time.sleep(0.3)
-    return [{"key": job["key"], "with": len(jobs)} for job in jobs]
-
-
-def test_long_jobs_that_share_a_run_are_sent_together(client):
-    found = []
-    orders = ({"key": str(k), "shared": True} for k in range(40))
-    engine.run(orders, client, _counted, done=found.append)
-    assert [outcome["with"] for outcome in found] == [16] * 32 + [8] * 8
 
 
 _DIGITS = """
