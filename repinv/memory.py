@@ -8,6 +8,8 @@ from pathlib import Path
 #: Arrays of the image's size that an inversion holds at once: the pairs that L-BFGS remembers,
 #: the variable, the image, gradients, and what the encoder keeps for its pullback.
 _ARRAYS = 48
+#: Of images of fewer pixels and channels L-BFGS remembers more pairs, so many arrays.
+_SMALL, _MORE = 13_000, 20
 #: Arrays of the features' size: the target, features and what they are made of, differences and
 #: cotangents. Dense descriptors have a hundred times as many numbers as their image.
 _FEATURES = 8
@@ -31,7 +33,9 @@ def check_fits(
     n_features : int
         Of one image; left out where they are few.
     """
-    of_images, of_features = _ARRAYS * height * width * channels, _FEATURES * n_features
+    size = height * width * channels
+    of_images = (_ARRAYS + (_MORE if size < _SMALL else 0)) * size
+    of_features = _FEATURES * n_features
     needed, free = 4 * (of_images + of_features) * n_images, available()
     if free is not None and needed > free:
         count = f"{n_images} images" if n_images > 1 else "an image"
