@@ -1,18 +1,18 @@
 """Put what the benchmarks measured into README.md, from `docs/benchmarks/*.json`.
 
-    python benchmarks/readme.py [--check]
+    python benchmarks/readme.py
 
-Tables stand between ``<!-- name -->`` and ``<!-- / -->``. With ``--check`` nothing is written, and
-the exit status is 1 if README.md would change.
+Tables stand between ``<!-- name -->`` and ``<!-- / -->``.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 from pathlib import Path
 from typing import Any
+
+from report import line
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
@@ -27,14 +27,18 @@ def _held(name: str) -> list[dict[str, Any]]:
 
 
 def _markdown(columns: list[str], rows: list[list[str]]) -> str:
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |".replace("|  |", "| |") for cells in lines)
+    return "\n".join(line(*cells) for cells in (columns, ["---"] * len(columns), *rows))
+
+
+def _table(name: str, part: str) -> str:
+    """The table of a benchmark in whose name something stands."""
+    table = next(table for table in _held(name) if part in table["name"])
+    return _markdown(table["columns"], table["rows"])
 
 
 def ladder() -> str:
     """Every code of one photograph."""
-    (table,) = _held("ladder")
-    return _markdown(table["columns"], table["rows"])
+    return _table("ladder", "")
 
 
 def authors() -> str:
@@ -51,14 +55,12 @@ def authors() -> str:
 
 def hoggles() -> str:
     """Ways to invert HOG with bilinear orientations."""
-    table = next(t for t in _held("hoggles") if t["name"].startswith("HOGb"))
-    return _markdown(table["columns"], table["rows"])
+    return _table("hoggles", "HOGb")
 
 
 def cnn() -> str:
     """Ways to invert a layer of a network."""
-    table = next(t for t in _held("cnn") if "layer3.0" in t["name"])
-    return _markdown(table["columns"], table["rows"])
+    return _table("cnn", "layer3.0")
 
 
 def filled(text: str) -> str:
@@ -74,11 +76,4 @@ def filled(text: str) -> str:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true")
-    options = parser.parse_args()
-    before = README.read_text()
-    after = filled(before)
-    if options.check:
-        raise SystemExit(int(before != after))
-    README.write_text(after)
+    README.write_text(filled(README.read_text()))

@@ -36,12 +36,12 @@ class Report:
             {"name": name, "columns": ["", *columns], "rows": self.rows, "notes": self.notes}
         )
         heading = f"\n**{name}**\n" if name else ""
-        print(f"{heading}\n{_line('', *columns)}\n{'|---' * (1 + len(columns))}|", flush=True)
+        print(f"{heading}\n{line('', *columns)}\n{'|---' * (1 + len(columns))}|", flush=True)
 
     def row(self, label: str, *cells: str) -> None:
         """A row of the table begun last."""
         self.rows.append([label, *cells])
-        print(_line(label, *cells), flush=True)
+        print(line(label, *cells), flush=True)
 
     def note(self, text: str) -> None:
         """A sentence below the table begun last."""
@@ -90,5 +90,6 @@ def command() -> str:
     return " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *kept])
 
 
-def _line(*cells: str) -> str:
+def line(*cells: str) -> str:
+    """A row of a table in Markdown."""
     return f"| {' | '.join(cells)} |"
