@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-#: Arrays of the image's size that an inversion holds at once: the pairs that L-BFGS remembers,
-#: the variable, the image, gradients, and what the encoder keeps for its pullback.
-_ARRAYS = 48
-#: Of images of fewer pixels and channels L-BFGS remembers more pairs, so many arrays.
-_SMALL, _MORE = 13_000, 20
+#: Arrays of the image's size that an inversion holds at once, beside the `pairs` that L-BFGS
+#: remembers: the variable, the image, gradients, and what the encoder keeps for its pullback.
+_ARRAYS = 28
+#: Steps that L-BFGS remembers at least and at most; numbers that it holds before it takes fewer.
+_LEAST, _MOST, _HELD = 10, 20, 2**18
 #: Arrays of the features' size: the target, features and what they are made of, differences and
 #: cotangents. Dense descriptors have a hundred times as many numbers as their image.
 _FEATURES = 8
@@ -19,6 +19,11 @@ def available() -> int | None:
     """Bytes that this process may still take, or None where the system does not tell."""
     found = [n for n in (_of_the_system(), _of_the_group()) if n is not None]
     return min(found, default=None)
+
+
+def pairs(size: int) -> int:
+    """Steps, each with its change of the gradient, that L-BFGS remembers of so many variables."""
+    return min(max(_LEAST, _HELD // (2 * size)), _MOST)
 
 
 def check_fits(
@@ -34,7 +39,7 @@ def check_fits(
         Of one image; left out where they are few.
     """
     size = height * width * channels
-    of_images = (_ARRAYS + (_MORE if size < _SMALL else 0)) * size
+    of_images = (_ARRAYS + 2 * pairs(size)) * size
     of_features = _FEATURES * n_features
     needed, free = 4 * (of_images + of_features) * n_images, available()
     if free is not None and needed > free:

@@ -14,14 +14,11 @@ from array_api_compat import array_namespace
 
 from repinv.batch import chosen, column, rows
 from repinv.encoder import Array
+from repinv.memory import pairs as remembered
 
 #: What a rule remembers between steps: arrays and numbers by name. Holds ``best_z`` (the best
 #: point so far) and ``best_value`` (N,).
 State: TypeAlias = dict[str, Any]
-
-
-#: Steps that L-BFGS remembers at least and at most; numbers that it holds before it takes fewer.
-_LEAST, _MOST, _HELD = 10, 20, 2**18
 
 
 class UpdateRule(Protocol):
@@ -116,7 +113,7 @@ class LBFGS:
         flat = rows(z)
         count, size = flat.shape
         kind = {"dtype": z.dtype, "device": z.device}
-        m = self.memory or min(max(_LEAST, _HELD // (2 * size)), _MOST)
+        m = self.memory or remembered(size)
         length = xp.sqrt(xp.vecdot(flat, flat))
         return {
             "best_z": z,

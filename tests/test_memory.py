@@ -49,7 +49,7 @@ def test_the_estimate_covers_what_an_inversion_takes():
         taken = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    estimate = 4 * memory._ARRAYS * image.size
+    estimate = 4 * (memory._ARRAYS + 2 * memory.pairs(image.size)) * image.size
     assert 0.5 * estimate < taken < estimate
 
 
