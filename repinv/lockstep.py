@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,12 +11,20 @@ from array_api_compat import array_namespace
 
 from repinv.encoder import Array, Encoder
 from repinv.losses import SquaredError
+from repinv.parametrizations import Parametrization
 from repinv.posing import posed
 from repinv.result import Result
 from repinv.runs import Problem, run
+from repinv.tasks import invert
 
 #: Why a part of a run that several inversions shared is not saved: it cannot go on alone.
 _SHARED = "An inversion that shared its run with others cannot be saved; run it alone."
+#: What `repinv.invert` takes where nothing is said.
+_DEFAULTS = {
+    name: parameter.default
+    for name, parameter in inspect.signature(invert).parameters.items()
+    if parameter.default is not parameter.empty and name in inspect.signature(posed).parameters
+}
 
 
 def invert_each(
@@ -52,7 +61,16 @@ def invert_each(
     >>> [result.images.shape for result in found]
     [(1, 32, 32), (1, 32, 32), (1, 32, 32)]
     """
-    asked = [posed(features, encoder, seed=seed, **options) for features, seed in wanted]
+    asked = []
+    spaces: dict[int, Parametrization] = {}
+    for features, seed in wanted:
+        settled = _DEFAULTS | options | {"seed": seed}
+        if seed in spaces:
+            # What to turn depends on the seed, and the encoder is asked a dozen times for it.
+            settled["parametrization"] = spaces[seed]
+        asked.append(posed(features, encoder, **settled))
+        if not settled["jitter"]:
+            spaces[seed] = asked[-1][0].parametrization
     groups: list[list[int]] = []
     for number, (problem, _, _) in enumerate(asked):
         alike = (g for g in groups if _is_alike(asked[g[0]][0], problem))
@@ -71,8 +89,7 @@ def _is_alike(one: Problem, other: Problem) -> bool:
     """Whether two problems differ in nothing but what they aim at."""
     # Where several starts become one image in the middle, targets would have to as well.
     plain = one.starts == 1 and _target(one).shape == _target(other).shape
-    names = ("parametrization", "priors", "stages", "max_iter", "tol", "check_every", "starts")
-    return plain and all(getattr(one, name) == getattr(other, name) for name in names)
+    return plain and replace(one, loss=other.loss) == other
 
 
 def _target(problem: Problem) -> Array:

@@ -23,26 +23,26 @@ def posed(
     features: Array,
     encoder: Encoder,
     *,
-    shape: tuple[int, ...] | None = None,
-    n_preimages: int = 1,
-    mask: Array | None = None,
-    filter_group: slice | Sequence[int] | None = None,
-    neighbourhood: int | None = None,
-    max_iter: int = 400,
-    solver: UpdateRule | tuple[Stage, ...] | None = None,
-    parametrization: Parametrization | None = None,
-    priors: tuple[Weighted, ...] | None = None,
-    prior: str | Restorer | None = None,
-    seeds: int | None = None,
-    jitter: int = 0,
-    initial: Any = None,
-    seed: int = 0,
-    tol: float = 0.0,
-    check_every: int = 10,
+    shape: tuple[int, ...] | None,
+    n_preimages: int,
+    mask: Array | None,
+    filter_group: slice | Sequence[int] | None,
+    neighbourhood: int | None,
+    max_iter: int,
+    solver: UpdateRule | tuple[Stage, ...] | None,
+    parametrization: Parametrization | None,
+    priors: tuple[Weighted, ...] | None,
+    prior: str | Restorer | None,
+    seeds: int | None,
+    jitter: int,
+    initial: Any,
+    seed: int,
+    tol: float,
+    check_every: int,
 ) -> tuple[Problem, dict[str, Any], tuple[str, ...]]:
     """The problem of an inversion, the position where it starts, and notes for the user.
 
-    Parameters are those of `repinv.invert`.
+    Parameters are those of `repinv.invert`, whose signature is the one place of their defaults.
 
     Raises
     ------

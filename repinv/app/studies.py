@@ -238,7 +238,6 @@ def _tell(path: Path, store: str | None, progress: Progress) -> None:
     from repinv.app.study.views import duration
 
     study = str(path) if store is None else f"{path} --store {store}"
-
     click.echo(f"{progress.computed} jobs done in {duration(progress.seconds)}; "
                f"{progress.done} of {progress.jobs} have a result")  # fmt: skip
     if progress.failed:

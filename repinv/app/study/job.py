@@ -45,9 +45,8 @@ def perform_all(group: Sequence[Mapping[str, Any]], store: Store) -> list[dict[s
     """
     alike: dict[str, list[Mapping[str, Any]]] = {}
     for orders in group:
-        inverts = orders.get("shared") and orders["task"]["kind"] == "invert"
-        if inverts and _kept(orders, store) is None:
-            settled = [orders[name] for name in ("encoder", "task", "prior", "solver")]
+        if orders.get("shared") and _kept(orders, store) is None:
+            settled = [orders[name] for name in ("encoder", "task", "prior", "solver", "shared")]
             alike.setdefault(json.dumps(settled, sort_keys=True), []).append(orders)
     found: dict[str, Found] = {}
     with libraries.one_thread(), one_thread():
@@ -79,7 +78,7 @@ def perform(orders: Mapping[str, Any], store: Store, found: Found | None = None)
         If nothing can be kept.
     """
     began = time.time()
-    kept = _kept(orders, store)
+    kept = _kept(orders, store) if found is None else None
     if kept is not None:
         return kept
     try:
@@ -126,13 +125,10 @@ def _computed_together(several: Sequence[Mapping[str, Any]], store: Store) -> di
     try:
         encoder = _encoder(several[0]["encoder"])
         asked = [_asked(orders, encoder, store) for orders in several]
-        shape = asked[0][0].shape
-        if any(seen.shape != shape for seen, _ in asked):
-            raise ValueError("images of several sizes do not share a run.")
         wanted = [
             (target, orders["seed"]) for (_, target), orders in zip(asked, several, strict=True)
         ]
-        results = invert_each(wanted, encoder, **_options(several[0], shape))
+        results = invert_each(wanted, encoder, **_options(several[0], asked[0][0].shape))
     # Too many for the device's memory, or one is at fault: fewer, and in the end each by itself.
     except Exception:
         half = len(several) // 2

@@ -259,9 +259,11 @@ def _begun(declaration: Declaration, place: Store) -> Study:
 
 
 def _orders(cell: Job, shared: frozenset[str]) -> dict[str, Any]:
-    """What a worker needs to know of a job, and whether it shares a run with others."""
+    """What a worker needs to know of a job; if it shares a run with others, of which shape."""
     orders = cell.orders()
-    return orders | {"shared": True} if orders["encoder"] in shared else orders
+    if cell.image is None or orders["task"]["kind"] != "invert" or orders["encoder"] not in shared:
+        return orders
+    return orders | {"shared": list(cell.image.shape)}
 
 
 def _keep(place: Store, kept: list[Any]) -> None:
