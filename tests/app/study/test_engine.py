@@ -16,11 +16,12 @@ def test_the_engine_does_every_job_once(client):
     assert sorted(outcome["value"] for outcome in found) == list(range(5, 105))
 
 
-def test_the_engine_holds_few_jobs_at_a_time(client):
+def _most_at_a_time(client, jobs, perform, *common):
+    """The jobs that are taken and not done yet, at most."""
     taken, most = [0], [0]
 
     def orders():
-        for k in range(2000):
+        for k in range(jobs):
             taken[0] += 1
             yield {"key": str(k)}
 
@@ -28,9 +29,14 @@ def test_the_engine_holds_few_jobs_at_a_time(client):
         most[0] = max(most[0], taken[0])
         taken[0] -= 1
 
-    engine.run(orders(), client, _echo, 0, done=done)
+    engine.run(orders(), client, perform, *common, done=done)
+    return most[0]
+
+
+def test_the_engine_holds_few_jobs_at_a_time(client):
+    most = _most_at_a_time(client, 2000, _echo, 0)
     # Jobs of no time are sent 32 at a time; 4 such messages for each of the client's threads.
-    assert 32 < most[0] <= 32 * 4 * sum(client.nthreads().values())
+    assert 32 < most <= 32 * 4 * sum(client.nthreads().values())
 
 
 def _slow(jobs):
@@ -39,19 +45,8 @@ def _slow(jobs):
 
 
 def test_long_jobs_are_sent_one_at_a_time(client):
-    taken, most = [0], [0]
-
-    def orders():
-        for k in range(20):
-            taken[0] += 1
-            yield {"key": str(k)}
-
-    def done(outcome):
-        most[0] = max(most[0], taken[0])
-        taken[0] -= 1
-
-    engine.run(orders(), client, _slow, done=done)
-    assert most[0] <= 4 * sum(client.nthreads().values())
+    most = _most_at_a_time(client, 20, _slow)
+    assert most <= 4 * sum(client.nthreads().values())
 
 
 def _raise_at_130(jobs):
