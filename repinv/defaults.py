@@ -19,10 +19,11 @@ PRIORS = (
     Weighted("range", 1e-2, IntensityRange()),
 )
 #: For encoders without hard decisions: the features first, out of all but gray; then with contrast;
-#: then, twice anew, in changes to which the features answer alike everywhere.
+#: then, twice anew, in changes to which the features answer alike everywhere. Of networks, units
+#: that the start does not excite are drawn to what they should be before the run settles.
 SMOOTH = (
-    Stage(0.1, LBFGS(), without=("contrast",)),
-    Stage(0.25, LBFGS()),
+    Stage(0.1, LBFGS(), without=("contrast",), opened=True),
+    Stage(0.25, LBFGS(), opened=True),
     Stage(0.2, LBFGS(), local=4.0),
     Stage(0.45, LBFGS(), local=4.0),
 )

@@ -162,6 +162,14 @@ class Encoder(ABC):
         return None
 
     @property
+    def unrectified(self) -> Encoder | None:
+        """The encoder of what the rectifier that ends this one is given, or None without one.
+
+        Its features are this encoder's where these are positive, and at most zero elsewhere.
+        """
+        return None
+
+    @property
     def annealing(self) -> tuple[tuple[float, float], ...]:
         """Legs (share of the evaluations, softness) in which an inversion hardens this encoder.
 

@@ -95,6 +95,40 @@ class SquaredError:
 
 
 @dataclass(frozen=True)
+class RectifiedError(SquaredError):
+    """What `SquaredError` is once the features are rectified, but with a slope where they are off.
+
+    Parameters
+    ----------
+    target, weight : array
+        As of `SquaredError`, the target being of rectified features.
+
+    Notes
+    -----
+    Where the target is zero, features below zero are as good as zero; elsewhere they are further
+    from the target than zero is, and so are drawn to it, as after the rectifier they would not be.
+    The least value is zero for both, and for the same features.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> loss = RectifiedError(np.array([[0.0, 5.0]]))
+    >>> value, grad = loss.value_and_grad(np.array([[-3.0, 5.0], [0.0, -5.0]]))
+    >>> value
+    array([0., 4.])
+    >>> grad
+    array([[ 0. ,  0. ],
+           [ 0. , -0.8]])
+    """
+
+    def value_and_grad(self, features: Array, /) -> tuple[Array, Array]:
+        """Values (N,), and their gradients (N, *F) with respect to the features."""
+        xp = array_namespace(features)
+        off = (self.target == 0) & (features < 0)
+        return super().value_and_grad(xp.where(off, xp.zeros_like(features), features))
+
+
+@dataclass(frozen=True)
 class InnerProduct:
     """Negative inner product with a direction, ``−⟨Φ, d⟩ / scale``: large responses are low.
 

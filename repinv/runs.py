@@ -15,7 +15,7 @@ from repinv import checkpoint, several
 from repinv.encoder import Array, Encoder, StraightThrough
 from repinv.energy import Energy, Weighted
 from repinv.finishing import finished
-from repinv.losses import Loss
+from repinv.losses import Loss, RectifiedError, SquaredError
 from repinv.parametrizations import Parametrization, is_localizable, localized
 from repinv.references import CellEnergy, Pull
 from repinv.restorer import Restorer
@@ -49,6 +49,10 @@ class Stage:
         Factor of the weights of all priors.
     without : tuple of str
         Names of priors that this stage does without.
+    opened : bool
+        Of an encoder that ends with a rectifier, what that is given is compared with the target, so
+        that features which are off in the image and on in the target are drawn to it
+        (`Encoder.unrectified`).
     local : float
         If positive, the solver turns changes of the image that this stage begins with (`Local`),
         weighted by how little the encoder answers to changes within so many pixels; later stages
@@ -87,6 +91,7 @@ class Stage:
     straight_through: bool = False
     priors: float = 1.0
     without: tuple[str, ...] = ()
+    opened: bool = False
     local: float = 0.0
     gathers: bool = False
     pull: float = 0.0
@@ -134,8 +139,13 @@ class Problem:
         """The encoder that a stage inverts."""
         soft = self.encoder.softened(stage.softness) if stage.softness > 0 else None
         if soft is None:
-            return self.encoder
+            return self._opened(stage) or self.encoder
         return StraightThrough(self.encoder, soft) if stage.straight_through else soft
+
+    def _opened(self, stage: Stage) -> Encoder | None:
+        """The encoder without the rectifier that ends it, if the stage is to do without it."""
+        wanted = stage.opened and type(self.loss) is SquaredError
+        return self.encoder.unrectified if wanted else None
 
     def objective(self, stage: Stage, position: dict[str, Any]) -> Energy:
         """The energy of one stage, at a position in it."""
@@ -150,7 +160,10 @@ class Problem:
             cells = CellEnergy(position["log_energy"], self.restorer.cell)  # type: ignore[union-attr]
             priors += (Weighted("cells", stage.cells, cells),)
         space = self.space(position)
-        return Energy(self.stage_encoder(stage), self.loss, space, priors)
+        encoder, loss = self.stage_encoder(stage), self.loss
+        if encoder is self._opened(stage):
+            loss = RectifiedError(**vars(loss))
+        return Energy(encoder, loss, space, priors)
 
     def rule(self, stage: Stage, length: int) -> UpdateRule:
         """The rule of one stage; Adam's step falls to zero at its end."""

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, fx, nn
+from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 #: Maps images to the outputs of the layers asked for, in their order.
@@ -166,6 +167,42 @@ def traced(module: nn.Module, names: Sequence[str]) -> nn.Module | None:
         return _folded(fx.GraphModule(cut, fx.Tracer().trace(cut)))
     except Exception:  # a layer kept whole that cannot be traced
         return cut
+
+
+#: What rectifies, and what may as well be done before as after it: as modules, functions, methods.
+_RECTIFIES = (nn.ReLU, torch.relu, functional.relu, "relu")
+_COMMUTES = (
+    nn.MaxPool2d, nn.AdaptiveMaxPool2d, nn.Flatten, nn.Identity, nn.modules.dropout._DropoutNd,
+    functional.max_pool2d, torch.max_pool2d, torch.flatten, functional.dropout, "flatten",
+)  # fmt: skip
+
+
+def unrectified(cut: nn.Module) -> nn.Module | None:
+    """A cut module without the rectifiers that end it; None unless one ends each of its outputs.
+
+    Maxima and other layouts of rectified values are the rectified ones of what is not.
+    """
+    if not isinstance(cut, fx.GraphModule):
+        return None
+    opened = fx.GraphModule(cut, copy.deepcopy(cut.graph))
+    modules = dict(opened.named_modules())
+
+    def is_one(node: fx.Node, kinds: tuple[Any, ...]) -> bool:
+        if node.op != "call_module":
+            return node.op.startswith("call") and node.target in kinds
+        classes = tuple(kind for kind in kinds if isinstance(kind, type))
+        return isinstance(modules[str(node.target)], classes)
+
+    output = next(iter(reversed(opened.graph.nodes)))
+    for node in output.args[0]:
+        while is_one(node, _COMMUTES) and len(node.users) == 1:
+            node = node.args[0]
+        if not is_one(node, _RECTIFIES) or len(node.users) > 1:
+            return None
+        node.replace_all_uses_with(node.args[0])
+        opened.graph.erase_node(node)
+    opened.recompile()
+    return opened
 
 
 def _folded(cut: fx.GraphModule) -> fx.GraphModule:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import copy
+import functools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -161,6 +163,22 @@ class TorchEncoder(repinv.Encoder):
         """Shape of a layer's output; of several layers, the length of all of them."""
         shapes = self._outputs_of(tuple(image_shape))
         return shapes[0] if len(shapes) == 1 else (sum(map(math.prod, shapes)),)
+
+    @functools.cached_property
+    def unrectified(self) -> TorchEncoder | None:
+        """The same encoder without the ReLU that ends its layer; None where none is seen to."""
+        net = _cut.unrectified(self._net)
+        if net is None:
+            return None
+        opened = copy.copy(self)
+        found = {
+            "_net": net,
+            "_forward": torch.compile(net) if self.compiled else net,
+            "_shapes": {},
+            "unrectified": None,
+        }
+        opened.__dict__.update(found)
+        return opened
 
     @property
     def descriptor_axis(self) -> int | None:

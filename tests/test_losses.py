@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from repinv import InnerProduct, SquaredError
+from repinv.losses import RectifiedError
 
 RNG = np.random.default_rng(2)
 TARGET = RNG.standard_normal((1, 4, 5))
@@ -115,3 +116,19 @@ def test_a_one_hot_direction_reads_one_component():
     value, grad = InnerProduct(direction).value_and_grad(FEATURES)
     np.testing.assert_array_equal(value, -FEATURES[:, 2, 3])
     assert np.count_nonzero(grad) == len(FEATURES)
+
+
+def test_a_rectified_error_is_that_of_rectified_features_where_nothing_is_off():
+    rng = np.random.default_rng(4)
+    target = np.maximum(rng.standard_normal((1, 5, 6)), 0)
+    features = rng.standard_normal((3, 5, 6))
+    on = np.where(target > 0, np.abs(features), features)
+    value, grad = RectifiedError(target).value_and_grad(on)
+    expected, expected_grad = SquaredError(target).value_and_grad(np.maximum(on, 0))
+    np.testing.assert_allclose(value, expected)
+    np.testing.assert_allclose(grad, expected_grad)
+    # Where what should be on is off, it is further than after the rectifier, and drawn back.
+    value, grad = RectifiedError(target, 0.5).value_and_grad(features)
+    assert (value > SquaredError(target, 0.5).value_and_grad(np.maximum(features, 0))[0]).all()
+    assert (grad[(features < 0) & (target > 0)] < 0).all()
+    assert not grad[(features < 0) & (target == 0)].any()
