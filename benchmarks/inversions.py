@@ -23,6 +23,7 @@ from skimage.color import rgb2gray
 
 import repinv
 from repinv import files, metrics
+from repinv.defaults import gathering
 from repinv.image import as_unit
 from repinv.solvers import Snapshot
 from repinv.tasks import mahendran
@@ -40,8 +41,8 @@ ABOUT = (
     f" All get {BUDGETS[-1]} evaluations, in turns, on one thread; the error of every finished "
     "image is scored anew by code that shares nothing with repinv. 'Ratio' is theirs over ours, or "
     "ours over theirs where more is better, of means (and the median of those of photographs). "
-    "'Two starts' is seeds=2 with a third of the evaluations for each start, and a third for what "
-    "is made of their average."
+    "'Two starts' is seeds=2: the evaluations of both starts and of what is made of their average "
+    "come to as many."
 )
 FOLDER = Path(__file__).resolve().parents[2] / "shared" / "images"
 
@@ -53,6 +54,15 @@ def photographs(folder: Path, limit: int | None) -> list[np.ndarray]:
         raise SystemExit(f"no photographs in {folder}; name a folder that holds some.")
     images = [as_unit(files.read(path)) for path in paths[:limit]]
     return [(rgb2gray(i) if i.ndim == 3 else i).astype(np.float32) for i in images]
+
+
+def gathered(encoder: repinv.Encoder, starts: int, evaluations: int, learned: bool = False) -> int:
+    """The max_iter of `invert` with several starts for which all take so many evaluations."""
+    stages = gathering(encoder, learned)
+    first = [stage.gathers for stage in stages].index(True)
+    apart = sum(stage.share for stage in stages[:first])
+    together = sum(stage.share for stage in stages[first:])
+    return round(evaluations * (apart + together) / (starts * apart + together))
 
 
 def inverted(
@@ -68,8 +78,7 @@ def inverted(
     if method == "authors":
         options = mahendran(photograph.shape, max_iter)
     elif method == "two starts":
-        # Half of a run is made twice, and so two thirds of the evaluations come to the same.
-        options |= {"seeds": 2, "max_iter": 2 * max_iter // 3}
+        options |= {"seeds": 2, "max_iter": gathered(encoder, 2, max_iter)}
     began = time.perf_counter()
     result = repinv.invert(
         features,

@@ -29,6 +29,12 @@ SMOOTH = (
 )
 #: Starts that a restorer is given.
 SEEDS = 4
+#: Of starts that are only averaged: what they agree on shows early, and what they differ in the
+#: average takes away. A restorer was learned on starts that went on for longer.
+APART = tuple(
+    replace(stage, share=share)
+    for stage, share in zip(SMOOTH[:3], (0.08, 0.205, 0.165), strict=True)
+)
 #: Where starts have come together, of encoders without hard decisions: what they agree on is soon
 #: found, and most of the run is for the features. Pulls are shares of those below.
 TOGETHER: tuple[Stage, ...] = (
@@ -80,20 +86,23 @@ def stages(encoder: Encoder) -> tuple[Stage, ...]:
 def gathering(encoder: Encoder, learned: bool = False) -> tuple[Stage, ...]:
     """The stages that `invert` takes where it averages several starts.
 
-    Half of the run is that of `stages`, for every start; the average, restored if a restorer has
-    been `learned`, is then refined, without the part that grows an image out of gray: by
-    `TOGETHER`, or by what follows the first leg of an encoder with hard decisions.
+    Every start is inverted for half of the run by `stages`, or for a third by `APART` where none of
+    its decisions are hard and nothing was learned. The average, restored if a restorer has been
+    `learned`, is then refined, without the part that grows an image out of gray: by `TOGETHER`, or
+    by what follows the first leg of an encoder with hard decisions.
 
     Examples
     --------
     >>> import repinv
     >>> from repinv.defaults import gathering
     >>> [stage.gathers for stage in gathering(repinv.HOG.vlfeat(bilinear_orientations=True))]
-    [False, False, False, False, True, False, False]
+    [False, False, False, True, False, False]
     """
     apart = stages(encoder)
     together = TOGETHER
-    if apart is not SMOOTH:
+    if apart is SMOOTH:
+        apart = SMOOTH if learned else APART
+    else:
         together = tuple(
             replace(stage, without=(), pull=1.0, gathers=number == 0)
             for number, stage in enumerate(apart[1:])

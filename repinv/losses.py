@@ -105,6 +105,8 @@ class RectifiedError(SquaredError):
 
     Notes
     -----
+    Equation :eq:`rectified-error` of the documentation.
+
     Where the target is zero, features below zero are as good as zero; elsewhere they are further
     from the target than zero is, and so are drawn to it, as after the rectifier they would not be.
     The least value is zero for both, and for the same features.

@@ -131,10 +131,11 @@ def invert(
         What the average of several starts is restored by, and the rest of the run pulled towards:
         "learned" is the one that ships for HOG or dense SIFT. For gray images.
     seeds : int, optional
-        Starts of each image, averaged after half of the run, which the rest of it is pulled
-        towards: what they have in common the features ask for. Each start takes its evaluations,
-        so the time grows with `seeds`. 1 by default, and 4 with a learned prior. With a `solver`
-        that does not gather them, the best of them is returned.
+        Starts of each image, averaged after a third of the run (half, with a learned prior or hard
+        decisions), which the rest of it is pulled towards: what they have in common the features
+        ask for. Each start takes its evaluations, so the time grows with `seeds`. 1 by default,
+        and 4 with a learned prior. With a `solver` that does not gather them, the best of them is
+        returned.
     jitter : int
         Largest random shift of the image in every step, in pixels.
     initial : array, shape (H, W) or (H, W, C), in [0, 1], or inverter, optional

@@ -216,10 +216,21 @@ def test_without_a_stage_that_gathers_the_best_start_is_returned():
     assert best.error == pytest.approx(each.error.min())
 
 
-def test_half_of_a_gathering_run_is_apart():
-    found = gathering(HOG, learned=True)
+@pytest.mark.parametrize(
+    ("encoder", "learned", "share"),
+    [
+        (HOG, True, 1 / 2),
+        (repinv.HOG.vlfeat(), False, 1 / 2),
+        (repinv.HOG.vlfeat(bilinear_orientations=True), False, 1 / 3),
+        (repinv.DSIFT.natural(5), False, 1 / 3),
+    ],
+    ids=["learned", "hard", "HOG", "DSIFT"],
+)
+def test_a_half_or_a_third_of_a_gathering_run_is_apart(encoder, learned, share):
+    found = gathering(encoder, learned)
     first = [stage.gathers for stage in found].index(True)
     apart, together = found[:first], found[first:]
-    assert sum(s.share for s in together) == pytest.approx(sum(s.share for s in apart), rel=0.2)
+    whole = sum(stage.share for stage in found)
+    assert sum(stage.share for stage in apart) == pytest.approx(share * whole, rel=0.12)
     assert all(s.pull > 0 for s in together)
     assert not any(s.pull for s in apart)
