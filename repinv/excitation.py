@@ -151,7 +151,7 @@ def maximize(
         loss=Shortfall(direction, float(scale), float(strength)),
         parametrization=Jitter(parametrization, jitter, seed) if jitter else parametrization,
         priors=terms,
-        stages=(Stage(1.0, solver or Adam(step_size=0.05)),),
+        stages=(Stage(1.0, solver or Adam(step_size=0.05), opened=True),),
         max_iter=int(max_iter),
         tol=tol,
         check_every=int(check_every),

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from array_api_compat import array_namespace
 
-from repinv.batch import column, inner
+from repinv.batch import column, inner, rows
 from repinv.encoder import Array
 
 
@@ -230,6 +230,49 @@ class Shortfall:
         short = xp.where(short > 0, short, xp.zeros_like(short))
         slope = column(short * (-2 / self.scale), features)
         return short * short, xp.broadcast_to(self.direction * slope, features.shape)
+
+
+@dataclass(frozen=True)
+class RectifiedShortfall(Shortfall):
+    """What `Shortfall` is once the features are rectified, but with a slope where all are off.
+
+    Parameters
+    ----------
+    direction : array
+    scale, wanted : float
+        As of `Shortfall`, for rectified features.
+
+    Notes
+    -----
+    Of a problem none of whose wanted features is on, these count as they are, below zero; they are
+    drawn up until one of them is on, and from then on the rectified ones count alone.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> loss = RectifiedShortfall(np.array([[1.0, 1.0]]))
+    >>> value, grad = loss.value_and_grad(np.array([[-1.0, -3.0], [-1.0, 0.5]]))
+    >>> value
+    array([25.  ,  0.25])
+    >>> grad
+    array([[-10., -10.],
+           [ -0.,  -1.]])
+    """
+
+    def value_and_grad(self, features: Array, /) -> tuple[Array, Array]:
+        """Values (N,), and their gradients (N, *F) with respect to the features."""
+        xp = array_namespace(features)
+        nothing = xp.zeros_like(features)
+        rectified = xp.where(features > 0, features, nothing)
+        wanted = xp.broadcast_to(self.direction, features.shape) > 0
+        on = xp.any(rows(xp.where(wanted, rectified, nothing)) > 0, axis=1)
+        count = (features > 0) | (wanted & ~column(on, features))
+        value, grad = super().value_and_grad(xp.where(count, features, nothing))
+        return value, xp.where(count, grad, nothing)
+
+
+#: Losses of rectified features, and what they are of those that the rectifier is given.
+OPENED: dict[type, type[Loss]] = {SquaredError: RectifiedError, Shortfall: RectifiedShortfall}
 
 
 def _response(features: Array, direction: Array, scale: float) -> Array:

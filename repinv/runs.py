@@ -15,7 +15,7 @@ from repinv import checkpoint, several
 from repinv.encoder import Array, Encoder, StraightThrough
 from repinv.energy import Energy, Weighted
 from repinv.finishing import finished
-from repinv.losses import Loss, RectifiedError, SquaredError
+from repinv.losses import OPENED, Loss
 from repinv.parametrizations import Parametrization, is_localizable, localized
 from repinv.references import CellEnergy, Pull
 from repinv.restorer import Restorer
@@ -50,9 +50,8 @@ class Stage:
     without : tuple of str
         Names of priors that this stage does without.
     opened : bool
-        Of an encoder that ends with a rectifier, what that is given is compared with the target, so
-        that features which are off in the image and on in the target are drawn to it
-        (`Encoder.unrectified`).
+        Of an encoder that ends with a rectifier, what that is given is looked at, so that features
+        which are off in the image and should be on are drawn there (`Encoder.unrectified`).
     local : float
         If positive, the solver turns changes of the image that this stage begins with (`Local`),
         weighted by how little the encoder answers to changes within so many pixels; later stages
@@ -144,7 +143,7 @@ class Problem:
 
     def _opened(self, stage: Stage) -> Encoder | None:
         """The encoder without the rectifier that ends it, if the stage is to do without it."""
-        wanted = stage.opened and type(self.loss) is SquaredError
+        wanted = stage.opened and type(self.loss) in OPENED
         return self.encoder.unrectified if wanted else None
 
     def objective(self, stage: Stage, position: dict[str, Any]) -> Energy:
@@ -162,7 +161,8 @@ class Problem:
         space = self.space(position)
         encoder, loss = self.stage_encoder(stage), self.loss
         if encoder is self._opened(stage):
-            loss = RectifiedError(**vars(loss))
+            fields = {f.name: getattr(loss, f.name) for f in dataclasses.fields(loss)}  # type: ignore[arg-type]
+            loss = OPENED[type(loss)](**fields)
         return Energy(encoder, loss, space, priors)
 
     def rule(self, stage: Stage, length: int) -> UpdateRule:

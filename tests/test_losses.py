@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from repinv import InnerProduct, SquaredError
-from repinv.losses import RectifiedError
+from repinv import InnerProduct, Shortfall, SquaredError
+from repinv.losses import RectifiedError, RectifiedShortfall
 
 RNG = np.random.default_rng(2)
 TARGET = RNG.standard_normal((1, 4, 5))
@@ -132,3 +132,19 @@ def test_a_rectified_error_is_that_of_rectified_features_where_nothing_is_off():
     assert (value > SquaredError(target, 0.5).value_and_grad(np.maximum(features, 0))[0]).all()
     assert (grad[(features < 0) & (target > 0)] < 0).all()
     assert not grad[(features < 0) & (target == 0)].any()
+
+
+def test_a_rectified_shortfall_is_that_of_rectified_features_once_one_is_on():
+    rng = np.random.default_rng(5)
+    direction, features = rng.standard_normal((1, 5, 6)), rng.standard_normal((3, 5, 6))
+    value, grad = RectifiedShortfall(direction, 2.0, 30.0).value_and_grad(features)
+    loss = Shortfall(direction, 2.0, 30.0)
+    expected, expected_grad = loss.value_and_grad(np.maximum(features, 0))
+    np.testing.assert_allclose(value, expected)
+    np.testing.assert_allclose(grad, expected_grad * (features > 0))
+    # With all that is wanted off, it is drawn up; what is not wanted and off stays where it is.
+    off = np.where(direction > 0, -np.abs(features), features)
+    value, grad = RectifiedShortfall(direction, 2.0, 30.0).value_and_grad(off)
+    assert (value > loss.value_and_grad(np.maximum(off, 0))[0]).all()
+    assert (grad[np.broadcast_to(direction > 0, off.shape)] < 0).all()
+    assert not grad[(direction < 0) & (off < 0)].any()

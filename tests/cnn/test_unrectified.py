@@ -153,3 +153,18 @@ def test_compiled_encoders_open_too():
         warnings.simplefilter("ignore")  # of torch's own compiler
         whole = TorchEncoder(Ends(nn.ReLU()).eval(), "end", compiled=True)
         torch.testing.assert_close(whole.unrectified.encode(x).relu(), whole.encode(x))
+
+
+@pytest.mark.parametrize("opened", [True, False], ids=["opened", "shut"])
+def test_a_unit_that_the_start_does_not_excite_can_be_maximized(opened):
+    units = dim()
+    images = np.full((1, 24, 24, 3), 0.95, np.float32)
+    options = {"shape": (24, 24, 3), "max_iter": 60, "images": images}
+    if opened:
+        assert repinv.maximize(units, (1, 12, 12), **options).response[0] > 0.9
+        return
+    # A unit of a layer that is not rectified itself: nothing below it can be opened.
+    deeper = TorchEncoder(nn.Sequential(*units.module, nn.Conv2d(3, 3, 1, bias=False)), "2")
+    assert deeper.unrectified is None
+    result = repinv.maximize(deeper, (1, 12, 12), scale=1.0, **options)
+    np.testing.assert_allclose(result.response, 0.0, atol=1e-6)
