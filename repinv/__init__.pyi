@@ -1,5 +1,7 @@
 from . import inverters as inverters
+from . import metrics as metrics
 from . import sklearn as sklearn
+from . import testing as testing
 from .colour import Decorrelated as Decorrelated
 from .comparison import Comparison as Comparison
 from .comparison import Method as Method
