@@ -107,10 +107,9 @@ class RectifiedError(SquaredError):
     -----
     Equation :eq:`rectified-error` of the documentation.
 
-    Where the target is zero, features below zero are as good as zero; elsewhere the error goes on
-    below zero as steeply as it gets there, where after the rectifier it would be flat. The least
-    value is zero for both, and for the same features. (Squares below zero would let the few that
-    are far below it outweigh all others.)
+    Where the target is zero, features below zero are as good as zero; elsewhere they are further
+    from the target than zero is, and so are drawn to it, as after the rectifier they would not be.
+    The least value is zero for both, and for the same features.
 
     Examples
     --------
@@ -118,20 +117,17 @@ class RectifiedError(SquaredError):
     >>> loss = RectifiedError(np.array([[0.0, 5.0]]))
     >>> value, grad = loss.value_and_grad(np.array([[-3.0, 5.0], [0.0, -5.0]]))
     >>> value
-    array([0., 3.])
+    array([0., 4.])
     >>> grad
     array([[ 0. ,  0. ],
-           [ 0. , -0.4]])
+           [ 0. , -0.8]])
     """
 
     def value_and_grad(self, features: Array, /) -> tuple[Array, Array]:
         """Values (N,), and their gradients (N, *F) with respect to the features."""
         xp = array_namespace(features)
-        nothing = xp.zeros_like(features)
-        value, grad = super().value_and_grad(xp.where(features > 0, features, nothing))
-        below = xp.where(features < 0, features, nothing)
-        # Where the target is zero, so is the gradient at zero.
-        return value + inner(below, grad), grad
+        off = (self.target == 0) & (features < 0)
+        return super().value_and_grad(xp.where(off, xp.zeros_like(features), features))
 
 
 @dataclass(frozen=True)
