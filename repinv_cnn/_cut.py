@@ -195,11 +195,12 @@ def unrectified(cut: nn.Module) -> nn.Module | None:
 
     output = next(iter(reversed(opened.graph.nodes)))
     for node in output.args[0]:
+        # What is computed on may be given by position or by name.
         while is_one(node, _COMMUTES) and len(node.users) == 1:
-            node = node.args[0]
-        if not is_one(node, _RECTIFIES) or len(node.users) > 1:
+            node = node.all_input_nodes[0]
+        if not is_one(node, _RECTIFIES) or len(node.users) != 1:
             return None
-        node.replace_all_uses_with(node.args[0])
+        node.replace_all_uses_with(node.all_input_nodes[0])
         opened.graph.erase_node(node)
     opened.recompile()
     return opened

@@ -49,6 +49,9 @@ RECTIFIED = {
     "in place": nn.ReLU(inplace=True),
     "torch's function": Function(torch.relu),
     "another function": Function(lambda x: functional.relu(x)),
+    "arguments by name": Function(
+        lambda x: functional.max_pool2d(input=functional.relu(input=x), kernel_size=2)
+    ),
     "a method": Function(lambda x: x.relu()),
     "the largest of a window": nn.Sequential(nn.ReLU(), nn.MaxPool2d(3, 2, padding=1)),
     "another layout": nn.Sequential(nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(), nn.Flatten()),
@@ -103,6 +106,8 @@ def test_of_several_layers_each_must_end_with_one_of_its_own():
     # What the second convolution is given must stay rectified.
     assert TorchEncoder(body, ("1", "3")).unrectified is None
     assert TorchEncoder(body, "3").unrectified is not None
+    # One call by two names is one rectifier with two outputs.
+    assert TorchEncoder(body, ("3", "3:0")).unrectified is None
 
 
 def test_shallow_encoders_have_none():
@@ -155,16 +160,18 @@ def test_compiled_encoders_open_too():
         torch.testing.assert_close(whole.unrectified.encode(x).relu(), whole.encode(x))
 
 
-@pytest.mark.parametrize("opened", [True, False], ids=["opened", "shut"])
-def test_a_unit_that_the_start_does_not_excite_can_be_maximized(opened):
-    units = dim()
+def maximized(units, **options):
     images = np.full((1, 24, 24, 3), 0.95, np.float32)
-    options = {"shape": (24, 24, 3), "max_iter": 60, "images": images}
-    if opened:
-        assert repinv.maximize(units, (1, 12, 12), **options).response[0] > 0.9
-        return
-    # A unit of a layer that is not rectified itself: nothing below it can be opened.
-    deeper = TorchEncoder(nn.Sequential(*units.module, nn.Conv2d(3, 3, 1, bias=False)), "2")
+    return repinv.maximize(
+        units, (1, 12, 12), shape=(24, 24, 3), max_iter=60, images=images, **options
+    )
+
+
+def test_a_unit_that_the_start_does_not_excite_can_be_maximized():
+    assert maximized(dim()).response[0] > 0.9
+
+
+def test_a_unit_above_others_that_are_off_has_no_rectifier_to_open():
+    deeper = TorchEncoder(nn.Sequential(*dim().module, nn.Conv2d(3, 3, 1, bias=False)), "2")
     assert deeper.unrectified is None
-    result = repinv.maximize(deeper, (1, 12, 12), scale=1.0, **options)
-    np.testing.assert_allclose(result.response, 0.0, atol=1e-6)
+    np.testing.assert_allclose(maximized(deeper, scale=1.0).response, 0.0, atol=1e-6)
