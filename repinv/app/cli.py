@@ -74,8 +74,8 @@ def cli(context: click.Context, show_traceback: bool) -> None:
     "--seeds",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Average as many starts early, and pull the rest of the run towards the average: nearer to "
-    "the photograph, in up to N times the time. By default 1, and 4 with --prior.",
+    help="Average as many starts early, and pull the rest of the run towards the average: nearer "
+    "to the photograph, in up to N times the time. By default 1, and 4 with --prior.",
 )
 @click.option(
     "--prior",
