@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import math
 from collections.abc import Sequence
 
 import numpy as np
-import skimage
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -17,12 +15,11 @@ from tqdm import tqdm
 
 import repinv
 from repinv import Restorer
+from repinv.image import as_unit
+from repinv_cnn._collages import scene
 
 #: Starts of each scene, and the evaluations that each of them gets.
 STARTS, EVALUATIONS = 4, 200
-#: Standard deviation below which a crop shows nothing, and how much smaller than its photograph
-#: a crop's scale makes it, at most.
-FLAT, SMALLEST = 0.03, 5.0
 #: Step size, and the steps in which it grows to that; scenes a step; decay of weights; and how
 #: much of the averaged weights, which are kept, is of the last average.
 STEP_SIZE, WARM, BATCH, DECAY, MEMORY = 1.5e-3, 100, 16, 1e-4, 0.995
@@ -30,7 +27,7 @@ STEP_SIZE, WARM, BATCH, DECAY, MEMORY = 1.5e-3, 100, 16, 1e-4, 0.995
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Scenes:
-    """Crops of photographs, and pre-images of their features.
+    """What could be photographs, and pre-images of their features.
 
     Parameters
     ----------
@@ -46,22 +43,22 @@ class Scenes:
 def scenes(
     photographs: Sequence[np.ndarray],
     encoder: repinv.Encoder,
-    count: int = 1500,
+    count: int = 1600,
     side: int = 128,
     *,
     seed: int = 0,
     progress: bool = True,
 ) -> Scenes:
-    """Crops of photographs at all scales, inverted from several starts.
+    """Pieces of photographs and collages of them, inverted from several starts.
 
     Parameters
     ----------
-    photographs : sequence of ndarray, shape (H, W)
-        Gray, in [0, 1], at least `side` pixels high and wide.
+    photographs : sequence of ndarray, shape (H, W) or (H, W, 3)
+        In [0, 1], at least `side` pixels high and wide.
     encoder : Encoder
         Of gray images of `side` × `side`.
     count, side : int
-        How many crops, and how large.
+        How many scenes, and how large.
     seed : int
     progress : bool
     """
@@ -70,34 +67,18 @@ def scenes(
         np.zeros((count, side, side), np.float16), np.zeros((count, STARTS, side, side), np.float16)
     )
     for index in tqdm(range(count), disable=not progress, unit="scene"):
-        crop = _crop(photographs, side, rng)
-        while crop.std() < FLAT:
-            crop = _crop(photographs, side, rng)
+        image = scene(photographs, side, rng)
         result = repinv.invert(
-            encoder.encode(encoder.asarray(crop[None, None]))[0],
+            encoder.encode(encoder.asarray(image[None, None]))[0],
             encoder,
-            shape=crop.shape,
+            shape=image.shape,
             max_iter=EVALUATIONS,
             seed=int(rng.integers(1 << 30)),
             n_preimages=STARTS,
         )
-        found.photographs[index] = crop
+        found.photographs[index] = image
         found.preimages[index] = result.images
     return found
-
-
-def _crop(photographs: Sequence[np.ndarray], side: int, rng: np.random.Generator) -> np.ndarray:
-    """A square of a photograph at a random scale, brought to `side` pixels; half are mirrored."""
-    photograph = photographs[int(rng.integers(len(photographs)))]
-    largest = min(min(photograph.shape) / side, SMALLEST)
-    size = int(side * math.exp(rng.uniform(0, math.log(largest))))
-    y, x = (int(rng.integers(length - size + 1)) for length in photograph.shape)
-    crop = skimage.transform.resize(
-        photograph[y : y + size, x : x + size], (side, side), anti_aliasing=True
-    )
-    if rng.random() < 0.5:
-        crop = crop[:, ::-1]
-    return np.ascontiguousarray(crop, dtype=np.float32)
 
 
 class RestorerNet(nn.Module):
@@ -158,7 +139,7 @@ class RestorerNet(nn.Module):
 def trained(
     scenes: Scenes,
     learned_on: str,
-    steps: int = 1100,
+    steps: int = 2000,
     *,
     net: RestorerNet | None = None,
     seed: int = 0,
@@ -225,9 +206,9 @@ def learn_restorer(
     photographs: Sequence[np.ndarray],
     encoder: repinv.Encoder,
     *,
-    count: int = 1500,
+    count: int = 1600,
     side: int = 128,
-    steps: int = 1100,
+    steps: int = 2000,
     seed: int = 0,
     progress: bool = True,
 ) -> Restorer:
@@ -235,18 +216,18 @@ def learn_restorer(
 
     Parameters
     ----------
-    photographs : sequence of array, shape (H, W), floating
-        Gray, in [0, 1], at least `side` pixels high and wide.
+    photographs : sequence of array, shape (H, W) or (H, W, 3), uint8, uint16 or floating
+        At least `side` pixels high and wide; floats in [0, 1].
     encoder : Encoder
         Of gray images.
     count : int
-        Of crops that are inverted to learn from.
+        Of scenes that are inverted to learn from.
     side : int
-        Of a crop.
+        Of a scene.
     steps : int
         Of training.
     seed : int
-        Of the crops and the weights that training begins with.
+        Of the scenes and the weights that training begins with.
     progress : bool
         Whether to show how far it is.
 
@@ -257,14 +238,22 @@ def learn_restorer(
 
     Raises
     ------
+    TypeError
+        If a photograph's dtype does not tell what white is.
     ValueError
-        If there are no photographs, or one is too small, not gray or not floating.
+        If there are no photographs, or one is too small, neither gray nor RGB, or not in [0, 1].
 
     See Also
     --------
     repinv.Restorer : A small convolutional network from the mean and spread of pre-images to a
         photograph.
     repinv.invert : Find natural-looking images that an encoder cannot tell from the one encoded.
+
+    Notes
+    -----
+    Few photographs are enough, for scenes are not cut out as they are: two in three are pieces at
+    any scale, turned, stretched and at other intensities, and the others collages of such pieces,
+    random shapes that lie over each other. A network cannot learn these by heart.
 
     Examples
     --------
@@ -279,17 +268,17 @@ def learn_restorer(
     """
     if side % 8 or side < 8 or count < 1 or steps < 1:
         raise ValueError(
-            "expected a side that is a multiple of 8, and at least one crop and one step; got "
+            "expected a side that is a multiple of 8, and at least one scene and one step; got "
             f"side {side}, count {count}, steps {steps}."
         )
     if not photographs:
         raise ValueError("expected at least one photograph to learn from; got none.")
-    checked = [np.asarray(photograph) for photograph in photographs]
+    checked = [as_unit(photograph) for photograph in photographs]
     for number, photograph in enumerate(checked):
-        if photograph.ndim != 2 or photograph.dtype.kind != "f" or min(photograph.shape) < side:
+        if photograph.shape[2:] not in ((), (3,)) or min(photograph.shape[:2]) < side:
             raise ValueError(
-                f"expected photographs (H, W), floating, of {side} pixels a side or more; "
-                f"photograph {number} is {photograph.shape}, {photograph.dtype}."
+                f"expected photographs (H, W) or (H, W, 3) of {side} pixels a side or more; "
+                f"photograph {number} is {photograph.shape}."
             )
     found = scenes(checked, encoder, count, side, seed=seed, progress=progress)
     return trained(found, str(encoder.restorer), steps, seed=seed, progress=progress)

@@ -19,6 +19,7 @@ import time
 
 import learn_vocabularies as photographs
 import numpy as np
+import skimage
 import torch
 
 import repinv
@@ -38,12 +39,13 @@ def main() -> None:
     parser.add_argument("--only", choices=[str(encoder.restorer) for encoder in ENCODERS])
     parser.add_argument("--scenes", type=pathlib.Path, help="folder that keeps pre-images")
     parser.add_argument("--out", type=pathlib.Path, default=FOLDER)
-    parser.add_argument("--count", type=int, default=1200, help="scenes to learn from")
-    parser.add_argument("--steps", type=int, default=1100)
+    parser.add_argument("--count", type=int, default=1600, help="scenes to learn from")
+    parser.add_argument("--steps", type=int, default=2000)
     given = parser.parse_args()
     torch.set_num_threads(1)
     images = [
-        photographs.photograph(name) for name in photographs.SCIKIT_IMAGE + photographs.SCIKIT_LEARN
+        skimage.util.img_as_float32(photographs.pixels(name))
+        for name in photographs.SCIKIT_IMAGE + photographs.SCIKIT_LEARN
     ]
     for encoder in ENCODERS:
         name = str(encoder.restorer)

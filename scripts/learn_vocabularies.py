@@ -45,13 +45,17 @@ DIVISORS, SIDE = (1, 2, 4), 128
 PER_TILE, PASSES = 100, 30
 
 
+def pixels(name: str) -> np.ndarray:
+    """A photograph that ships with a library, as it ships."""
+    if name in SCIKIT_LEARN:
+        return np.asarray(load_sample_image(f"{name}.jpg"))
+    return np.asarray(getattr(skimage.data, name)())
+
+
 def photograph(name: str) -> np.ndarray:
     """A photograph that ships with a library, gray, in [0, 1]."""
-    if name in SCIKIT_LEARN:
-        pixels = load_sample_image(f"{name}.jpg")
-    else:
-        pixels = getattr(skimage.data, name)()
-    gray = skimage.color.rgb2gray(pixels) if pixels.ndim == 3 else skimage.util.img_as_float(pixels)
+    found = pixels(name)
+    gray = skimage.color.rgb2gray(found) if found.ndim == 3 else skimage.util.img_as_float(found)
     return gray.astype(np.float32)
 
 

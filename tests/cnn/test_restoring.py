@@ -7,13 +7,16 @@ import torch
 
 import repinv
 import repinv_cnn
-from repinv_cnn import restoring
+from repinv_cnn import _collages, restoring
 
 HOG = repinv.HOG.vlfeat(bilinear_orientations=True)
 PHOTOGRAPHS = [
     skimage.util.img_as_float32(skimage.data.coins()),
     skimage.color.rgb2gray(skimage.data.chelsea()).astype(np.float32),
 ]
+
+#: One as small as can be, one wide, one high.
+SMALL = [PHOTOGRAPHS[0][:32, :32], PHOTOGRAPHS[0][100:140, :300], PHOTOGRAPHS[1][:, 200:233]]
 
 
 def test_a_network_and_its_restorer_are_one():
@@ -57,6 +60,35 @@ def test_learning_brings_averages_nearer_to_photographs():
     assert error(restorer(mean, spread)[0]) < 0.9 * error(mean)
 
 
+@pytest.mark.parametrize("collages", [0.0, 1.0])
+def test_scenes_are_of_any_photograph_that_is_large_enough(collages, monkeypatch):
+    monkeypatch.setattr(_collages, "COLLAGES", collages)
+    rng = np.random.default_rng(0)
+    coloured = skimage.util.img_as_float32(skimage.data.coffee())
+    found = np.stack([_collages.scene([*SMALL, coloured], 32, rng) for _ in range(100)])
+    assert found.dtype == np.float32
+    assert found.min() >= 0
+    assert found.max() <= 1
+    assert found.std(axis=(1, 2)).min() >= _collages.FLAT
+    assert np.median(found.std(axis=(1, 2))) > 0.1
+
+
+def test_a_piece_is_what_the_photograph_shows(monkeypatch):
+    # A plane of one slope stays one, however it is turned and stretched.
+    for name in ("COLLAGES", "GAMMA"):
+        monkeypatch.setattr(_collages, name, 0.0)
+    y, x = np.mgrid[:100, :100].astype(np.float32)
+    piece = _collages.scene([0.1 + (x + 2 * y) / 400], 64, np.random.default_rng(1))
+    inner = piece[8:-8, 8:-8]
+    slopes = np.gradient(inner.astype(np.float64))
+    assert np.std(slopes, axis=(1, 2)).max() < 0.02 * np.hypot(*np.mean(slopes, axis=(1, 2)))
+
+
+def test_a_flat_photograph_makes_collages_alone():
+    flat = np.full((64, 64), 0.5, np.float32)
+    assert _collages.scene([flat], 32, np.random.default_rng(0)).std() >= _collages.FLAT
+
+
 def test_one_seed_learns_one_restorer():
     options = {"count": 4, "side": 32, "steps": 2, "progress": False}
     one, again = (repinv_cnn.learn_restorer(PHOTOGRAPHS, HOG, seed=3, **options) for _ in range(2))
@@ -72,7 +104,9 @@ def test_one_seed_learns_one_restorer():
     [
         ([], {}, "at least one photograph"),
         ([np.zeros((64, 64, 3), np.float32)], {}, r"photograph 0 is \(64, 64, 3\)"),
-        ([PHOTOGRAPHS[0], np.zeros((200, 200), np.uint8)], {}, "photograph 1 .* uint8"),
+        ([PHOTOGRAPHS[0], np.zeros((200, 200, 4), np.uint8)], {}, "photograph 1 is"),
+        ([np.full((200, 200), 255.0)], {}, r"\[0, 1\]"),
+        ([np.full((200, 200), np.nan)], {}, "NaN|finite"),
         ([np.zeros((100, 300), np.float32)], {}, "128 pixels"),
         (PHOTOGRAPHS, {"side": 30}, "multiple of 8"),
         (PHOTOGRAPHS, {"steps": 0}, "one step"),
