@@ -44,8 +44,8 @@ from .rules import LBFGS as LBFGS
 from .rules import AdaGrad as AdaGrad
 from .rules import Adam as Adam
 from .rules import Momentum as Momentum
-from .runs import Stage as Stage
 from .solvers import minimize as minimize
+from .stages import Stage as Stage
 from .tasks import invert as invert
 from .tasks import resume as resume
 

@@ -10,7 +10,7 @@ from repinv.encoder import Encoder
 from repinv.energy import Weighted
 from repinv.priors import IntensityRange, NaturalContrast
 from repinv.rules import LBFGS
-from repinv.runs import Stage
+from repinv.stages import Stage
 
 #: Priors where none are given. That images are smooth is in `Spectral`, and in growing them out of
 #: gray: a total variation added to these changed neither error nor likeness in benchmarks.
@@ -43,8 +43,9 @@ TOGETHER: tuple[Stage, ...] = (
     Stage(0.63, LBFGS(), local=4.0, pull=0.1),
 )
 #: Weights of the pull towards the average of several starts, and towards what was restored from it;
-#: and of the energies of its cells.
-PULL, LEARNED_PULL, CELLS = 1e-3, 6e-3, 0.0
+#: the least share of it that what was restored keeps to the end; and the weight of the energies of
+#: its cells.
+PULL, LEARNED_PULL, LASTING, CELLS = 1e-3, 1.2e-2, 0.6, 0.0
 #: What follows the softened selves of an encoder with hard decisions: the encoder itself.
 _HARD = Stage(0.05, LBFGS(), softness=0.05, straight_through=True)
 
@@ -107,5 +108,6 @@ def gathering(encoder: Encoder, learned: bool = False) -> tuple[Stage, ...]:
             replace(stage, without=(), pull=1.0, gathers=number == 0)
             for number, stage in enumerate(apart[1:])
         )
-    pull, cells = (LEARNED_PULL, CELLS) if learned else (PULL, 0.0)
-    return (*apart, *(replace(s, pull=pull * s.pull, cells=cells) for s in together))
+    pull, least, cells = (LEARNED_PULL, LASTING, CELLS) if learned else (PULL, 0.0, 0.0)
+    pulled = (replace(s, pull=pull * max(s.pull, least), cells=cells) for s in together)
+    return (*apart, *pulled)

@@ -20,8 +20,9 @@ from repinv.priors import IntensityRange, NaturalContrast, TotalVariation
 from repinv.references import Diversity, Pull
 from repinv.result import Result
 from repinv.rules import LBFGS, Adam, UpdateRule
-from repinv.runs import Problem, Stage, run
+from repinv.runs import run
 from repinv.solvers import Snapshot
+from repinv.stages import Problem, Stage
 
 #: What keeps an image natural while a component is excited, where no priors are given. A spectrum
 #: steeper than that of photographs does as much: it makes patterns that networks see before people

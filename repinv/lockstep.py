@@ -14,7 +14,8 @@ from repinv.losses import SquaredError
 from repinv.parametrizations import Parametrization
 from repinv.posing import posed
 from repinv.result import Result
-from repinv.runs import Problem, run
+from repinv.runs import run
+from repinv.stages import Problem
 from repinv.tasks import invert
 
 #: Why a part of a run that several inversions shared is not saved: it cannot go on alone.

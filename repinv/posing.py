@@ -16,7 +16,7 @@ from repinv.losses import SquaredError
 from repinv.parametrizations import Jitter, Parametrization
 from repinv.restorer import Restorer
 from repinv.rules import UpdateRule
-from repinv.runs import Problem, Stage
+from repinv.stages import Problem, Stage
 
 
 def posed(

@@ -18,8 +18,9 @@ from repinv.priors import AlphaNorm, TotalVariation
 from repinv.restorer import Restorer
 from repinv.result import Result
 from repinv.rules import Momentum, UpdateRule
-from repinv.runs import Problem, Stage, check_position, moved, run
+from repinv.runs import moved, run
 from repinv.solvers import Snapshot
+from repinv.stages import Problem, Stage, check_position
 
 
 def mahendran(shape: tuple[int, int], max_iter: int = 800) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Sequence
 
 import numpy as np
+import skimage
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -15,7 +16,6 @@ from tqdm import tqdm
 
 import repinv
 from repinv import Restorer
-from repinv.image import as_unit
 from repinv_cnn._collages import scene
 
 #: Starts of each scene, and the evaluations that each of them gets.
@@ -238,8 +238,6 @@ def learn_restorer(
 
     Raises
     ------
-    TypeError
-        If a photograph's dtype does not tell what white is.
     ValueError
         If there are no photographs, or one is too small, neither gray nor RGB, or not in [0, 1].
 
@@ -273,12 +271,18 @@ def learn_restorer(
         )
     if not photographs:
         raise ValueError("expected at least one photograph to learn from; got none.")
-    checked = [as_unit(photograph) for photograph in photographs]
+    checked = [skimage.util.img_as_float32(np.asarray(photograph)) for photograph in photographs]
     for number, photograph in enumerate(checked):
-        if photograph.shape[2:] not in ((), (3,)) or min(photograph.shape[:2]) < side:
+        shape = photograph.shape
+        if shape[2:] not in ((), (3,)) or len(shape) < 2 or min(shape[:2]) < side:
             raise ValueError(
                 f"expected photographs (H, W) or (H, W, 3) of {side} pixels a side or more; "
-                f"photograph {number} is {photograph.shape}."
+                f"photograph {number} is {shape}."
+            )
+        if not (photograph.min() >= 0 and photograph.max() <= 1):
+            raise ValueError(
+                f"expected pixels in [0, 1]; photograph {number} has {photograph.min():.4g} to "
+                f"{photograph.max():.4g}."
             )
     found = scenes(checked, encoder, count, side, seed=seed, progress=progress)
     return trained(found, str(encoder.restorer), steps, seed=seed, progress=progress)

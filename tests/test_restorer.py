@@ -234,3 +234,7 @@ def test_a_half_or_a_third_of_a_gathering_run_is_apart(encoder, learned, share):
     assert sum(stage.share for stage in apart) == pytest.approx(share * whole, rel=0.12)
     assert all(s.pull > 0 for s in together)
     assert not any(s.pull for s in apart)
+    # What was restored is nearer to the photograph than an average is, and holds for longer.
+    assert together[-1].pull / together[0].pull == pytest.approx(
+        0.6 if learned else 1.0 if encoder.annealing else 0.1
+    )

@@ -1,0 +1,199 @@
+"""What is run: the stages of an energy, and all that a run depends on but its position."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from repinv.encoder import Encoder, StraightThrough
+from repinv.energy import Energy, Weighted
+from repinv.losses import OPENED, Loss
+from repinv.parametrizations import Parametrization, is_localizable, localized
+from repinv.references import CellEnergy, Pull
+from repinv.restorer import Restorer
+from repinv.rules import Adam, UpdateRule
+
+#: Iterations below which a stage turns what the one before it turned: curvature is learned anew.
+WORTHWHILE = 30
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """One leg of a run.
+
+    Parameters
+    ----------
+    share : float
+        Of the iterations; the shares of a run are taken relative to their sum.
+    rule : UpdateRule
+        How a step is made.
+    softness : float
+        Of the encoder (`Encoder.softened`); 0 is the encoder itself.
+    straight_through : bool
+        Features are the true encoder's, and the softened one gives the pullback alone.
+    priors : float
+        Factor of the weights of all priors.
+    without : tuple of str
+        Names of priors that this stage does without.
+    opened : bool
+        Of an encoder that ends with a rectifier, what that is given is looked at, so that features
+        which are off in the image and should be on are drawn there (`Encoder.unrectified`).
+    local : float
+        If positive, the solver turns changes of the image that this stage begins with (`Local`),
+        weighted by how little the encoder answers to changes within so many pixels; later stages
+        go on with them. Stages of fewer than `WORTHWHILE` iterations do not begin anew, nor do
+        those whose places are `ALIKE` to the encoder.
+    gathers : bool
+        Begins with the average of each image's several starts, as `Problem.restorer` restores it;
+        from there on an image is one problem.
+    pull, cells : float
+        Weights of `Pull` towards that average, and of `CellEnergy` as the restorer tells it.
+
+    See Also
+    --------
+    repinv.invert : Find natural-looking images that an encoder cannot tell from the one encoded.
+    repinv.LBFGS : Limited-memory BFGS with backtracking, every problem of a batch by itself.
+
+    Examples
+    --------
+    >>> import numpy as np, repinv
+    >>> image = np.random.default_rng(0).random((32, 32)).astype(np.float32)
+    >>> hog = repinv.HOG.vlfeat()
+    >>> soft_then_hard = (
+    ...     repinv.Stage(0.7, repinv.LBFGS(), softness=1.0),
+    ...     repinv.Stage(0.3, repinv.LBFGS(), softness=0.1),
+    ... )
+    >>> result = repinv.invert(
+    ...     hog(image), hog, shape=(32, 32), solver=soft_then_hard, max_iter=40
+    ... )
+    >>> result.iterations
+    40
+    """
+
+    share: float
+    rule: UpdateRule
+    softness: float = 0.0
+    straight_through: bool = False
+    priors: float = 1.0
+    without: tuple[str, ...] = ()
+    opened: bool = False
+    local: float = 0.0
+    gathers: bool = False
+    pull: float = 0.0
+    cells: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """Everything that a run depends on but its position; plain enough to be written to a file."""
+
+    encoder: Encoder
+    loss: Loss
+    parametrization: Parametrization
+    priors: tuple[Weighted, ...]
+    stages: tuple[Stage, ...]
+    max_iter: int
+    tol: float
+    check_every: int
+    starts: int = 1
+    restorer: Restorer | None = None
+
+    def lengths(self) -> list[int]:
+        """Iterations of each stage; they add up to `max_iter`."""
+        total = sum(stage.share for stage in self.stages)
+        ends = np.cumsum([stage.share / total for stage in self.stages])
+        return [int(n) for n in np.diff(np.rint(ends * self.max_iter), prepend=0)]
+
+    def gathers(self, stage: int) -> bool:
+        """Whether a stage begins with the averages of several starts."""
+        return self.starts > 1 and self.stages[stage].gathers
+
+    def begins_anew(self, stage: int) -> bool:
+        """Whether a stage turns changes of the image that it begins with, if places differ."""
+        wanted = self.stages[stage].local > 0 and self.lengths()[stage] >= WORTHWHILE
+        return wanted and is_localizable(self.parametrization)
+
+    def space(self, position: dict[str, Any]) -> Parametrization:
+        """What the variables at a position in the run stand for."""
+        if position.get("around") is None:
+            return self.parametrization
+        changes = position["around"], position["weights"]
+        return localized(self.parametrization, *changes)  # type: ignore[return-value]
+
+    def stage_encoder(self, stage: Stage) -> Encoder:
+        """The encoder that a stage inverts."""
+        soft = self.encoder.softened(stage.softness) if stage.softness > 0 else None
+        if soft is None:
+            return self._opened(stage) or self.encoder
+        return StraightThrough(self.encoder, soft) if stage.straight_through else soft
+
+    def _opened(self, stage: Stage) -> Encoder | None:
+        """The encoder without the rectifier that ends it, if the stage is to do without it."""
+        wanted = stage.opened and type(self.loss) in OPENED
+        return self.encoder.unrectified if wanted else None
+
+    def objective(self, stage: Stage, position: dict[str, Any]) -> Energy:
+        """The energy of one stage, at a position in it."""
+        priors = tuple(
+            dataclasses.replace(term, weight=term.weight * stage.priors)
+            for term in self.priors
+            if term.weight * stage.priors != 0 and term.name not in stage.without
+        )
+        if stage.pull and position.get("reference") is not None:
+            priors += (Weighted("pull", stage.pull, Pull(position["reference"])),)
+        if stage.cells and position.get("log_energy") is not None:
+            cells = CellEnergy(position["log_energy"], self.restorer.cell)  # type: ignore[union-attr]
+            priors += (Weighted("cells", stage.cells, cells),)
+        space = self.space(position)
+        encoder, loss = self.stage_encoder(stage), self.loss
+        if encoder is self._opened(stage):
+            fields = {f.name: getattr(loss, f.name) for f in dataclasses.fields(loss)}  # type: ignore[arg-type]
+            loss = OPENED[type(loss)](**fields)
+        return Energy(encoder, loss, space, priors)
+
+    def rule(self, stage: Stage, length: int) -> UpdateRule:
+        """The rule of one stage; Adam's step falls to zero at its end."""
+        if isinstance(stage.rule, Adam) and len(self.stages) > 1:
+            return dataclasses.replace(stage.rule, decay_over=length)
+        return stage.rule
+
+
+def check_position(
+    problem: Problem, position: dict[str, Any], trace: dict[str, np.ndarray]
+) -> None:
+    """Raise ValueError if a position that was read from a file cannot be one of this run."""
+    lengths, z = problem.lengths(), position["z"]
+    stage, iteration = position["stage"], position["iteration"]
+    if not (0 <= stage < len(lengths) and 0 <= iteration <= lengths[stage]):
+        raise ValueError(f"the run has no iteration {iteration} in a stage {stage}.")
+    around, weights = position.get("around"), position.get("weights")
+    if (around is not None) and (
+        around.shape != z.shape
+        or weights is None
+        or tuple(weights.shape) != (z.shape[0], 1, *z.shape[2:])
+        or not any(problem.begins_anew(k) for k in range(1, stage + 1))
+    ):
+        raise ValueError("the run's image is not one that its variables could change.")
+    reference = position.get("reference")
+    if reference is not None and (
+        reference.shape != z.shape or not any(problem.gathers(k) for k in range(1, stage + 1))
+    ):
+        raise ValueError("the run's reference is not an average of its starts.")
+    expected = tuple(problem.encoder.feature_shape(tuple(z.shape[1:])))
+    for name, values in vars(problem.loss).items():
+        if hasattr(values, "shape") and tuple(values.shape[1:]) != expected:
+            raise ValueError(f"the run's {name} is {values.shape}; its image gives {expected}.")
+    if position["state"] is not None:
+        rule = problem.rule(problem.stages[stage], lengths[stage])
+        shapes = [
+            {name: getattr(value, "shape", None) for name, value in state.items()}
+            for state in (rule.init(z), position["state"])
+        ]
+        if shapes[0] != shapes[1]:
+            raise ValueError("the run's state is not that of its rule.")
+    done = sum(lengths[:stage]) + iteration
+    held = {np.shape(values) for values in trace.values()}
+    if done and not (held == {(done, z.shape[0])} and {"energy", "data"} <= set(trace)):
+        raise ValueError(f"the run's trace does not hold its {done} iterations.")
