@@ -23,6 +23,7 @@ from .energy import Weighted as Weighted
 from .excitation import caricature as caricature
 from .excitation import maximize as maximize
 from .fourier import Fourier as Fourier
+from .lbfgs import LBFGS as LBFGS
 from .losses import InnerProduct as InnerProduct
 from .losses import Shortfall as Shortfall
 from .losses import SquaredError as SquaredError
@@ -40,7 +41,6 @@ from .references import Pull as Pull
 from .references import cell_energies as cell_energies
 from .restorer import Restorer as Restorer
 from .result import Result as Result
-from .rules import LBFGS as LBFGS
 from .rules import AdaGrad as AdaGrad
 from .rules import Adam as Adam
 from .rules import Momentum as Momentum

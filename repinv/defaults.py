@@ -8,8 +8,8 @@ import numpy as np
 
 from repinv.encoder import Encoder
 from repinv.energy import Weighted
+from repinv.lbfgs import LBFGS
 from repinv.priors import IntensityRange, NaturalContrast
-from repinv.rules import LBFGS
 from repinv.stages import Stage
 
 #: Priors where none are given. That images are smooth is in `Spectral`, and in growing them out of

@@ -13,13 +13,14 @@ from repinv.encoder import Array, Encoder
 from repinv.energy import Weighted
 from repinv.fourier import Fourier
 from repinv.image import as_batch, as_unit
+from repinv.lbfgs import LBFGS
 from repinv.losses import Shortfall
 from repinv.parametrizations import Jitter, Parametrization, Spectral
 from repinv.photographs import photographs
 from repinv.priors import IntensityRange, NaturalContrast, TotalVariation
 from repinv.references import Diversity, Pull
 from repinv.result import Result
-from repinv.rules import LBFGS, Adam, UpdateRule
+from repinv.rules import Adam, UpdateRule
 from repinv.runs import run
 from repinv.solvers import Snapshot
 from repinv.stages import Problem, Stage

@@ -14,9 +14,9 @@ from tqdm import tqdm
 from repinv import checkpoint, several
 from repinv.encoder import Array, Encoder
 from repinv.finishing import finished
+from repinv.lbfgs import LBFGS
 from repinv.parametrizations import Parametrization
 from repinv.result import Result
-from repinv.rules import LBFGS
 from repinv.sensitivity import evening_weights
 from repinv.solvers import Minimum, Snapshot, minimize, to_host
 from repinv.stages import Problem

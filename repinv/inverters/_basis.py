@@ -15,7 +15,7 @@ from repinv.cosine import dct, idct
 from repinv.encoder import Array, Encoder
 from repinv.encoders import _accept
 from repinv.inverters import _base
-from repinv.rules import LBFGS
+from repinv.lbfgs import LBFGS
 
 
 @dataclasses.dataclass(frozen=True)
