@@ -18,9 +18,9 @@ from repinv.encoder import Array, Encoder
 
 #: SHA-256 of the files that ship, by name; `scripts/learn_restorers.py` prints them.
 CHECKSUMS = {
-    "hog-bilinear": "a94e0f94fe2843c198cf49562550e0e0e8a6f50f3d6f299478b5ffa12afc863b",
-    "hog-hard": "4009fd98e88cea014caf2752719ebbcd02d809e2245a70a8024c363b3984f5ef",
-    "dsift": "33c882c1fab95e944bf364c166731d2a2ac601a3e6cfe515777561d0bdb7963f",
+    "hog-bilinear": "b8b382389c99bcfef0815fd79473d8e9abdb9c7e201c903a02ca13a2d89b2a28",
+    "hog-hard": "23e6f77038cfab825bc011923db666578b8156b82b59c67e6a69b020dca4932b",
+    "dsift": "8a0e2049aea0e58aea5434cdae9cce89887bed38939f7a3da443220757ac3a06",
 }
 
 
