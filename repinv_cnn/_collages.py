@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+import skimage
 from scipy import ndimage, special
 
 #: Share of the scenes that are collages, the most shapes in one, and how many of these are faint.
@@ -22,8 +23,6 @@ SMALLEST, LARGEST = 5.0, 1.65
 #: Deviations of the turn in degrees, of the logarithm of how much longer one axis becomes than the
 #: other, and of the logarithm of the exponent of intensities.
 TURN, STRETCH, GAMMA = 12.0, 0.24, 0.25
-#: Weights of red, green and blue in gray.
-LUMINANCE = (0.2125, 0.7154, 0.0721)
 
 
 def scene(photographs: Sequence[np.ndarray], side: int, rng: np.random.Generator) -> np.ndarray:
@@ -81,8 +80,9 @@ def _gray(photograph: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A photograph in gray; a coloured one as if seen through some filter, half of the time."""
     if photograph.ndim == 2:
         return photograph
-    weights = LUMINANCE if rng.random() < 0.5 else rng.dirichlet(np.ones(3))
-    return np.asarray(photograph @ np.asarray(weights, dtype=photograph.dtype))
+    if rng.random() < 0.5:
+        return np.asarray(skimage.color.rgb2gray(photograph))
+    return np.asarray(photograph @ rng.dirichlet(np.ones(3)).astype(photograph.dtype))
 
 
 def _filling(photographs: Sequence[np.ndarray], side: int, rng: np.random.Generator) -> np.ndarray:

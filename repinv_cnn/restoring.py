@@ -239,7 +239,8 @@ def learn_restorer(
     Raises
     ------
     ValueError
-        If there are no photographs, or one is too small, neither gray nor RGB, or not in [0, 1].
+        If there are no photographs, or one is too small, neither gray nor RGB, not in [0, 1],
+        or of a dtype that does not say what white is.
 
     See Also
     --------
@@ -271,18 +272,28 @@ def learn_restorer(
         )
     if not photographs:
         raise ValueError("expected at least one photograph to learn from; got none.")
-    checked = [skimage.util.img_as_float32(np.asarray(photograph)) for photograph in photographs]
-    for number, photograph in enumerate(checked):
-        shape = photograph.shape
-        if shape[2:] not in ((), (3,)) or len(shape) < 2 or min(shape[:2]) < side:
-            raise ValueError(
-                f"expected photographs (H, W) or (H, W, 3) of {side} pixels a side or more; "
-                f"photograph {number} is {shape}."
-            )
-        if not (photograph.min() >= 0 and photograph.max() <= 1):
-            raise ValueError(
-                f"expected pixels in [0, 1]; photograph {number} has {photograph.min():.4g} to "
-                f"{photograph.max():.4g}."
-            )
+    checked = [_checked(one, number, side) for number, one in enumerate(photographs)]
     found = scenes(checked, encoder, count, side, seed=seed, progress=progress)
     return trained(found, str(encoder.restorer), steps, seed=seed, progress=progress)
+
+
+def _checked(photograph: np.ndarray, number: int, side: int) -> np.ndarray:
+    """A photograph in float32, if something can be learned from it."""
+    given = np.asarray(photograph)
+    if given.dtype not in (np.uint8, np.uint16) and given.dtype.kind != "f":
+        raise ValueError(
+            f"expected pixels of uint8, uint16, or floats in [0, 1]; photograph {number} is of "
+            f"{given.dtype}, which does not say what white is."
+        )
+    if given.ndim < 2 or given.shape[2:] not in ((), (3,)) or min(given.shape[:2]) < side:
+        raise ValueError(
+            f"expected photographs (H, W) or (H, W, 3) of {side} pixels a side or more; "
+            f"photograph {number} is {given.shape}."
+        )
+    pixels: np.ndarray = skimage.util.img_as_float32(given)
+    if not (pixels.min() >= 0 and pixels.max() <= 1):
+        raise ValueError(
+            f"expected pixels in [0, 1]; photograph {number} has {pixels.min():.4g} to "
+            f"{pixels.max():.4g}."
+        )
+    return pixels

@@ -108,6 +108,7 @@ def test_one_seed_learns_one_restorer():
         ([np.full((200, 200), 255.0)], {}, r"\[0, 1\]; photograph 0 has 255"),
         ([np.full((200, 200), -0.5)], {}, r"\[0, 1\]; photograph 0 has -0.5"),
         ([np.full((200, 200), np.nan)], {}, "photograph 0 has nan"),
+        ([PHOTOGRAPHS[0], np.zeros((200, 200), np.int64)], {}, "photograph 1 .* int64"),
         ([np.zeros((100, 300), np.float32)], {}, "128 pixels"),
         (PHOTOGRAPHS, {"side": 30}, "multiple of 8"),
         (PHOTOGRAPHS, {"steps": 0}, "one step"),
