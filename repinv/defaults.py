@@ -16,7 +16,7 @@ from repinv.stages import Stage
 #: gray: a total variation added to these changed neither error nor likeness in benchmarks.
 PRIORS = (
     Weighted("contrast", 5e-4, NaturalContrast()),
-    Weighted("range", 1e-2, IntensityRange()),
+    Weighted("range", 5e-2, IntensityRange()),
 )
 #: For encoders without hard decisions: the features first, out of all but gray; then with contrast;
 #: then, twice anew, in changes to which the features answer alike everywhere. Of networks, units
