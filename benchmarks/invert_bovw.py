@@ -116,8 +116,8 @@ def main() -> None:
     report = Report(
         "Bags of visual words",
         "Bags of the 1024 words that ship, on dense SIFT of step 5, inverted with "
-        f"{EVALUATIONS} evaluations where nothing else is said, on one thread: soft assignment at a "
-        "temperature of .02, nearly hard at .005, and hard. The error of every finished image is "
+        f"{EVALUATIONS} evaluations where nothing else is said, on one thread: soft assignment at "
+        "a temperature of .02, nearly hard at .005, and hard. The error of every finished image is "
         "scored anew by code that shares nothing with repinv.",
     )
     columns = ("error: mean ± standard deviation", "its median", "SSIM", "NCC", "seconds")
