@@ -1,12 +1,10 @@
-"""Inversion, by what it recovers: errors, resemblance, refusals, and runs that are continued."""
+"""Inversion, by what it recovers: errors and resemblance; and what a user may bring along."""
 
 import dataclasses
-import time
 
 import numpy as np
 import pytest
 import skimage
-import torch
 
 import repinv
 import repinv.tasks
@@ -16,14 +14,11 @@ from repinv import (
     Adam,
     Momentum,
     Pixels,
-    SquaredError,
     Stage,
     Weighted,
     invert,
     metrics,
-    runs,
 )
-from repinv.energy import Energy
 from repinv.finishing import VISIBLE
 
 CAMERA = skimage.data.camera() / 255
@@ -270,269 +265,6 @@ def test_an_initial_image_is_not_written_to():
     np.testing.assert_array_equal(target, FEATURES[BILINEAR])
 
 
-def test_a_mask_leaves_the_other_cells_free():
-    mask = np.zeros(FEATURES[BILINEAR].shape, bool)
-    mask[:, :, :4] = True
-    spoilt = np.where(mask, FEATURES[BILINEAR], 7.0)
-    result = quick(features=spoilt, mask=mask, max_iter=150)
-    features = BILINEAR(result.image)
-    difference = (features - FEATURES[BILINEAR]) ** 2
-    error = difference[mask].sum() / (FEATURES[BILINEAR][mask] ** 2).sum()
-    assert error < 0.01
-    np.testing.assert_allclose(result.error, error, rtol=1e-2)
-    left = (slice(None), slice(4, 28))
-    assert metrics.ncc(edges(result.image)[left], edges(SMALL)[left]) > 0.35
-
-
-def test_a_mask_may_weigh_and_broadcast():
-    by_column = np.linspace(0.1, 2, 8)
-    result = quick(mask=by_column, max_iter=40)
-    full = quick(mask=np.broadcast_to(by_column, (31, 8, 8)), max_iter=40)
-    np.testing.assert_array_equal(result.image, full.image)
-    features = BILINEAR(result.image).astype(np.float64)
-    target = FEATURES[BILINEAR].astype(np.float64)
-    weighted = np.sum(by_column * (features - target) ** 2) / np.sum(by_column * target**2)
-    np.testing.assert_allclose(result.error, weighted, rtol=1e-3)
-
-
-def test_a_mask_of_ones_changes_nothing():
-    np.testing.assert_allclose(quick(mask=True).image, quick().image, atol=1e-4)
-
-
-def test_flat_features_are_those_of_the_layout():
-    np.testing.assert_array_equal(quick(features=FEATURES[BILINEAR].ravel()).image, quick().image)
-    column = FEATURES[BILINEAR].reshape(-1, 1)
-    np.testing.assert_array_equal(quick(features=column).image, quick().image)
-
-
-def test_features_of_other_dtypes_and_libraries_are_taken():
-    features = FEATURES[BILINEAR]
-    expected = quick().image
-    np.testing.assert_array_equal(quick(features=features.astype(np.float64)).image, expected)
-    np.testing.assert_array_equal(quick(features=np.asfortranarray(features)).image, expected)
-    np.testing.assert_array_equal(quick(features=features.tolist()).image, expected)
-    np.testing.assert_array_equal(quick(features=torch.asarray(features.copy())).image, expected)
-
-
-def test_the_shape_may_be_left_out_and_the_choice_is_told():
-    result = quick(shape=None)
-    assert result.image.shape == (60, 60)
-    assert any("60x60" in note and "60..67 x 60..67" in note for note in result.notes)
-    assert quick().notes == ()
-
-
-ENCODED = FEATURES[BILINEAR]
-
-
-def with_one(value, dtype):
-    features = ENCODED.astype(dtype)
-    features[3, 2, 1] = value
-    return features
-
-
-@pytest.mark.parametrize(
-    ("options", "error", "words"),
-    [
-        (
-            {"shape": (64, 128)},
-            ValueError,
-            r"features of shape \(31, 8, 8\) fit images of 60\.\.67 x 60\.\.67 pixels; "
-            r"shape=\(64, 128\) gives \(31, 8, 16\)",
-        ),
-        ({"features": ENCODED[:30]}, ValueError, r"\(30, 8, 8\).*\(31, 8, 8\)"),
-        ({"features": ENCODED[None]}, ValueError, r"\(1, 31, 8, 8\).*\(31, 8, 8\)"),
-        ({"features": ENCODED.transpose(1, 2, 0)}, ValueError, r"\(8, 8, 31\).*\(31, 8, 8\)"),
-        ({"features": ENCODED.ravel()[:-1]}, ValueError, r"\(1983,\).*\(31, 8, 8\)"),
-        ({"features": ENCODED.ravel(), "shape": None}, ValueError, r"pass shape=\(H, W\)"),
-        ({"features": with_one(np.nan, np.float32)}, ValueError, "finite"),
-        ({"features": with_one(np.inf, np.float32)}, ValueError, "finite"),
-        ({"features": with_one(1e300, np.float64)}, ValueError, "finite|large"),
-        ({"features": torch.asarray(with_one(np.nan, np.float32))}, ValueError, "finite"),
-        ({"features": with_one(1j, np.complex64)}, TypeError, "real numbers.*complex64"),
-        ({"features": torch.asarray(with_one(1j, np.complex64))}, TypeError, "real numbers"),
-        ({"features": ENCODED.astype(object)}, TypeError, "real numbers.*object"),
-        ({"features": ENCODED.astype(str)}, TypeError, "real numbers"),
-        ({"features": np.zeros((31, 0, 8), np.float32)}, ValueError, r"empty.*\(31, 0, 8\)"),
-        ({"features": []}, ValueError, r"empty.*\(0,\)"),
-        ({"shape": (64,)}, ValueError, r"\(H, W\) or \(H, W, C\)"),
-        ({"shape": (64, 64.5)}, ValueError, r"\(H, W\) or \(H, W, C\)"),
-        ({"shape": (0, 64)}, ValueError, r"\(H, W\) or \(H, W, C\)"),
-        ({"shape": (64, -64)}, ValueError, r"\(H, W\) or \(H, W, C\)"),
-        ({"mask": np.ones((31, 8, 7))}, ValueError, r"\(31, 8, 8\).*\(31, 8, 7\)"),
-        ({"mask": np.zeros((31, 8, 8))}, ValueError, "not zero everywhere"),
-        ({"mask": -np.ones((31, 8, 8))}, ValueError, "not negative"),
-        ({"mask": np.full((31, 8, 8), np.nan)}, ValueError, "finite"),
-        ({"mask": np.ones((31, 8, 8), complex)}, TypeError, "mask.*complex"),
-        ({"initial": np.zeros((64, 60))}, ValueError, "initial"),
-        ({"initial": 255 * SMALL}, ValueError, "divide 8-bit pixels by 255"),
-        ({"initial": np.full((64, 64), np.nan)}, ValueError, "initial"),
-        ({"n_preimages": 0}, ValueError, "n_preimages must be a whole number >= 1; got 0"),
-        ({"n_preimages": 1.5}, ValueError, "n_preimages must be a whole number"),
-        ({"max_iter": 0}, ValueError, "max_iter must be a whole number >= 1; got 0"),
-        ({"check_every": 0}, ValueError, "check_every must be a whole number"),
-        ({"jitter": -1}, ValueError, "jitter must be a whole number"),
-        ({"n_preimages": 10**9}, ValueError, "GiB"),
-    ],
-)
-def test_what_cannot_be_inverted_is_refused(options, error, words):
-    with pytest.raises(error, match=words):
-        quick(**options)
-
-
-def test_channels_that_the_encoder_does_not_take_are_refused():
-    encoder = HOG.skimage()
-    with pytest.raises(ValueError, match=r"takes 1 channel.*\(64, 64, 3\) has 3"):
-        invert(encoder(SMALL), encoder, shape=(64, 64, 3))
-
-
-@flavours
-def test_a_callback_sees_the_iterations_of_the_whole_run_and_may_stop_it(encoder):
-    shown = []
-
-    def callback(snapshot):
-        shown.append(snapshot.iteration)
-        return len(shown) == 3
-
-    result = quick(encoder, max_iter=160, callback=callback, check_every=5)
-    assert shown == [5, 10, 15]
-    assert (result.stop_reason, result.iterations) == ("callback", 15)
-
-
-def test_a_time_limit_ends_the_run_within_a_check():
-    for encoder in (BILINEAR, HARD):
-        result = quick(encoder, max_iter=400, time_limit=0.0)
-        assert (result.stop_reason, result.iterations) == ("time_limit", 10)
-    began = time.perf_counter()
-    result = quick(max_iter=100_000, time_limit=0.3)
-    assert result.stop_reason == "time_limit"
-    assert 0.3 < time.perf_counter() - began < 2
-
-
-@flavours
-def test_short_stages_do_not_outrun_the_time_limit(encoder):
-    # Stages of less than `check_every` iterations look at the clock and the callback too.
-    shown = []
-    result = quick(
-        encoder, max_iter=40, check_every=10, callback=lambda s: shown.append(s.iteration)
-    )
-    assert max(np.diff([0, *shown, 40])) <= 10
-    assert quick(encoder, max_iter=40, time_limit=0.0).iterations <= 10
-    assert result.iterations == 40
-
-
-def test_a_tolerance_ends_the_run():
-    result = quick(solver=LBFGS(), max_iter=400, tol=0.3)
-    assert result.stop_reason == "tolerance"
-    assert result.iterations < 400
-    assert result.iterations % 10 == 0
-
-
-def interrupting(monkeypatch, at):
-    """Ctrl-C in the evaluation of iteration `at`, once."""
-    calls = []
-    value_and_grad = Energy.value_and_grad
-
-    def interrupted(self, z, iteration):
-        calls.append(1)
-        if len(calls) == at + 1:
-            raise KeyboardInterrupt
-        return value_and_grad(self, z, iteration)
-
-    monkeypatch.setattr(Energy, "value_and_grad", interrupted)
-
-
-@flavours
-@pytest.mark.parametrize("at", [0, 1, 33])
-def test_an_interrupted_run_has_the_best_so_far(monkeypatch, encoder, at):
-    interrupting(monkeypatch, at)
-    result = quick(encoder, max_iter=80)
-    monkeypatch.undo()
-    assert (result.stop_reason, result.iterations) == ("interrupted", at)
-    assert result.image.shape == (64, 64)
-    np.testing.assert_allclose(
-        result.error, error_of(result.image, encoder, FEATURES[encoder]), rtol=1e-3
-    )
-
-
-def assert_same_run(got, expected):
-    np.testing.assert_array_equal(got.images, expected.images)
-    np.testing.assert_array_equal(got.error, expected.error)
-    np.testing.assert_array_equal(got.features, expected.features)
-    assert got.trace.keys() == expected.trace.keys()
-    for name, values in expected.trace.items():
-        np.testing.assert_array_equal(got.trace[name], values)
-    assert got.iterations == expected.iterations
-    assert got.evaluations == expected.evaluations
-    assert got.stop_reason == expected.stop_reason
-    assert got.notes == expected.notes
-
-
-@flavours
-@pytest.mark.parametrize("at", [0, 20, 63, 72, 130, 179])
-def test_a_run_interrupted_in_any_stage_is_continued_to_the_identical_end(
-    monkeypatch, tmp_path, encoder, at
-):
-    options = {"max_iter": 180, "n_preimages": 2, "jitter": 1, "shape": None}
-    whole = quick(encoder, **options)
-    interrupting(monkeypatch, at)
-    part = quick(encoder, **options)
-    monkeypatch.undo()
-    assert (part.stop_reason, part.iterations) == ("interrupted", at)
-    part.save(tmp_path / "run.npz")
-    assert_same_run(repinv.resume(tmp_path / "run.npz"), whole)
-
-
-@flavours
-def test_a_run_interrupted_between_stages_is_continued_to_the_identical_end(
-    monkeypatch, tmp_path, encoder
-):
-    def interrupted(*_):
-        raise KeyboardInterrupt
-
-    whole = quick(encoder, max_iter=180)
-    monkeypatch.setattr(runs, "evening_weights", interrupted)
-    part = quick(encoder, max_iter=180)
-    monkeypatch.undo()
-    assert part.stop_reason == "interrupted"
-    assert 0 < part.iterations < 180
-    part.save(tmp_path / "run.npz")
-    assert_same_run(repinv.resume(tmp_path / "run.npz"), whole)
-
-
-@pytest.mark.parametrize(
-    "solver", [LBFGS(), Adam(), repinv.AdaGrad(), Momentum(((1.0, 20), (0.1, 1)))]
-)
-def test_a_run_may_be_stopped_and_continued_more_than_once(tmp_path, solver):
-    options = {"solver": solver, "max_iter": 60, "mask": np.linspace(0, 1, 8)}
-    whole = quick(**options)
-    part = quick(**options, callback=lambda snapshot: snapshot.iteration == 20)
-    part.save(tmp_path / "run.npz")
-    part = repinv.resume(tmp_path / "run.npz", callback=lambda snapshot: snapshot.iteration == 40)
-    assert (part.iterations, part.stop_reason) == (40, "callback")
-    part.save(tmp_path / "run.npz")
-    assert_same_run(repinv.resume(tmp_path / "run.npz"), whole)
-    # Continuing does not change the file.
-    assert_same_run(repinv.resume(tmp_path / "run.npz"), whole)
-
-
-@pytest.mark.parametrize("back", [10, 20])
-def test_a_continued_run_stops_by_tolerance_where_it_would_have(tmp_path, back):
-    options = {"solver": LBFGS(), "max_iter": 400, "tol": 0.3}
-    whole = quick(**options)
-    assert whole.stop_reason == "tolerance"
-    stop = whole.iterations - back
-    part = quick(**options, callback=lambda snapshot: snapshot.iteration == stop)
-    part.save(tmp_path / "run.npz")
-    assert_same_run(repinv.resume(tmp_path / "run.npz"), whole)
-
-
-@flavours
-def test_a_finished_run_is_continued_by_nothing(tmp_path, encoder):
-    whole = quick(encoder)
-    whole.save(tmp_path / "run.npz")
-    assert_same_run(repinv.resume(tmp_path / "run.npz"), whole)
-
-
 @dataclasses.dataclass(frozen=True)
 class Own(repinv.Encoder):
     """An encoder that is not repinv's: sums of neighbours."""
@@ -570,7 +302,9 @@ def test_an_encoder_of_the_users_own_is_given_again_to_continue_a_run(tmp_path):
     whole = invert(target, Own(), shape=(64, 64), max_iter=40)
     part = invert(target, Own(), shape=(64, 64), max_iter=40, check_every=5, time_limit=0.0)
     part.save(tmp_path / "run.npz")
-    assert_same_run(repinv.resume(tmp_path / "run.npz", encoder=Own()), whole)
+    continued = repinv.resume(tmp_path / "run.npz", encoder=Own())
+    np.testing.assert_array_equal(continued.images, whole.images)
+    assert continued.iterations == whole.iterations
     with pytest.raises(ValueError, match="encoder="):
         repinv.resume(tmp_path / "run.npz")
 
@@ -581,13 +315,6 @@ def test_a_prior_of_the_users_own_is_used_and_only_saving_is_refused(tmp_path):
     with pytest.raises(TypeError, match="repinv's own"):
         result.save(tmp_path / "run.npz")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_weighted_loss_is_what_the_error_of_a_masked_run_is():
-    mask = np.random.default_rng(0).random(ENCODED.shape)
-    result = quick(mask=mask)
-    value, _ = SquaredError(ENCODED[None], mask[None]).value_and_grad(result.features)
-    np.testing.assert_allclose(result.error, value, rtol=1e-4)
 
 
 def test_progress_is_shown_on_request_only(capsys):
@@ -614,68 +341,6 @@ def test_the_authors_method_does_as_well_at_any_size(side):
     found = repinv.invert(hog(image), hog, **repinv.tasks.mahendran((side, side), 200))
     # Published: 4.7 % at 256x256 after 800 evaluations; small images have less to average over.
     assert found.error[0] < 0.2
-
-
-def test_a_flat_mask_is_a_mask_in_the_features_layout():
-    image = SMALL
-    hog = repinv.HOG.vlfeat(bilinear_orientations=True)
-    features = hog(image)
-    mask = np.zeros(features.shape, bool)
-    mask[:, 2:6, 2:6] = True
-    found = [
-        repinv.invert(features, hog, shape=(64, 64), mask=m, max_iter=20).image
-        for m in (mask, mask.ravel())
-    ]
-    np.testing.assert_array_equal(*found)
-
-
-def test_a_filter_group_and_a_neighbourhood_restrict_what_counts():
-    features = FEATURES[BILINEAR]
-    changed = features + 5
-    changed[2:6, 3:5, 3:5] = features[2:6, 3:5, 3:5]
-    options = {"max_iter": 40, "filter_group": slice(2, 6), "neighbourhood": 2}
-    result, other = (
-        repinv.invert(f, BILINEAR, shape=SMALL.shape, **options) for f in (features, changed)
-    )
-    np.testing.assert_array_equal(result.image, other.image)
-    found = BILINEAR(result.image)
-    seen = (slice(2, 6), slice(3, 5), slice(3, 5))
-    error = np.sum((found - features)[seen] ** 2) / np.sum(features[seen] ** 2)
-    np.testing.assert_allclose(result.error[0], error, rtol=1e-3)
-    listed = repinv.invert(
-        features, BILINEAR, shape=SMALL.shape, **(options | {"filter_group": [2, 3, 4, 5]})
-    )
-    np.testing.assert_array_equal(listed.image, result.image)
-
-
-def test_a_neighbourhood_of_frames_is_around_the_middle():
-    dsift = repinv.DSIFT.vlfeat(4, 3)
-    features = dsift(SMALL)
-    middle = np.abs(dsift.frames((1, *SMALL.shape)) - 31.5).max(axis=1) < 8
-    changed = np.where(middle[:, None], features, 1)
-    options = {"shape": SMALL.shape, "max_iter": 20, "neighbourhood": 3}
-    result, other = (repinv.invert(f, dsift, **options) for f in (features, changed))
-    np.testing.assert_array_equal(result.image, other.image)
-
-
-@pytest.mark.parametrize(
-    ("options", "error", "match"),
-    [
-        ({"filter_group": slice(40, 50)}, ValueError, "holds none of the 31 channels"),
-        ({"filter_group": [31]}, ValueError, "channels from 0 to 30"),
-        ({"filter_group": "all"}, ValueError, "must be a slice"),
-        ({"neighbourhood": 0}, ValueError, "must be a whole number >= 1"),
-    ],
-)
-def test_groups_and_neighbourhoods_that_there_are_not_are_refused(options, error, match):
-    with pytest.raises(error, match=match):
-        repinv.invert(FEATURES[BILINEAR], BILINEAR, shape=SMALL.shape, **options)
-
-
-def test_groups_need_features_with_channels():
-    encoder = repinv.HOG.skimage()
-    with pytest.raises(TypeError, match="Use mask="):
-        repinv.invert(encoder(SMALL), encoder, shape=SMALL.shape, filter_group=[0])
 
 
 def test_a_spread_needs_several_images():

@@ -1,0 +1,173 @@
+"""Runs that are watched, stopped and continued."""
+
+import time
+
+import numpy as np
+import pytest
+import skimage
+
+import repinv
+from repinv import HOG, LBFGS, Adam, Momentum, metrics, runs
+from repinv.energy import Energy
+
+SMALL = skimage.data.camera()[60:316, 180:436].reshape(64, 4, 64, 4).mean(axis=(1, 3)) / 255
+SMALL = SMALL.astype(np.float32)
+BILINEAR = HOG.vlfeat(bilinear_orientations=True)
+HARD = HOG.vlfeat()
+FEATURES = {BILINEAR: BILINEAR(SMALL), HARD: HARD(SMALL)}
+flavours = pytest.mark.parametrize("encoder", [BILINEAR, HARD], ids=["bilinear", "hard"])
+
+
+def quick(encoder=BILINEAR, **options):
+    """An inversion of the small photograph, of few steps unless told otherwise."""
+    options = {"shape": (64, 64), "max_iter": 30} | options
+    return repinv.invert(FEATURES[encoder], encoder, **options)
+
+
+@flavours
+def test_a_callback_sees_the_iterations_of_the_whole_run_and_may_stop_it(encoder):
+    shown = []
+
+    def callback(snapshot):
+        shown.append(snapshot.iteration)
+        return len(shown) == 3
+
+    result = quick(encoder, max_iter=160, callback=callback, check_every=5)
+    assert shown == [5, 10, 15]
+    assert (result.stop_reason, result.iterations) == ("callback", 15)
+
+
+def test_a_time_limit_ends_the_run_within_a_check():
+    for encoder in (BILINEAR, HARD):
+        result = quick(encoder, max_iter=400, time_limit=0.0)
+        assert (result.stop_reason, result.iterations) == ("time_limit", 10)
+    began = time.perf_counter()
+    result = quick(max_iter=100_000, time_limit=0.3)
+    assert result.stop_reason == "time_limit"
+    assert 0.3 < time.perf_counter() - began < 2
+
+
+@flavours
+def test_short_stages_do_not_outrun_the_time_limit(encoder):
+    # Stages of less than `check_every` iterations look at the clock and the callback too.
+    shown = []
+    result = quick(
+        encoder, max_iter=40, check_every=10, callback=lambda s: shown.append(s.iteration)
+    )
+    assert max(np.diff([0, *shown, 40])) <= 10
+    assert quick(encoder, max_iter=40, time_limit=0.0).iterations <= 10
+    assert result.iterations == 40
+
+
+def test_a_tolerance_ends_the_run():
+    result = quick(solver=LBFGS(), max_iter=400, tol=0.3)
+    assert result.stop_reason == "tolerance"
+    assert result.iterations < 400
+    assert result.iterations % 10 == 0
+
+
+def interrupting(monkeypatch, at):
+    """Ctrl-C in the evaluation of iteration `at`, once."""
+    calls = []
+    value_and_grad = Energy.value_and_grad
+
+    def interrupted(self, z, iteration):
+        calls.append(1)
+        if len(calls) == at + 1:
+            raise KeyboardInterrupt
+        return value_and_grad(self, z, iteration)
+
+    monkeypatch.setattr(Energy, "value_and_grad", interrupted)
+
+
+@flavours
+@pytest.mark.parametrize("at", [0, 1, 33])
+def test_an_interrupted_run_has_the_best_so_far(monkeypatch, encoder, at):
+    interrupting(monkeypatch, at)
+    result = quick(encoder, max_iter=80)
+    monkeypatch.undo()
+    assert (result.stop_reason, result.iterations) == ("interrupted", at)
+    assert result.image.shape == (64, 64)
+    found = encoder(result.image)[None]
+    np.testing.assert_allclose(
+        result.error, metrics.feature_error(found, FEATURES[encoder][None]), rtol=1e-3
+    )
+
+
+def assert_same_run(got, expected):
+    np.testing.assert_array_equal(got.images, expected.images)
+    np.testing.assert_array_equal(got.error, expected.error)
+    np.testing.assert_array_equal(got.features, expected.features)
+    assert got.trace.keys() == expected.trace.keys()
+    for name, values in expected.trace.items():
+        np.testing.assert_array_equal(got.trace[name], values)
+    assert got.iterations == expected.iterations
+    assert got.evaluations == expected.evaluations
+    assert got.stop_reason == expected.stop_reason
+    assert got.notes == expected.notes
+
+
+@flavours
+@pytest.mark.parametrize("at", [0, 20, 63, 72, 130, 179])
+def test_a_run_interrupted_in_any_stage_is_continued_to_the_identical_end(
+    monkeypatch, tmp_path, encoder, at
+):
+    options = {"max_iter": 180, "n_preimages": 2, "jitter": 1, "shape": None}
+    whole = quick(encoder, **options)
+    interrupting(monkeypatch, at)
+    part = quick(encoder, **options)
+    monkeypatch.undo()
+    assert (part.stop_reason, part.iterations) == ("interrupted", at)
+    part.save(tmp_path / "run.npz")
+    assert_same_run(repinv.resume(tmp_path / "run.npz"), whole)
+
+
+@flavours
+def test_a_run_interrupted_between_stages_is_continued_to_the_identical_end(
+    monkeypatch, tmp_path, encoder
+):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    whole = quick(encoder, max_iter=180)
+    monkeypatch.setattr(runs, "evening_weights", interrupted)
+    part = quick(encoder, max_iter=180)
+    monkeypatch.undo()
+    assert part.stop_reason == "interrupted"
+    assert 0 < part.iterations < 180
+    part.save(tmp_path / "run.npz")
+    assert_same_run(repinv.resume(tmp_path / "run.npz"), whole)
+
+
+@pytest.mark.parametrize(
+    "solver", [LBFGS(), Adam(), repinv.AdaGrad(), Momentum(((1.0, 20), (0.1, 1)))]
+)
+def test_a_run_may_be_stopped_and_continued_more_than_once(tmp_path, solver):
+    options = {"solver": solver, "max_iter": 60, "mask": np.linspace(0, 1, 8)}
+    whole = quick(**options)
+    part = quick(**options, callback=lambda snapshot: snapshot.iteration == 20)
+    part.save(tmp_path / "run.npz")
+    part = repinv.resume(tmp_path / "run.npz", callback=lambda snapshot: snapshot.iteration == 40)
+    assert (part.iterations, part.stop_reason) == (40, "callback")
+    part.save(tmp_path / "run.npz")
+    assert_same_run(repinv.resume(tmp_path / "run.npz"), whole)
+    # Continuing does not change the file.
+    assert_same_run(repinv.resume(tmp_path / "run.npz"), whole)
+
+
+@pytest.mark.parametrize("back", [10, 20])
+def test_a_continued_run_stops_by_tolerance_where_it_would_have(tmp_path, back):
+    options = {"solver": LBFGS(), "max_iter": 400, "tol": 0.3}
+    whole = quick(**options)
+    assert whole.stop_reason == "tolerance"
+    stop = whole.iterations - back
+    part = quick(**options, callback=lambda snapshot: snapshot.iteration == stop)
+    part.save(tmp_path / "run.npz")
+    assert_same_run(repinv.resume(tmp_path / "run.npz"), whole)
+
+
+@flavours
+def test_a_finished_run_is_continued_by_nothing(tmp_path, encoder):
+    whole = quick(encoder)
+    whole.save(tmp_path / "run.npz")
+    assert_same_run(repinv.resume(tmp_path / "run.npz"), whole)
