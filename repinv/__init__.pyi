@@ -4,7 +4,6 @@ from . import sklearn as sklearn
 from . import testing as testing
 from .colour import Decorrelated as Decorrelated
 from .comparison import Comparison as Comparison
-from .comparison import Method as Method
 from .comparison import Reconstruction as Reconstruction
 from .comparison import compare as compare
 from .encoder import Encoder as Encoder
@@ -27,6 +26,7 @@ from .lbfgs import LBFGS as LBFGS
 from .losses import InnerProduct as InnerProduct
 from .losses import Shortfall as Shortfall
 from .losses import SquaredError as SquaredError
+from .methods import Method as Method
 from .parametrizations import Jitter as Jitter
 from .parametrizations import Local as Local
 from .parametrizations import Pixels as Pixels

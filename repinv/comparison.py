@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-import inspect
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,11 +13,10 @@ from tqdm import tqdm
 from repinv import metrics
 from repinv.encoder import Array, Encoder
 from repinv.image import as_batch, as_unit, from_batch, to_gray
+from repinv.methods import Method, inverted, listed
 from repinv.photographs import photographs
-from repinv.result import Result
 from repinv.solvers import to_host
 from repinv.tables import Column, as_csv, as_json, as_markdown, as_text
-from repinv.tasks import invert
 
 #: What a table shows, in the order in which it is read.
 COLUMNS = (
@@ -32,56 +29,6 @@ COLUMNS = (
     Column("seconds", "seconds", ".2f"),
     Column("failure", "failed because"),
 )
-
-
-@dataclass(frozen=True)
-class Method:
-    """A way to find an image from features, with a name and options of its own.
-
-    Parameters
-    ----------
-    by : Encoder or inverter
-        An encoder, which `repinv.invert` inverts; or anything with an attribute ``encoder`` and a
-        method ``invert(features) -> Result``.
-    options : mapping of str to object
-        Keyword arguments of `repinv.invert`, or of the inverter's ``invert``.
-    name : str
-        What its row is called; by default that of the class.
-
-    See Also
-    --------
-    repinv.compare : Invert one image by several methods, and measure what each finds.
-    repinv.invert : Find natural-looking images that an encoder cannot tell from the one encoded.
-
-    Examples
-    --------
-    >>> import repinv
-    >>> from repinv.tasks import mahendran
-    >>> hog = repinv.HOG.vlfeat()
-    >>> repinv.Method(hog, mahendran((64, 64)), name="HOG, the authors' solver").name
-    "HOG, the authors' solver"
-    """
-
-    by: Any
-    options: Mapping[str, Any] = field(default_factory=dict)
-    name: str = ""
-
-    def __post_init__(self) -> None:
-        if not (isinstance(self.by, Encoder) or _is_inverter(self.by)):
-            raise TypeError(
-                "expected an encoder, or an inverter with .encoder and .invert(features); got "
-                f"{self.by!r}."
-            )
-        unknown = [name for name in self.options if name not in _accepted(self.by)]
-        if unknown:
-            raise TypeError(f"{_inverting(self.by)} has no option {', '.join(unknown)}.")
-        object.__setattr__(self, "name", self.name or type(self.by).__name__)
-
-    @property
-    def encoder(self) -> Encoder:
-        """Whose features are inverted."""
-        encoder: Encoder = self.by.encoder if _is_inverter(self.by) else self.by
-        return encoder
 
 
 @dataclass(frozen=True)
@@ -255,7 +202,7 @@ def compare(
     >>> print(found.to_csv().splitlines()[0])
     name,error,pairwise_error,ncc,ssim,psnr,seconds
     """
-    named = _named([_method(given) for given in methods])
+    named = listed(methods)
     if features_given is None:
         features_given = shape is not None or not _looks_like_an_image(image_or_features)
     if not features_given and shape is not None:
@@ -287,47 +234,6 @@ def compare(
         reasons = "; ".join(f"{row.name}: {row.failure}" for row in rows)
         raise ValueError(f"none of the methods gave an image. {reasons}")
     return Comparison(tuple(rows), photograph)
-
-
-def _method(given: Any) -> Method:
-    """What was given as a method, as one."""
-    if isinstance(given, Method):
-        return given
-    if isinstance(given, tuple):
-        if len(given) != 2 or not isinstance(given[1], Mapping):
-            raise TypeError(f"expected a pair (encoder, options); got {given!r}.")
-        return Method(*given)
-    return Method(given)
-
-
-def _named(methods: list[Method]) -> list[Method]:
-    """Methods of different names: the second of a name gets a number."""
-    if not methods:
-        raise ValueError("expected one method or more; got none. An encoder is a method.")
-    seen: dict[str, int] = {}
-    found = []
-    for method in methods:
-        seen[method.name] = count = seen.get(method.name, 0) + 1
-        name = method.name if count == 1 else f"{method.name} ({count})"
-        found.append(dataclasses.replace(method, name=name))
-    return found
-
-
-def _is_inverter(by: Any) -> bool:
-    """Whether something is inverted by its own method, and not by the energy."""
-    return isinstance(getattr(by, "encoder", None), Encoder) and callable(
-        getattr(by, "invert", None)
-    )
-
-
-def _inverting(by: Any) -> str:
-    """The name of the function that inverts, for messages."""
-    return f"{type(by).__name__}.invert" if _is_inverter(by) else "repinv.invert"
-
-
-def _accepted(by: Any) -> Any:
-    """Names of the options that the function that inverts takes."""
-    return inspect.signature(by.invert if _is_inverter(by) else invert).parameters
 
 
 def _looks_like_an_image(array: Any) -> bool:
@@ -368,7 +274,7 @@ def _reconstructed(
         pullback(features)
         features, shape = features[0, ...], seen.shape
     began = time.perf_counter()
-    result = _inverted(method, features, shape, settings)
+    result = inverted(method, features, shape, settings)
     seconds = time.perf_counter() - began
     image = np.asarray(to_host(result.image))
     notes = tuple(result.notes)
@@ -386,21 +292,6 @@ def _reconstructed(
     return Reconstruction(
         method.name, error, pairwise, ncc, ssim, psnr, seconds=seconds, image=image, notes=notes
     )
-
-
-def _inverted(
-    method: Method, features: Array, shape: tuple[int, ...] | None, settings: dict[str, Any]
-) -> Result:
-    """An image from features, by the energy or by an inverter of its own."""
-    accepted = _accepted(method.by)
-    common = {name: value for name, value in settings.items() if value is not None}
-    if shape is not None:
-        common["shape"] = shape
-    options = {name: value for name, value in common.items() if name in accepted}
-    options |= method.options
-    if _is_inverter(method.by):
-        return method.by.invert(features, **options)  # type: ignore[no-any-return]
-    return invert(features, method.by, **options)
 
 
 def _errors(
