@@ -1,4 +1,4 @@
-"""Inversion, by what it recovers: errors and resemblance; and what a user may bring along."""
+"""Inversion, by what it recovers: errors and resemblance."""
 
 import dataclasses
 
@@ -266,47 +266,11 @@ def test_an_initial_image_is_not_written_to():
 
 
 @dataclasses.dataclass(frozen=True)
-class Own(repinv.Encoder):
-    """An encoder that is not repinv's: sums of neighbours."""
-
-    def vjp(self, x, /):
-        def pullback(v):
-            grad = np.zeros_like(x)
-            grad[..., 1:] += v
-            grad[..., :-1] += v
-            return grad
-
-        return x[..., 1:] + x[..., :-1], pullback
-
-    def feature_shape(self, image_shape, /):
-        return (*image_shape[:2], image_shape[2] - 1)
-
-
-@dataclasses.dataclass(frozen=True)
 class Gray:
     """A prior that is not repinv's: the mean squared distance to gray."""
 
     def value_and_grad(self, x, /):
         return ((x - 0.5) ** 2).mean(axis=(1, 2, 3)), (x - 0.5) * (2 / x[0].size)
-
-
-def test_an_encoder_of_the_users_own_is_inverted():
-    target = Own()(SMALL)
-    result = invert(target, Own(), shape=(64, 64), max_iter=150, priors=())
-    assert error_of(result.image, Own(), target) < 1e-4
-    assert metrics.ncc(result.image, SMALL) > 0.95
-
-
-def test_an_encoder_of_the_users_own_is_given_again_to_continue_a_run(tmp_path):
-    target = Own()(SMALL)
-    whole = invert(target, Own(), shape=(64, 64), max_iter=40)
-    part = invert(target, Own(), shape=(64, 64), max_iter=40, check_every=5, time_limit=0.0)
-    part.save(tmp_path / "run.npz")
-    continued = repinv.resume(tmp_path / "run.npz", encoder=Own())
-    np.testing.assert_array_equal(continued.images, whole.images)
-    assert continued.iterations == whole.iterations
-    with pytest.raises(ValueError, match="encoder="):
-        repinv.resume(tmp_path / "run.npz")
 
 
 def test_a_prior_of_the_users_own_is_used_and_only_saving_is_refused(tmp_path):
