@@ -29,7 +29,7 @@ import psutil
 from report import Report
 
 import repinv
-from repinv.app.study import declaration, engine, grid, images, job, study
+from repinv.app.study import engine, grid, images, job, reading, study
 from repinv.app.study.store import Store
 
 _TEXT = """
@@ -75,7 +75,7 @@ def overhead(folder: Path) -> None:
     count, side, max_iter = 100, 64, 30
     path = _file(folder, seeds=count, side=side, max_iter=max_iter)
     hog = repinv.HOG.vlfeat(bilinear_orientations=True)
-    pixels = [found[1] for found in images.load(declaration.read(path))]  # type: ignore[index]
+    pixels = [found[1] for found in images.load(reading.read(path))]  # type: ignore[index]
 
     def bare() -> float:
         began = time.perf_counter()
@@ -160,7 +160,7 @@ def plan(folder: Path) -> None:
     """Seconds and memory of planning 100,000 jobs."""
     path = _hundred_thousand(folder)
     began = time.perf_counter()
-    read = declaration.read(path)
+    read = reading.read(path)
     seen = [found[0] for found in images.load(read)]  # type: ignore[index]
     grid.check(read, seen)
     planned = grid.plan(read, seen)
@@ -180,7 +180,7 @@ def resume(folder: Path) -> None:
     """Seconds to go on with 100,000 jobs of no cost of which 99 % are done."""
     path = _hundred_thousand(folder)
     store = Store(study.default_store(path))
-    read = declaration.read(path)
+    read = reading.read(path)
     seen = [found[0] for found in images.load(read)]  # type: ignore[index]
     keys = list(grid.plan(read, seen).jobs)
     store.say(name=read.name, text=read.text, images=[], skipped=[])

@@ -14,9 +14,10 @@ from typing import Any
 from tqdm import tqdm
 
 from repinv.app.study import engine, grid, job
-from repinv.app.study.declaration import Declaration, parse, read
+from repinv.app.study.declaration import Declaration
 from repinv.app.study.grid import Job, Plan
 from repinv.app.study.images import Skipped, StudyImage, load
+from repinv.app.study.reading import parse, read
 from repinv.app.study.store import Store, StoreError
 from repinv.app.study.summary import Summary
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from repinv.app.study import declaration, settings
+from repinv.app.study import reading, settings
 from repinv.app.study.declaration import StudyError
 
 BASE = 'study.name = "x"\nimages.files = ["skimage:camera"]\nencoders.hog = "hog.vlfeat"\n'
@@ -10,12 +10,12 @@ BASE = 'study.name = "x"\nimages.files = ["skimage:camera"]\nencoders.hog = "hog
 
 def _problems(text):
     with pytest.raises(StudyError) as caught:
-        declaration.parse(text)
+        reading.parse(text)
     return caught.value.problems
 
 
 def test_what_is_left_out_has_defaults():
-    study = declaration.parse(BASE)
+    study = reading.parse(BASE)
     assert (study.title, study.seeds, study.size, study.color) == ("x", (0,), None, False)
     assert [e.name for e in (*study.tasks, *study.priors, *study.solvers)] == [
         "invert", "default", "default"
@@ -24,7 +24,7 @@ def test_what_is_left_out_has_defaults():
 
 
 def test_a_sweep_is_an_entry_for_each_combination():
-    study = declaration.parse(
+    study = reading.parse(
         BASE + "[priors.tv.sweep]\ntotal_variation.weight = [0.1, 1.0]\n"
         "total_variation.beta = [1.0, 2.0]\n"
     )
@@ -36,7 +36,7 @@ def test_a_sweep_is_an_entry_for_each_combination():
 
 
 def test_a_sweep_may_be_of_tasks_and_of_solvers():
-    study = declaration.parse(
+    study = reading.parse(
         BASE + "[tasks.part.sweep]\nneighbourhood = [1, 3]\n"
         "[solvers.adam]\nrule.kind = 'adam'\n[solvers.adam.sweep]\nrule.step_size = [0.1, 0.2]\n"
     )
@@ -46,12 +46,12 @@ def test_a_sweep_may_be_of_tasks_and_of_solvers():
 
 
 def test_a_number_of_seeds_counts_from_zero():
-    assert declaration.parse(BASE + "study.seeds = 3").seeds == (0, 1, 2)
+    assert reading.parse(BASE + "study.seeds = 3").seeds == (0, 1, 2)
 
 
 def test_encoders_are_the_same_however_they_are_written():
     texts = ("hog.vlfeat( cell_size = 4 )", "hog.vlfeat(cell_size=4)")
-    studies = [declaration.parse(BASE.replace("hog.vlfeat", text)) for text in texts]
+    studies = [reading.parse(BASE.replace("hog.vlfeat", text)) for text in texts]
     assert studies[0].encoders[0].table == studies[1].encoders[0].table
 
 
@@ -121,12 +121,12 @@ def test_what_is_no_study_is_refused(text, words):
 
 def test_files_that_cannot_be_read_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError):
-        declaration.read(tmp_path / "none.toml")
+        reading.read(tmp_path / "none.toml")
     with pytest.raises(StudyError, match="folder"):
-        declaration.read(tmp_path)
+        reading.read(tmp_path)
     (tmp_path / "x.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(StudyError, match="UTF-8"):
-        declaration.read(tmp_path / "x.toml")
+        reading.read(tmp_path / "x.toml")
 
 
 def test_priors_are_those_that_are_declared():
