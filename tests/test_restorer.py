@@ -10,7 +10,7 @@ import skimage
 import torch
 
 import repinv
-from repinv import LBFGS, Restorer, Stage, restorer
+from repinv import LBFGS, Pixels, Restorer, Stage, restorer, several
 from repinv.defaults import gathering
 from repinv.metrics import ncc, ssim
 
@@ -19,11 +19,12 @@ HOG = repinv.HOG.vlfeat(bilinear_orientations=True)
 CAMERA = skimage.transform.resize(skimage.data.camera()[64:320, 128:384], (96, 96)).astype("f4")
 
 
-def random_restorer(unit=2, width=5, cell=4):
+def random_restorer(unit=2, width=5, cell=4, scale=1.0):
     ends = [2 * unit**2, width, width, unit**2 + 1]
     pairs = list(itertools.pairwise(ends))
-    kernels = tuple(0.2 * RNG.standard_normal((3, 3, *pair)) for pair in pairs)
-    return Restorer(kernels, tuple(RNG.standard_normal(pair[1]) for pair in pairs), unit, cell)
+    kernels = tuple(scale * 0.2 * RNG.standard_normal((3, 3, *pair)) for pair in pairs)
+    biases = tuple(scale * RNG.standard_normal(pair[1]) for pair in pairs)
+    return Restorer(kernels, biases, unit, cell)
 
 
 def test_averages_are_of_images_at_equal_contrast():
@@ -42,11 +43,36 @@ def test_where_starts_differ_the_average_fades():
 
 
 def test_a_network_of_zeros_returns_the_mean():
-    zeros = random_restorer()
-    zeros = dataclasses.replace(zeros, kernels=tuple(0 * k for k in zeros.kernels))
-    zeros = dataclasses.replace(zeros, biases=tuple(0 * b for b in zeros.biases))
+    zeros = random_restorer(scale=0.0)
     mean, spread = RNG.random((2, 2, 1, 13, 10))
     np.testing.assert_allclose(zeros(mean, spread)[0], mean, rtol=1e-12)
+
+
+def test_a_run_goes_on_with_the_contrast_of_its_starts_or_a_photographs_where_it_is_restored():
+    starts = 0.4 + 0.1 * RNG.random((6, 1, 16, 24))
+    for network, contrast in ((None, starts.std(axis=(1, 2, 3))), (random_restorer(), [0.18] * 6)):
+        found = several.gathered(starts, 3, network, Pixels())
+        image = Pixels().image(found["z"])
+        assert image.shape == found["reference"].shape == (2, 1, 16, 24)
+        np.testing.assert_allclose(image.mean(axis=(1, 2, 3)), 0.5)
+        expected = np.reshape(contrast, (2, 3)).mean(axis=1)
+        np.testing.assert_allclose(image.std(axis=(1, 2, 3)), expected)
+
+
+def test_a_run_goes_on_from_what_was_restored_except_where_starts_are_faint():
+    x = 0.5 + 0.2 * RNG.standard_normal((1, 3, 1, 64, 128))
+    x[..., 64:] = 0.5 + 0.01 * (x[..., 64:] - 0.5)
+    network = random_restorer()
+    found = several.gathered(x[0], 3, network, Pixels())
+    begin, mean = found["z"], Restorer.averaged(x)[0]
+
+    def likeness(part, image):
+        inner = (..., part)
+        return np.corrcoef(begin[inner].ravel(), image[inner].ravel())[0, 1]
+
+    seen, faint = slice(8, 48), slice(80, 120)
+    assert likeness(seen, found["reference"]) > 0.95 > likeness(seen, mean)
+    assert likeness(faint, mean) > 0.95 > likeness(faint, found["reference"])
 
 
 @pytest.mark.parametrize("shape", [(16, 24), (13, 11), (3, 3)])

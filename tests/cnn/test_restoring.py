@@ -7,7 +7,8 @@ import torch
 
 import repinv
 import repinv_cnn
-from repinv_cnn import _collages, restoring
+from repinv import metrics
+from repinv_cnn import _collages, _likeness, restoring
 
 HOG = repinv.HOG.vlfeat(bilinear_orientations=True)
 PHOTOGRAPHS = [
@@ -43,6 +44,24 @@ def test_energies_do_not_change_what_is_restored():
     assert not last.weight.grad[:-1].any()
 
 
+def test_structural_similarity_is_scikit_images():
+    rng = np.random.default_rng(0)
+    photographs = np.stack([PHOTOGRAPHS[0][:40, :56], PHOTOGRAPHS[1][:40, :56]])[:, None]
+    images = (photographs + rng.normal(0, 0.1, photographs.shape).astype(np.float32)) ** 2
+    expected = [metrics.ssim(images[k, 0] / images.max(), photographs[k, 0]) for k in range(2)]
+    found = _likeness.ssim(torch.from_numpy(3 - 2 * images), torch.from_numpy(photographs))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_structural_similarity_can_be_learned_from():
+    images, photographs = torch.rand(2, 2, 1, 12, 16, dtype=torch.float64)
+    constant = torch.full((2, 1, 12, 16), 0.5, requires_grad=True)
+    _likeness.ssim(constant, photographs.float()).sum().backward()
+    assert torch.isfinite(constant.grad).all()
+    images.requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: _likeness.ssim(x, photographs), images)
+
+
 def test_learning_brings_averages_nearer_to_photographs():
     found = restoring.scenes(PHOTOGRAPHS, HOG, count=24, side=32, progress=False)
     assert found.photographs.shape == (24, 32, 32)
@@ -50,14 +69,22 @@ def test_learning_brings_averages_nearer_to_photographs():
     restorer = restoring.trained(found, "test", steps=400, progress=False)
     mean, spread = restorer.averaged(found.preimages.astype(np.float32)[:, :, None])
 
+    photographs = found.photographs.astype(np.float32)
+
     def error(images):
         x, y = (
             (a - a.mean(axis=(1, 2), keepdims=True)) / a.std(axis=(1, 2), keepdims=True)
-            for a in (images[:, 0], found.photographs.astype(np.float32))
+            for a in (images[:, 0], photographs)
         )
         return float(np.mean((x - y) ** 2))
 
-    assert error(restorer(mean, spread)[0]) < 0.9 * error(mean)
+    def likeness(images):
+        x, y = torch.from_numpy(images), torch.from_numpy(photographs[:, None])
+        return float(_likeness.ssim(x, y).mean())
+
+    image = restorer(mean, spread)[0]
+    assert error(image) < 0.9 * error(mean)
+    assert likeness(image) > likeness(mean) + 0.05
 
 
 @pytest.mark.parametrize("collages", [0.0, 1.0])
