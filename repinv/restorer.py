@@ -20,7 +20,7 @@ from repinv.encoder import Array, Encoder
 CHECKSUMS = {
     "hog-bilinear": "b8b382389c99bcfef0815fd79473d8e9abdb9c7e201c903a02ca13a2d89b2a28",
     "hog-hard": "23e6f77038cfab825bc011923db666578b8156b82b59c67e6a69b020dca4932b",
-    "dsift": "8a0e2049aea0e58aea5434cdae9cce89887bed38939f7a3da443220757ac3a06",
+    "dsift": "7e56fce447332548622d6f53b32dad67dbc7f7715264ed3a2cdffbff2f0f9ccb",
 }
 
 
