@@ -18,8 +18,8 @@ from repinv.encoder import Array, Encoder
 
 #: SHA-256 of the files that ship, by name; `scripts/learn_restorers.py` prints them.
 CHECKSUMS = {
-    "hog-bilinear": "b8b382389c99bcfef0815fd79473d8e9abdb9c7e201c903a02ca13a2d89b2a28",
-    "hog-hard": "23e6f77038cfab825bc011923db666578b8156b82b59c67e6a69b020dca4932b",
+    "hog-bilinear": "6ba00aa45dc66b6e05e385444839971ca2ccc579b592f557da4c5e173c642bd3",
+    "hog-hard": "2b5c83a03e56995f8bb32e87ed76e09fbe475b918d49aef5958599974301df66",
     "dsift": "7e56fce447332548622d6f53b32dad67dbc7f7715264ed3a2cdffbff2f0f9ccb",
 }
 
