@@ -15,7 +15,7 @@ from repinv.solvers import to_host
 #: Deviation of an average of starts within so many pixels, where the whole image has 1, below which
 #: a place is not restored before the run goes on, but pulled to what it was restored to: crumbs
 #: that a network leaves in flat places would stay, since normalized features do not let them go.
-FAINT, NEAR = 0.2, 4.0
+FAINT, NEAR = 0.4, 4.0
 #: Deviation of what is restored as the run goes on from it, out of 1, of photographs about: the
 #: fainter an image, the further do normalized features drive it away at first.
 CONTRAST = 0.18
