@@ -27,7 +27,7 @@ def ssim(images: Tensor, photographs: Tensor) -> Tensor:
     def local(values: Tensor) -> Tensor:
         return functional.avg_pool2d(values, WINDOW, stride=1)
 
-    # Windows have been centred on the mean of the whole, so that their variances are exact enough.
+    # Images lie around 0 here, so that float32 is exact enough for differences of squares.
     mean_x, mean_y = local(x), local(y)
     sample = WINDOW**2 / (WINDOW**2 - 1)
     variances = sample * (local(x * x) - mean_x**2 + local(y * y) - mean_y**2)

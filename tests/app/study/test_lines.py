@@ -72,6 +72,9 @@ def test_windows_line_ends_count_once():
     assert lines_of("a = 1\r\nb = 2\r\n")["b",] == 2
 
 
-@pytest.mark.parametrize("text", ["", "\n\n", "# only\n", "a = 1", "[t]"])
-def test_short_files(text):
-    lines_of(text)
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [("", {}), ("\n\n", {}), ("# only\n", {}), ("a = 1", {("a",): 1}), ("[t]", {("t",): 1})],
+)
+def test_short_files(text, lines):
+    assert lines_of(text) == lines
