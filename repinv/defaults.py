@@ -19,14 +19,16 @@ PRIORS = (
     Weighted("range", 5e-2, IntensityRange()),
 )
 #: For encoders without hard decisions: the features first, out of all but gray; then with contrast;
-#: then, twice anew, in changes to which the features answer alike everywhere. Of networks, units
-#: that the start does not excite are drawn to what they should be before the run settles.
+#: then, twice anew, in changes to which the features answer alike everywhere.
 SMOOTH = (
-    Stage(0.1, LBFGS(), without=("contrast",), opened=True),
-    Stage(0.25, LBFGS(), opened=True),
+    Stage(0.1, LBFGS(), without=("contrast",)),
+    Stage(0.25, LBFGS()),
     Stage(0.2, LBFGS(), local=4.0),
     Stage(0.45, LBFGS(), local=4.0),
 )
+#: For layers that end with a rectifier: units that the start does not excite are drawn to what they
+#: should be before the run settles. Features tell contrast, which has no need of a stage.
+RECTIFIED = (Stage(0.35, LBFGS(), opened=True), Stage(0.65, LBFGS(), local=4.0))
 #: Starts that a restorer is given.
 SEEDS = 4
 #: Of starts that are only averaged: what they agree on shows early, and what they differ in the
@@ -35,6 +37,7 @@ APART = tuple(
     replace(stage, share=share)
     for stage, share in zip(SMOOTH[:3], (0.08, 0.205, 0.165), strict=True)
 )
+APART_RECTIFIED = tuple(replace(stage, share=0.45 * stage.share) for stage in RECTIFIED)
 #: Where starts have come together, of encoders without hard decisions: what they agree on is soon
 #: found, and most of the run is for the features. Pulls are shares of those below.
 TOGETHER: tuple[Stage, ...] = (
@@ -53,10 +56,11 @@ _HARD = Stage(0.05, LBFGS(), softness=0.05, straight_through=True)
 def stages(encoder: Encoder) -> tuple[Stage, ...]:
     """The stages that `invert` takes where no solver is given.
 
-    `SMOOTH` for encoders without hard decisions. For others a stage for each leg of their
-    `Encoder.annealing`: the first fits the features alone, in the second contrast grows fast, and
-    after a third of the run or so the solver turns changes to which the features answer alike
-    everywhere; if all legs are of softened selves, the encoder itself ends the run.
+    For encoders without hard decisions `SMOOTH`, or `RECTIFIED` if they end with a rectifier. For
+    others a stage for each leg of their `Encoder.annealing`: the first fits the features alone, in
+    the second contrast grows fast, and after a third of the run or so the solver turns changes to
+    which the features answer alike everywhere; if all legs are of softened selves, the encoder
+    itself ends the run.
 
     Examples
     --------
@@ -67,7 +71,7 @@ def stages(encoder: Encoder) -> tuple[Stage, ...]:
     """
     legs = encoder.annealing
     if not legs:
-        return SMOOTH
+        return SMOOTH if encoder.unrectified is None else RECTIFIED
     begins = np.cumsum([0.0] + [share for share, _ in legs])
     evened = int(np.argmax(begins >= 0.3 * begins[-1]))
     found = tuple(
@@ -101,13 +105,13 @@ def gathering(encoder: Encoder, learned: bool = False) -> tuple[Stage, ...]:
     """
     apart = stages(encoder)
     together = TOGETHER
-    if apart is SMOOTH:
-        apart = SMOOTH if learned else APART
-    else:
+    if encoder.annealing:
         together = tuple(
             replace(stage, without=(), pull=1.0, gathers=number == 0)
             for number, stage in enumerate(apart[1:])
         )
+    elif not learned:
+        apart = APART if encoder.unrectified is None else APART_RECTIFIED
     pull, least, cells = (LEARNED_PULL, LASTING, CELLS) if learned else (PULL, 0.0, 0.0)
     pulled = (replace(s, pull=pull * max(s.pull, least), cells=cells) for s in together)
     return (*apart, *pulled)

@@ -19,7 +19,7 @@ class LBFGS:
     Parameters
     ----------
     memory : int, optional
-        Steps remembered. By default 10, and up to 20 where that takes no more than 1 MiB a problem:
+        Steps remembered. By default 10, and up to 40 where that takes no more than 1 MiB a problem:
         curvature is then all but free, and images of networks' size gain by it.
     first_step : float
         Root mean square of the first step, in units of that of the start.

@@ -9,7 +9,7 @@ from pathlib import Path
 #: remembers: the variable, the image, gradients, and what the encoder keeps for its pullback.
 _ARRAYS = 28
 #: Steps that L-BFGS remembers at least and at most; numbers that it holds before it takes fewer.
-_LEAST, _MOST, _HELD = 10, 20, 2**18
+_LEAST, _MOST, _HELD = 10, 40, 2**18
 #: Arrays of the features' size: the target, features and what they are made of, differences and
 #: cotangents. Dense descriptors have a hundred times as many numbers as their image.
 _FEATURES = 8

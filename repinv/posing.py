@@ -67,9 +67,13 @@ def posed(
     weight = targets.weight(target[0], encoder, image_shape, mask, filter_group, neighbourhood)
     weight = None if weight is None else encoder.asarray(weight)[None, ...]
     noise = starts.noise(seed, n_preimages * count, image_shape)
+    level = 0.5
     if parametrization is None:
-        scale = 1.0 if initial is not None else starts.faint_scale(encoder, noise[:1])
-        parametrization = starts.parametrization(encoder, noise[:1], scale)
+        one, scale = noise[:1], 1.0
+        if initial is None:
+            level = starts.gray(encoder, one)
+            scale = starts.faint_scale(encoder, one, level)
+        parametrization = starts.parametrization(encoder, one, scale, level)
     if jitter:
         parametrization = Jitter(parametrization, jitter, seed)
     if solver is None:
@@ -87,7 +91,7 @@ def posed(
         restorer,
     )
     if initial is None:
-        z = parametrization.start(encoder.asarray(noise))
+        z = starts.about(level, parametrization, encoder.asarray(noise))
     else:
         x = targets.initial(initial, image_shape)
         z = parametrization.inverse(encoder.asarray(np.repeat(x, n_preimages, axis=0)))

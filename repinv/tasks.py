@@ -125,7 +125,7 @@ def invert(
         with hard decisions, their softened selves are inverted first.
     parametrization : Parametrization, optional
         What the solver turns; by default `Spectral`, in natural colours where there are three. How
-        steep its spectrum is and how faint the start, the encoder is asked.
+        steep its spectrum is, how faint the start, and about which gray, the encoder is asked.
     priors : tuple of Weighted, optional
         By default `repinv.tasks.PRIORS`.
     prior : {"learned"} or Restorer, optional

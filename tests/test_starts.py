@@ -63,3 +63,59 @@ def test_the_start_is_as_faint_as_the_encoder_needs():
     normalized = starts.faint_scale(repinv.HOG.skimage(block_norm="L2"), ONE)
     linear = starts.faint_scale(Linear(basis(1024, 64)), ONE)
     assert normalized < linear == 1e-3
+
+
+class Dark(repinv.Encoder):
+    """Rectifiers that are open in the dark."""
+
+    channels = 1
+
+    def vjp(self, x):
+        open_ = 0.35 - x
+        return open_.clip(0), lambda v: np.where(open_ > 0, -v, 0)
+
+    def feature_shape(self, image_shape):
+        return image_shape
+
+
+class Counted(repinv.Encoder):
+    """Another encoder, and how often it was asked."""
+
+    channels = 1
+
+    def __init__(self, inner):
+        self.inner, self.count = inner, 0
+
+    def vjp(self, x):
+        self.count += 1
+        return self.inner.vjp(x)
+
+    def feature_shape(self, image_shape):
+        return self.inner.feature_shape(image_shape)
+
+
+def test_a_run_begins_about_the_gray_that_the_encoder_answers_most_about():
+    assert starts.gray(Dark(), ONE) == 0.2
+    assert starts.gray(Linear(basis(1024, 64)), ONE) == 0.5
+    image = np.full((32, 32), 0.1, np.float32)
+    result = repinv.invert(Dark()(image), Dark(), shape=(32, 32), max_iter=1)
+    assert result.image.mean() == pytest.approx(0.2, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    "encoder",
+    [repinv.HOG.vlfeat(), repinv.HOG.skimage(), repinv.DSIFT.natural(5), repinv.BoVW.pretrained()],
+    ids=["vlfeat", "skimage", "dsift", "bovw"],
+)
+def test_an_encoder_that_does_not_see_brightness_is_asked_of_two_grays_and_given_the_middle(
+    encoder,
+):
+    counted = Counted(encoder)
+    assert starts.gray(counted, starts.noise(0, 1, (1, 64, 64))) == 0.5
+    assert counted.count == 2
+
+
+def test_a_start_about_another_gray_is_the_same_but_for_that():
+    spectral = repinv.Spectral(start_scale=0.1)
+    middle, dark = (spectral.image(starts.about(level, spectral, ONE)) for level in (0.5, 0.2))
+    np.testing.assert_allclose(dark, middle - 0.3, atol=1e-6)

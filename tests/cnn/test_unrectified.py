@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 import repinv
-from repinv.defaults import SMOOTH
+from repinv import defaults
 from repinv_cnn import TorchEncoder
 
 X = torch.rand((2, 3, 12, 14), generator=torch.Generator().manual_seed(1), dtype=torch.float64)
@@ -132,7 +132,7 @@ def target(units):
 def test_units_that_the_start_does_not_excite_are_brought_to_life():
     units = dim()
     wanted = target(units)
-    shut = tuple(replace(stage, opened=False) for stage in SMOOTH)
+    shut = tuple(replace(stage, opened=False) for stage in defaults.RECTIFIED)
     options = {"shape": (24, 24, 3), "max_iter": 120}
     stuck = repinv.invert(wanted, units, solver=shut, **options)
     found = repinv.invert(wanted, units, **options)
@@ -145,7 +145,7 @@ def test_a_run_goes_on_where_it_was_opened(tmp_path):
     wanted, options = target(units), {"shape": (24, 24, 3), "max_iter": 120}
     whole = repinv.invert(wanted, units, **options)
     part = repinv.invert(wanted, units, callback=lambda s: s.iteration > 20, **options)
-    assert 20 < part.iterations < 42  # in the second stage, which is opened too
+    assert 20 < part.iterations < 42  # in the stage that is opened
     part.save(tmp_path / "run.npz")
     continued = repinv.resume(tmp_path / "run.npz", encoder=units)
     np.testing.assert_array_equal(continued.image, whole.image)
