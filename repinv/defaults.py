@@ -28,7 +28,7 @@ SMOOTH = (
 )
 #: For layers that end with a rectifier: units that the start does not excite are drawn to what they
 #: should be before the run settles. Features tell contrast, which has no need of a stage.
-RECTIFIED = (Stage(0.35, LBFGS(), opened=True), Stage(0.65, LBFGS(), local=4.0))
+RECTIFIED = (Stage(0.35, LBFGS(), opened=True), Stage(0.65, LBFGS()))
 #: Starts that a restorer is given.
 SEEDS = 4
 #: Of starts that are only averaged: what they agree on shows early, and what they differ in the

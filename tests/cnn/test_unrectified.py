@@ -140,6 +140,17 @@ def test_units_that_the_start_does_not_excite_are_brought_to_life():
     assert found.error[0] < 1e-3
 
 
+def test_layers_that_end_with_a_rectifier_take_a_road_of_their_own():
+    units = dim()
+    assert defaults.stages(units) == defaults.RECTIFIED
+    assert defaults.stages(units.unrectified) == defaults.SMOOTH
+    found = defaults.gathering(units)
+    assert [stage.opened for stage in found] == [True, False, False, False, False]
+    assert [stage.gathers for stage in found] == [False, False, True, False, False]
+    apart = sum(stage.share for stage in found[:2])
+    assert apart / sum(stage.share for stage in found) == pytest.approx(1 / 3)
+
+
 def test_a_run_goes_on_where_it_was_opened(tmp_path):
     units = dim()
     wanted, options = target(units), {"shape": (24, 24, 3), "max_iter": 120}
