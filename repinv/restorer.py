@@ -18,9 +18,9 @@ from repinv.encoder import Array, Encoder
 
 #: SHA-256 of the files that ship, by name; `scripts/learn_restorers.py` prints them.
 CHECKSUMS = {
-    "hog-bilinear": "6ba00aa45dc66b6e05e385444839971ca2ccc579b592f557da4c5e173c642bd3",
+    "hog-bilinear": "e5c96c0111af1694719390c208410fc3129965061cb468f9d2aeae0c090f20ab",
     "hog-hard": "2b5c83a03e56995f8bb32e87ed76e09fbe475b918d49aef5958599974301df66",
-    "dsift": "7e56fce447332548622d6f53b32dad67dbc7f7715264ed3a2cdffbff2f0f9ccb",
+    "dsift": "97d5bb037144b2e2ba3d680fe4a06637bccc2a1145516c1400232e4b5742639e",
 }
 
 

@@ -16,9 +16,9 @@ from repinv.solvers import to_host
 #: a place is not restored before the run goes on, but pulled to what it was restored to: crumbs
 #: that a network leaves in flat places would stay, since normalized features do not let them go.
 FAINT, NEAR = 0.4, 4.0
-#: Deviation of what is restored as the run goes on from it, out of 1, of photographs about: the
-#: fainter an image, the further do normalized features drive it away at first.
-CONTRAST = 0.18
+#: Deviation of what is restored as the run goes on from it, out of 1, that of photographs rich in
+#: contrast: the fainter an image, the further do normalized features drive it away at first.
+CONTRAST = 0.25
 
 
 def gathered(

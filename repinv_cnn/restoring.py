@@ -20,7 +20,7 @@ from repinv_cnn._collages import scene
 from repinv_cnn._likeness import ssim
 
 #: Starts of each scene, and the evaluations that each of them gets.
-STARTS, EVALUATIONS = 4, 200
+STARTS, EVALUATIONS = 4, (200,)
 #: Step size, and the steps in which it grows to that; scenes a step; decay of weights; and how
 #: much of the averaged weights, which are kept, is of the last average.
 STEP_SIZE, WARM, BATCH, DECAY, MEMORY = 1.5e-3, 100, 16, 1e-4, 0.995
@@ -47,6 +47,7 @@ def scenes(
     count: int = 1600,
     side: int = 128,
     *,
+    evaluations: Sequence[int] = EVALUATIONS,
     seed: int = 0,
     progress: bool = True,
 ) -> Scenes:
@@ -60,20 +61,24 @@ def scenes(
         Of gray images of `side` × `side`.
     count, side : int
         How many scenes, and how large.
+    evaluations : sequence of int
+        Of each start; all scenes are inverted with the first, then with the next.
     seed : int
     progress : bool
     """
-    rng = np.random.default_rng(seed)
+    total = count * len(evaluations)
     found = Scenes(
-        np.zeros((count, side, side), np.float16), np.zeros((count, STARTS, side, side), np.float16)
+        np.zeros((total, side, side), np.float16), np.zeros((total, STARTS, side, side), np.float16)
     )
-    for index in tqdm(range(count), disable=not progress, unit="scene"):
+    for index in tqdm(range(total), disable=not progress, unit="scene"):
+        if index % count == 0:
+            rng = np.random.default_rng(seed)
         image = scene(photographs, side, rng)
         result = repinv.invert(
             encoder.encode(encoder.asarray(image[None, None]))[0],
             encoder,
             shape=image.shape,
-            max_iter=EVALUATIONS,
+            max_iter=evaluations[index // count],
             seed=int(rng.integers(1 << 30)),
             n_preimages=STARTS,
         )

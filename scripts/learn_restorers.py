@@ -26,28 +26,29 @@ import repinv
 from repinv_cnn.restoring import Scenes, scenes, trained
 
 FOLDER = pathlib.Path(__file__).resolve().parents[1] / "repinv" / "restorers"
+#: Encoders, the evaluations that the starts of their scenes get, and steps of training.
 ENCODERS = (
-    repinv.HOG.vlfeat(bilinear_orientations=True),
-    repinv.HOG.vlfeat(),
-    repinv.DSIFT.natural(5),
+    (repinv.HOG.vlfeat(bilinear_orientations=True), (200, 400), 3000),
+    (repinv.HOG.vlfeat(), (200,), 2000),
+    (repinv.DSIFT.natural(5), (400,), 2000),
 )
 
 
 def main() -> None:
     """Learn, write and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", choices=[str(encoder.restorer) for encoder in ENCODERS])
+    parser.add_argument("--only", choices=[str(encoder.restorer) for encoder, *_ in ENCODERS])
     parser.add_argument("--scenes", type=pathlib.Path, help="folder that keeps pre-images")
     parser.add_argument("--out", type=pathlib.Path, default=FOLDER)
     parser.add_argument("--count", type=int, default=1600, help="scenes to learn from")
-    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--steps", type=int, help="of training, if others than those that ship had")
     given = parser.parse_args()
     torch.set_num_threads(1)
     images = [
         skimage.util.img_as_float32(photographs.pixels(name))
         for name in photographs.SCIKIT_IMAGE + photographs.SCIKIT_LEARN
     ]
-    for encoder in ENCODERS:
+    for encoder, evaluations, steps in ENCODERS:
         name = str(encoder.restorer)
         if given.only not in (None, name):
             continue
@@ -57,12 +58,12 @@ def main() -> None:
             with np.load(kept) as file:
                 found = Scenes(file["photographs"], file["preimages"])
         else:
-            found = scenes(images, encoder, given.count)
+            found = scenes(images, encoder, given.count, evaluations=evaluations)
             if kept:
                 np.savez(kept, photographs=found.photographs, preimages=found.preimages)
         inverted = time.perf_counter()
         path = given.out / f"{name}.npz"
-        trained(found, name, given.steps).save(path)
+        trained(found, name, given.steps or steps).save(path)
         content = path.read_bytes()
         print(
             f'    "{name}": "{hashlib.sha256(content).hexdigest()}",  # {len(content)} bytes, '

@@ -62,6 +62,18 @@ def test_structural_similarity_can_be_learned_from():
     assert torch.autograd.gradcheck(lambda x: _likeness.ssim(x, photographs), images)
 
 
+def test_scenes_are_inverted_for_as_long_as_is_asked_and_are_the_same_each_time():
+    options = {"count": 2, "side": 32, "progress": False}
+    both = restoring.scenes(PHOTOGRAPHS, HOG, evaluations=(10, 60), **options)
+    short = restoring.scenes(PHOTOGRAPHS, HOG, evaluations=(10,), **options)
+    np.testing.assert_array_equal(both.photographs[:2], both.photographs[2:])
+    np.testing.assert_array_equal(both.preimages[:2], short.preimages)
+    features = HOG.encode(both.photographs.astype(np.float32)[:, None])
+    found = HOG.encode(both.preimages.astype(np.float32)[:, :1])
+    error = repinv.metrics.feature_error(found, features)
+    assert np.all(error[2:] < 0.3 * error[:2])
+
+
 def test_learning_brings_averages_nearer_to_photographs():
     found = restoring.scenes(PHOTOGRAPHS, HOG, count=24, side=32, progress=False)
     assert found.photographs.shape == (24, 32, 32)
