@@ -172,7 +172,7 @@ def test_a_large_image_is_refused_where_memory_is_short(invert, monkeypatch, unt
 def test_many_features_are_refused_where_memory_is_short(invert, monkeypatch, untouched):
     untouched()
     # Enough for the image; there are 61² descriptors of 128 numbers.
-    monkeypatch.setattr(memory, "available", lambda: 1_300_000)
+    monkeypatch.setattr(memory, "available", lambda: 1_700_000)
     _refused(invert(encoder="dsift.vlfeat"), 1, "features each, needs about 0.0")
     assert invert(encoder="dsift.vlfeat(step=20)")[0] == 0
 
