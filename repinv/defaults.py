@@ -111,7 +111,7 @@ def gathering(encoder: Encoder, learned: bool = False) -> tuple[Stage, ...]:
             for number, stage in enumerate(apart[1:])
         )
     elif not learned:
-        apart = APART if encoder.unrectified is None else APART_RECTIFIED
+        apart = APART if apart is SMOOTH else APART_RECTIFIED
     pull, least, cells = (LEARNED_PULL, LASTING, CELLS) if learned else (PULL, 0.0, 0.0)
     pulled = (replace(s, pull=pull * max(s.pull, least), cells=cells) for s in together)
     return (*apart, *pulled)

@@ -67,7 +67,7 @@ def posed(
     weight = targets.weight(target[0], encoder, image_shape, mask, filter_group, neighbourhood)
     weight = None if weight is None else encoder.asarray(weight)[None, ...]
     noise = starts.noise(seed, n_preimages * count, image_shape)
-    level = 0.5
+    level = starts.MIDDLE
     if parametrization is None:
         one, scale = noise[:1], 1.0
         if initial is None:

@@ -10,6 +10,8 @@ from repinv.colour import Decorrelated
 from repinv.encoder import Array, Encoder
 from repinv.parametrizations import Parametrization, Spectral
 
+#: Gray of a start where the encoder asks for no other.
+MIDDLE = 0.5
 #: Scales of a start: one that is not faint, and those to choose from.
 _FULL, _FAINT = 1e-2, (1e-3, 3e-4, 1e-4, 3e-5)
 #: Evenness up to which the spectrum is that of natural images, and from which it is nearly flat.
@@ -17,8 +19,8 @@ _UNEVEN, _EVEN = 0.2, 0.55
 _FLAT = 0.25
 #: Cotangents that are pulled back to see how even an encoder's view of an image is.
 _PROBES = 8
-#: Grays that a run may begin from, the usual one first.
-_GRAYS = (0.5, 0.2, 0.35, 0.65, 0.8)
+#: Grays that a run may begin about, the middle one first.
+_GRAYS = (MIDDLE, 0.2, 0.35, 0.65, 0.8)
 #: Contrast of the texture that encoders are asked about, and of the change in it, both in units of
 #: natural images'; and how much more of it another gray must show them to be preferred.
 _TEXTURE, _CHANGE, _CLEARLY = 0.1, 1e-3, 1.1
@@ -36,7 +38,7 @@ def parametrization(
     encoder: Encoder,
     one: np.ndarray,
     start_scale: float = Spectral.start_scale,
-    level: float = _GRAYS[0],
+    level: float = MIDDLE,
 ) -> Parametrization:
     """A spectrum that suits an encoder, in natural colours where there are three.
 
@@ -63,18 +65,25 @@ def gray(encoder: Encoder, one: np.ndarray) -> float:
     Encoders that do not see brightness, and those to which all grays are much the same, are given
     the middle one.
     """
-    space = Spectral(start_scale=_TEXTURE)
-    texture = space.image(space.start(encoder.asarray(one))) - 0.5
-    changed = texture + (_CHANGE / _TEXTURE) * array_namespace(texture).flip(texture, axis=(-2, -1))
-    middle, other = (encoder.encode(texture + level) for level in _GRAYS[:2])
-    if _square(other - middle) <= _BLIND * _square(middle):
-        return _GRAYS[0]
+    noise = encoder.asarray(one)
+    first, second, *others = (_texture(noise, _TEXTURE, level) for level in _GRAYS)
+    features = [encoder.encode(first), encoder.encode(second)]
+    if _square(features[1] - features[0]) <= _BLIND * _square(features[0]):
+        return MIDDLE
+    features += [encoder.encode(image) for image in others]
+    change = (_CHANGE / _TEXTURE) * array_namespace(first).flip(first - MIDDLE, axis=(-2, -1))
     answers = [
-        _square(encoder.encode(changed + level) - encoder.encode(texture + level))
-        for level in _GRAYS
+        _square(encoder.encode(image + change) - before)
+        for image, before in zip((first, second, *others), features, strict=True)
     ]
     best = int(np.argmax(answers))
-    return _GRAYS[best] if answers[best] > _CLEARLY * answers[0] else _GRAYS[0]
+    return _GRAYS[best] if answers[best] > _CLEARLY * answers[0] else MIDDLE
+
+
+def _texture(noise: Array, scale: float, level: float) -> Array:
+    """Noise of the natural spectrum about a gray, its contrast in units of natural images'."""
+    space = Spectral(start_scale=scale)
+    return space.image(space.start(noise)) + (level - MIDDLE)
 
 
 def _square(values: Array) -> float:
@@ -82,7 +91,7 @@ def _square(values: Array) -> float:
     return float(array_namespace(values).sum(values * values))
 
 
-def faint_scale(encoder: Encoder, one: np.ndarray, level: float = _GRAYS[0]) -> float:
+def faint_scale(encoder: Encoder, one: np.ndarray, level: float = MIDDLE) -> float:
     """How faint a start must be for the encoder to see that it is faint.
 
     Normalized features are those of full contrast until contrast is down at the epsilon of the
@@ -93,9 +102,7 @@ def faint_scale(encoder: Encoder, one: np.ndarray, level: float = _GRAYS[0]) -> 
     constant = encoder.encode(0 * noise + level)
 
     def strength(scale: float) -> float:
-        space = Spectral(start_scale=scale)
-        image = space.image(space.start(noise)) + (level - 0.5)
-        return _square(encoder.encode(image) - constant)
+        return _square(encoder.encode(_texture(noise, scale, level)) - constant)
 
     full = strength(_FULL)
     weak = (scale for scale in _FAINT if strength(scale) <= 0.6 * full)
@@ -105,9 +112,9 @@ def faint_scale(encoder: Encoder, one: np.ndarray, level: float = _GRAYS[0]) -> 
 def about(level: float, parametrization: Parametrization, noise: Array) -> Array:
     """The start of a parametrization that is gray there, about another gray."""
     z = parametrization.start(noise)
-    if level == _GRAYS[0]:
+    if level == MIDDLE:
         return z
-    return parametrization.inverse(parametrization.image(z) + (level - 0.5))
+    return parametrization.inverse(parametrization.image(z) + (level - MIDDLE))
 
 
 def evenness(encoder: Encoder, x: Array) -> float:
@@ -141,7 +148,5 @@ def _exponent(encoder: Encoder, noise: Array, level: float) -> float:
     the solver down; where features leave most of an image open, it decides what fills it.
     """
     natural = Spectral.exponent
-    space = Spectral(start_scale=1.0)
-    image = space.image(space.start(noise)) + (level - 0.5)
-    share = (evenness(encoder, image) - _UNEVEN) / (_EVEN - _UNEVEN)
+    share = (evenness(encoder, _texture(noise, 1.0, level)) - _UNEVEN) / (_EVEN - _UNEVEN)
     return natural + (_FLAT - natural) * min(max(share, 0.0), 1.0)
