@@ -1,7 +1,7 @@
 """The orthonormal cosine transform (type II) over the last two axes of images.
 
-It has no wrap at the borders, unlike Fourier's. NumPy arrays take `scipy.fft.dctn`, which is
-faster than products of matrices from 96 pixels on; others are multiplied by two matrices.
+It has no wrap at the borders, unlike Fourier's. Images are multiplied by two matrices; NumPy arrays
+of more than 64 pixels a side take `scipy.fft.dctn`, which is faster there.
 """
 
 from __future__ import annotations
@@ -16,10 +16,13 @@ from array_api_compat import device as device_of
 
 from repinv.encoder import Array
 
+#: Sides of images that are multiplied by matrices, of whatever library.
+_SMALL = 64
+
 
 def dct(x: Array) -> Array:
     """The transform of images (..., H, W); a fresh array."""
-    if is_numpy_array(x):
+    if _is_fast(x):
         return scipy.fft.dctn(x, axes=(-2, -1), norm="ortho")
     rows, columns = _matrices_like(x)
     return rows @ x @ columns.mT
@@ -27,10 +30,15 @@ def dct(x: Array) -> Array:
 
 def idct(u: Array) -> Array:
     """Inverse, and so adjoint, of `dct`; a fresh array."""
-    if is_numpy_array(u):
+    if _is_fast(u):
         return scipy.fft.idctn(u, axes=(-2, -1), norm="ortho")
     rows, columns = _matrices_like(u)
     return rows.mT @ u @ columns
+
+
+def _is_fast(x: Array) -> bool:
+    """Whether the fast transform is there, and is the faster one."""
+    return is_numpy_array(x) and max(x.shape[-2:]) > _SMALL
 
 
 def blurred(x: Array, deviation: float) -> Array:

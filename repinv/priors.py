@@ -11,7 +11,7 @@ from typing import Protocol
 
 from array_api_compat import array_namespace
 
-from repinv.batch import inner, rows
+from repinv.batch import column, inner, rows
 from repinv.encoder import Array
 
 
@@ -292,10 +292,13 @@ class NaturalContrast:
     def value_and_grad(self, x: Array, /) -> tuple[Array, Array]:
         """Values (N,), and their gradients (N, C, H, W) with respect to the images."""
         xp = array_namespace(x)
-        square, grad = TotalVariation(beta=2.0, scale=self.gradient).value_and_grad(x)
+        square, grad = _dirichlet(x)
+        scale = 1 / (x.shape[2] * x.shape[3] * self.gradient**2)
+        square = square * scale
         textured = square > _FAINT
-        square = xp.where(textured, square, xp.full_like(square, _FAINT))
+        square = xp.where(textured, square, _FAINT)
         # ½ log s is the logarithm of the ratio; d (½ log s)² = ½ log(s)/s ds.
         logarithm = 0.5 * xp.log(square)
-        slope = xp.where(textured, logarithm / square, xp.zeros_like(square))
-        return logarithm * logarithm, grad * xp.reshape(slope, (-1, 1, 1, 1))
+        slope = xp.where(textured, (2 * scale) * logarithm / square, 0.0)
+        grad *= column(slope, grad)
+        return logarithm * logarithm, grad

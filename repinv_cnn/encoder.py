@@ -12,10 +12,11 @@ from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 import repinv
 from repinv_cnn import _cut
+from repinv_cnn._plain import Plain
 
 #: A pullback, as `repinv.Encoder` has it.
 Pullback: TypeAlias = Callable[[Any], Any]
@@ -126,7 +127,7 @@ class TorchEncoder(repinv.Encoder):
             "channels": self.channels or getattr(self.preprocess, "channels", None) or 3,
             "_names": names,
             "_net": net,
-            "_forward": torch.compile(net) if self.compiled else net,
+            "_forward": self._function(net),
         }
         for name, value in found.items():
             object.__setattr__(self, name, value)
@@ -173,7 +174,7 @@ class TorchEncoder(repinv.Encoder):
         opened = copy.copy(self)
         found = {
             "_net": net,
-            "_forward": torch.compile(net) if self.compiled else net,
+            "_forward": self._function(net),
             "_shapes": {},
             "unrectified": None,
         }
@@ -225,6 +226,12 @@ class TorchEncoder(repinv.Encoder):
         parts = torch.split(flat, [*map(math.prod, shapes)])
         named = zip(self._names, parts, shapes, strict=True)
         return {name: _as(part.reshape(shape), features) for name, part, shape in named}
+
+    def _function(self, net: nn.Module) -> Callable[[Tensor], Sequence[Tensor]]:
+        """A cut module as it is called."""
+        if self.compiled:
+            return torch.compile(net)
+        return Plain(net) if isinstance(net, fx.GraphModule) else net
 
     def _features(self, x: Tensor) -> Tensor:
         """Outputs of the layers (N, *F), those of several as one vector."""
