@@ -28,6 +28,7 @@ from .losses import Shortfall as Shortfall
 from .losses import SquaredError as SquaredError
 from .methods import Method as Method
 from .parametrizations import Jitter as Jitter
+from .parametrizations import Levelled as Levelled
 from .parametrizations import Local as Local
 from .parametrizations import Pixels as Pixels
 from .parametrizations import Spectral as Spectral

@@ -161,6 +161,22 @@ class Encoder(ABC):
         """
         return None
 
+    def flat_places(self, features: Array, image_shape: tuple[int, ...], /) -> Array | None:
+        """Where features say that an image is exactly flat; None where they do not tell.
+
+        Parameters
+        ----------
+        features : array, shape F
+            Of one image.
+        image_shape : tuple of int
+            (C, H, W) of the image.
+
+        Returns
+        -------
+        flat : ndarray of bool, shape (H, W), or None
+        """
+        return None
+
     @property
     def unrectified(self) -> Encoder | None:
         """The encoder of what the rectifier that ends this one is given, or None without one.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from array_api_compat import array_namespace
 
@@ -20,6 +20,8 @@ from repinv.tasks import invert
 
 #: Why a part of a run that several inversions shared is not saved: it cannot go on alone.
 _SHARED = "An inversion that shared its run with others cannot be saved; run it alone."
+#: A problem, the position where it starts, and notes.
+_Asked: TypeAlias = tuple[Problem, dict[str, Any], tuple[str, ...]]
 #: What `repinv.invert` takes where nothing is said.
 _DEFAULTS = {
     name: parameter.default
@@ -73,8 +75,8 @@ def invert_each(
         if not settled["jitter"]:
             spaces[seed] = asked[-1][0].parametrization
     groups: list[list[int]] = []
-    for number, (problem, _, _) in enumerate(asked):
-        alike = (g for g in groups if _is_alike(asked[g[0]][0], problem))
+    for number in range(len(asked)):
+        alike = (g for g in groups if _is_alike(asked[g[0]], asked[number]))
         group = next(alike, None)
         if group is None:
             groups.append([number])
@@ -86,11 +88,13 @@ def invert_each(
     return [found[k] for k in range(len(asked))]
 
 
-def _is_alike(one: Problem, other: Problem) -> bool:
+def _is_alike(one: _Asked, other: _Asked) -> bool:
     """Whether two problems differ in nothing but what they aim at."""
+    first, second = one[0], other[0]
     # Where several starts become one image in the middle, targets would have to as well.
-    plain = one.starts == 1 and _target(one).shape == _target(other).shape
-    return plain and replace(one, loss=other.loss) == other
+    plain = first.starts == 1 and _target(first).shape == _target(second).shape
+    plain &= not any("areas" in position for _, position, _ in (one, other))
+    return plain and replace(first, loss=second.loss) == second
 
 
 def _target(problem: Problem) -> Array:
@@ -99,7 +103,7 @@ def _target(problem: Problem) -> Array:
     return loss.target
 
 
-def _together(asked: list[tuple[Problem, dict[str, Any], tuple[str, ...]]]) -> list[Result]:
+def _together(asked: list[_Asked]) -> list[Result]:
     """The results of problems that are alike."""
     problem, position, notes = asked[0]
     if len(asked) == 1:

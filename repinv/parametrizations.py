@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -277,6 +277,78 @@ class Local:
     def project(self, z: Array, /) -> Array:
         """The inner projection."""
         return self.inner.project(z)
+
+
+@dataclass(frozen=True, eq=False)
+class Levelled:
+    """Another parametrization, whose image is exactly flat over some areas.
+
+    x = P base(z), where P gives every pixel of an area the mean of the area, and leaves others as
+    they are: an orthogonal projection, and so its own adjoint. How bright an area is stays free.
+
+    Parameters
+    ----------
+    base : parametrization
+        What gives the images.
+    areas : array, shape (H, W)
+        0 where the image is left as it is, and the number of the area, from 1, elsewhere.
+
+    See Also
+    --------
+    repinv.Spectral : Cosine coefficients, weighted by the spectrum of natural images.
+    repinv.Local : Changes of an image, weighted from place to place.
+
+    Examples
+    --------
+    >>> import numpy as np, repinv
+    >>> image = np.arange(6.0).reshape(1, 1, 2, 3)
+    >>> repinv.Levelled(repinv.Pixels(), np.array([[1, 1, 0], [0, 2, 2]])).image(image)
+    array([[[[0.5, 0.5, 2. ],
+             [3. , 4.5, 4.5]]]])
+    """
+
+    base: Parametrization
+    areas: Array
+
+    def vjp(self, z: Array, iteration: int = 0, /) -> tuple[Array, Callable[[Array], Array]]:
+        """The base's x, its areas flat; and the base's pullback of the cotangent's means."""
+        x, pullback = self.base.vjp(z, iteration)
+        return self._flat(x), lambda v: pullback(self._flat(v))
+
+    def image(self, z: Array, /) -> Array:
+        """The base's image, its areas flat."""
+        return self._flat(self.base.image(z))
+
+    def start(self, noise: Array, /) -> Array:
+        """The base's start."""
+        return self.base.start(noise)
+
+    def inverse(self, x: Array, /) -> Array:
+        """The base's inverse."""
+        return self.base.inverse(x)
+
+    def project(self, z: Array, /) -> Array:
+        """The base's projection."""
+        return self.base.project(z)
+
+    @cached_property
+    def _members(self) -> tuple[Array, Array, Array]:
+        """Which pixels (K, D) belong to each area, in how many (K, 1), and which to none (D,)."""
+        xp = array_namespace(self.areas)
+        numbers = xp.reshape(self.areas, (1, -1))
+        each = xp.arange(1, int(xp.max(numbers)) + 1, device=device_of(self.areas))
+        members = numbers == xp.reshape(each, (-1, 1))
+        count = xp.sum(xp.astype(members, xp.float32), axis=1, keepdims=True)
+        return members, count, xp.reshape(numbers == 0, (-1,))
+
+    def _flat(self, x: Array) -> Array:
+        """P x."""
+        xp = array_namespace(x)
+        members, count, others = self._members
+        members, count = xp.astype(members, x.dtype), xp.astype(count, x.dtype)
+        lines = xp.reshape(x, (*x.shape[:2], -1))
+        means = xp.matmul(lines, members.mT) / count[:, 0]
+        return xp.reshape(xp.where(others, lines, xp.matmul(means, members)), x.shape)
 
 
 #: How much less `Spectral` falls under weights that make all places alike: what is left of the

@@ -13,7 +13,7 @@ from repinv.defaults import PRIORS, SEEDS, gathering, stages
 from repinv.encoder import Array, Encoder
 from repinv.energy import Weighted
 from repinv.losses import SquaredError
-from repinv.parametrizations import Jitter, Parametrization
+from repinv.parametrizations import Jitter, Parametrization, is_localizable
 from repinv.restorer import Restorer
 from repinv.rules import UpdateRule
 from repinv.stages import Problem, Stage
@@ -96,4 +96,7 @@ def posed(
         x = targets.initial(initial, image_shape)
         z = parametrization.inverse(encoder.asarray(np.repeat(x, n_preimages, axis=0)))
     position: dict[str, Any] = {"stage": 0, "iteration": 0, "z": z, "state": None}
+    if weight is None and is_localizable(parametrization):
+        areas = starts.flat_areas(encoder, target[0, ...], image_shape)
+        position |= {} if areas is None else {"areas": encoder.asarray(areas)}
     return problem, position, notes

@@ -144,9 +144,11 @@ def _next_stage(
     here, after = (problem.stages[position["stage"] + k].rule for k in (0, 1))
     following = {"stage": position["stage"] + 1, "iteration": 0}
     if problem.gathers(following["stage"]):
+        areas = {"areas": position["areas"]} if position.get("areas") is not None else {}
         return (
             following
             | {"state": None}
+            | areas
             | several.gathered(
                 space.image(found.z), problem.starts, problem.restorer, problem.parametrization
             )
@@ -170,7 +172,7 @@ def _next_stage(
 
 def _kept(position: dict[str, Any]) -> dict[str, Any]:
     """What stages hand on beside the variables."""
-    names = ("around", "weights", "reference", "log_energy")
+    names = ("around", "weights", "reference", "log_energy", "areas")
     return {name: position[name] for name in names if position.get(name) is not None}
 
 

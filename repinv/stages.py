@@ -10,7 +10,7 @@ import numpy as np
 from repinv.encoder import Encoder, StraightThrough
 from repinv.energy import Energy, Weighted
 from repinv.losses import OPENED, Loss
-from repinv.parametrizations import Parametrization, is_localizable, localized
+from repinv.parametrizations import Levelled, Parametrization, is_localizable, localized
 from repinv.references import CellEnergy, Pull
 from repinv.restorer import Restorer
 from repinv.rules import Adam, UpdateRule
@@ -117,10 +117,12 @@ class Problem:
 
     def space(self, position: dict[str, Any]) -> Parametrization:
         """What the variables at a position in the run stand for."""
-        if position.get("around") is None:
-            return self.parametrization
-        changes = position["around"], position["weights"]
-        return localized(self.parametrization, *changes)  # type: ignore[return-value]
+        space = self.parametrization
+        if position.get("around") is not None:
+            changes = position["around"], position["weights"]
+            space = localized(space, *changes)  # type: ignore[assignment]
+        areas = position.get("areas")
+        return space if areas is None else Levelled(space, areas)
 
     def stage_encoder(self, stage: Stage) -> Encoder:
         """The encoder that a stage inverts."""
@@ -176,6 +178,9 @@ def check_position(
         or not any(problem.begins_anew(k) for k in range(1, stage + 1))
     ):
         raise ValueError("the run's image is not one that its variables could change.")
+    areas = position.get("areas")
+    if areas is not None and areas.shape != z.shape[-2:]:
+        raise ValueError("the run's flat areas are not of its image's size.")
     reference = position.get("reference")
     if reference is not None and (
         reference.shape != z.shape or not any(problem.gathers(k) for k in range(1, stage + 1))

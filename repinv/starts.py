@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from array_api_compat import array_namespace
+from scipy import ndimage
 
 from repinv.batch import rows
 from repinv.colour import Decorrelated
@@ -14,9 +15,11 @@ from repinv.parametrizations import Parametrization, Spectral
 MIDDLE = 0.5
 #: Scales of a start: one that is not faint, and those to choose from.
 _FULL, _FAINT = 1e-2, (1e-3, 3e-4, 1e-4, 3e-5)
-#: Evenness up to which the spectrum is that of natural images, and from which it is nearly flat.
-_UNEVEN, _EVEN = 0.2, 0.55
-_FLAT = 0.25
+#: Evenness of encoders, and how steep a spectrum suits them: nearly flat from where features tell
+#: all alike; steeper than usual, as photographs' own is, where layers that end with a rectifier
+#: leave nearly all of an image open.
+_EVENNESS, _EXPONENTS = (0.2, 0.55), (Spectral.exponent, 0.25)
+_OPEN, _PHOTOGRAPHS = (0.02, 0.04), (1.0, Spectral.exponent)
 #: Cotangents that are pulled back to see how even an encoder's view of an image is.
 _PROBES = 8
 #: Grays that a run may begin about, the middle one first.
@@ -24,6 +27,8 @@ _GRAYS = (MIDDLE, 0.2, 0.35, 0.65, 0.8)
 #: Contrast of the texture that encoders are asked about, and of the change in it, both in units of
 #: natural images'; and how much more of it another gray must show them to be preferred.
 _TEXTURE, _CHANGE, _CLEARLY = 0.1, 1e-3, 1.1
+#: Flat areas that are kept flat at most, the largest.
+_AREAS = 32
 #: Squared difference, relative to the features, below which an encoder does not see brightness.
 _BLIND = 1e-3
 
@@ -117,6 +122,25 @@ def about(level: float, parametrization: Parametrization, noise: Array) -> Array
     return parametrization.inverse(parametrization.image(z) + (level - MIDDLE))
 
 
+def flat_areas(
+    encoder: Encoder, target: Array, image_shape: tuple[int, int, int]
+) -> np.ndarray | None:
+    """Areas that features say to be exactly flat, (H, W), numbered from 1; None if there are none.
+
+    Features that normalize contrast are as far from those of a flat place in what is all but flat
+    as in any texture: no small step leads there, and so the image is made flat from the start.
+    """
+    flat = encoder.flat_places(target, image_shape)
+    if flat is None:
+        return None
+    areas, count = ndimage.label(flat)
+    sizes = np.bincount(areas.ravel(), minlength=count + 1)[1:]
+    largest = np.argsort(-sizes, kind="stable")[:_AREAS]
+    numbers = np.zeros(count + 1, np.float32)
+    numbers[largest + 1] = np.arange(1, len(largest) + 1)
+    return numbers[areas]
+
+
 def evenness(encoder: Encoder, x: Array) -> float:
     """Share of the directions in which an image may change that features tell alike.
 
@@ -147,6 +171,8 @@ def _exponent(encoder: Encoder, noise: Array, level: float) -> float:
     Where features tell all directions alike, a steep spectrum only makes them unequal, and slows
     the solver down; where features leave most of an image open, it decides what fills it.
     """
-    natural = Spectral.exponent
-    share = (evenness(encoder, _texture(noise, 1.0, level)) - _UNEVEN) / (_EVEN - _UNEVEN)
-    return natural + (_FLAT - natural) * min(max(share, 0.0), 1.0)
+    asked: tuple[float, ...] = _EVENNESS
+    answers: tuple[float, ...] = _EXPONENTS
+    if encoder.unrectified is not None:
+        asked, answers = _OPEN + asked, _PHOTOGRAPHS + answers
+    return float(np.interp(evenness(encoder, _texture(noise, 1.0, level)), asked, answers))

@@ -275,7 +275,7 @@ def resume(
         seconds, notes = float(header["seconds"]), tuple(header["notes"])
         position["z"] = given.asarray(arrays["z"])
         position["seen"] = arrays.get("seen")
-        kept = ("around", "weights", "reference", "log_energy")
+        kept = ("around", "weights", "reference", "log_energy", "areas")
         position |= {name: given.asarray(arrays[name]) for name in kept if name in arrays}
         if position["state"] is not None:
             position["state"] = dict(position["state"]) | {

@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from repinv import Jitter, Local, Pixels, Spectral
+from repinv import Jitter, Levelled, Local, Pixels, Spectral
 from repinv.parametrizations import localized
 
 RNG = np.random.default_rng(6)
 IMAGE = RNG.random((2, 3, 11, 16))
 Z = RNG.standard_normal(IMAGE.shape)
 V = RNG.standard_normal(IMAGE.shape)
+AREAS = np.zeros((11, 16))
+AREAS[:4, 3:9], AREAS[6:, 10:] = 1, 2
 LINEAR = {
     "pixels": Pixels(),
     "spectral": Spectral(),
@@ -216,3 +218,39 @@ def test_localized_keeps_jitter_and_leaves_pixels_alone():
     np.testing.assert_allclose(again.image(0 * image), image + 0.1)
     assert again.base.inner == jitter.base.inner
     assert localized(Pixels(), image, weights) is None
+
+
+LEVELLED = {
+    "of pixels": Levelled(Pixels(), AREAS),
+    "of local": Levelled(LINEAR["local"], AREAS),
+    "of jitter": Levelled(LINEAR["jitter of spectral"], AREAS),
+}
+levelled = pytest.mark.parametrize("parametrization", LEVELLED.values(), ids=LEVELLED)
+
+
+@levelled
+def test_levelling_has_the_adjoint_of_its_jvp(parametrization):
+    x, pullback = parametrization.vjp(Z, 3)
+    jvp = x - parametrization.vjp(0 * Z, 3)[0]
+    np.testing.assert_allclose(inner(jvp, V), inner(Z, pullback(V)), rtol=1e-12)
+
+
+def test_levelled_areas_have_their_means_exactly_and_the_rest_is_as_it_was():
+    x = Levelled(Pixels(), AREAS).image(IMAGE.astype(np.float32))
+    assert x.dtype == np.float32
+    for area in (1, 2):
+        inside = x[..., area == AREAS]
+        assert np.all(inside == inside[..., :1])
+        np.testing.assert_allclose(inside[..., 0], IMAGE[..., area == AREAS].mean(-1), rtol=1e-6)
+    np.testing.assert_array_equal(x[..., AREAS == 0], IMAGE.astype(np.float32)[..., AREAS == 0])
+
+
+def test_what_is_level_is_levelled_no_further():
+    space = Levelled(Pixels(), AREAS)
+    once = space.image(IMAGE)
+    np.testing.assert_allclose(space.image(space.inverse(once)), once, rtol=1e-14)
+
+
+def test_tensors_are_levelled_alike():
+    found = Levelled(Pixels(), torch.asarray(AREAS)).image(torch.asarray(IMAGE))
+    np.testing.assert_allclose(found.numpy(), Levelled(Pixels(), AREAS).image(IMAGE), rtol=1e-14)

@@ -46,6 +46,23 @@ def test_a_rotation_of_pixels_turns_a_nearly_flat_spectrum_and_a_pooling_a_natur
     assert starts.parametrization(Linear(basis(1024, 64)), ONE).exponent == 0.85
 
 
+class Rectified(Linear):
+    """The same, said to end with a rectifier."""
+
+    @property
+    def unrectified(self):
+        return self
+
+
+@pytest.mark.parametrize(
+    ("rank", "exponent"), [(8, 1.0), (64, 0.85), (1024, 0.25)], ids=["open", "pooled", "rotated"]
+)
+def test_rectified_layers_that_leave_all_open_turn_the_spectrum_of_photographs(rank, exponent):
+    space = starts.parametrization(Rectified(basis(1024, rank)), ONE)
+    assert space.exponent == pytest.approx(exponent)
+    assert starts.parametrization(Linear(basis(1024, 8)), ONE).exponent == 0.85
+
+
 def test_features_that_see_nothing_do_not_break_it():
     blind = Linear(np.zeros((5, 1024)))
     assert starts.evenness(blind, ONE) == 0

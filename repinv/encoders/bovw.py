@@ -13,6 +13,7 @@ from repinv.encoder import Array, Encoder, Pullback
 from repinv.encoders import (
     _accept,
     _assignment,
+    _flat,
     _learning,
     _local,
     _parts,
@@ -311,6 +312,17 @@ class BoVW(Encoder):
         """Axis of the words where there is no grid; see `Encoder`."""
         return 1 if self.grid is None else None
 
+    def flat_places(self, features: Array, image_shape: tuple[int, ...], /) -> np.ndarray | None:
+        """Where words say that an image is exactly flat; see `Encoder.flat_places`.
+
+        Told by means over the cells of one grid, or by every position: where a cell holds the
+        words of flat places in their proportions, and places around it still do in part.
+        """
+        pooled = self.aggregation == "sum" and self.power == 1 and self.norm is None
+        if not pooled or (self.grid is not None and isinstance(self.grid[0], tuple)):
+            return None
+        return _flat.places(self, features, image_shape)
+
     def frames(self, image_shape: tuple[int, ...], /) -> np.ndarray:
         """Centres (y, x) of the local descriptors, where there is no grid; see `Encoder`."""
         return self.local.frames(image_shape) if self.grid is None else super().frames(image_shape)
@@ -345,7 +357,7 @@ class BoVW(Encoder):
         own = _assignment.assignment(self.assignment)
         words = own.words(self.vocabulary.astype(x.dtype, copy=False))
         memory: list[_assignment.Coded] | None = [] if keep else None
-        pooling = self._pooling(len(x), image_shape, x.dtype)
+        pooling = self.pooling(len(x), image_shape, x.dtype)
         pooled = pooling.start(len(self.vocabulary), x.dtype)
         for rows, codes, _ in _assignment.coded(x, own, words, memory):
             pooling.add(rows, codes, pooled)
@@ -363,7 +375,7 @@ class BoVW(Encoder):
 
         return scaled.reshape(self._shape(len(x))), pullback
 
-    def _pooling(
+    def pooling(
         self, count: int, image_shape: tuple[int, ...], dtype: Any
     ) -> _pooling.Everywhere | _pooling.Mean | _pooling.Largest:
         """What becomes of the codes of an image's descriptors."""
