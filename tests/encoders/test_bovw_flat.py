@@ -75,6 +75,18 @@ def test_local_encoders_that_see_brightness_tell_nothing():
     assert bovw.flat_places(bovw.encode(constant)[0], SHAPE) is None
 
 
+def test_descriptors_that_fade_tell_nothing():
+    # The word that is nearest to a zero descriptor is that of others, which are short.
+    images = skimage.util.view_as_blocks(skimage.data.camera()[:256, :256], (64, 64))
+    hog = repinv.HOG.vlfeat(4, bilinear_orientations=True)
+    fitted = repinv.BoVW.fit(images.reshape(-1, 64, 64), hog, 48, grid=(16, 16), progress=False)
+    half = images[2, 2].copy()
+    half[:32] = 200
+    assert fitted.flat_places(fitted(half), (1, 64, 64)) is None
+    result = repinv.invert(fitted(half), fitted, shape=(64, 64), max_iter=100)
+    assert result.error[0] < 0.2
+
+
 @pytest.fixture(scope="module")
 def inverted():
     return repinv.invert(BOVW(SKY), BOVW, shape=(96, 96), max_iter=120)
