@@ -333,21 +333,20 @@ class Levelled:
 
     @cached_property
     def _members(self) -> tuple[Array, Array, Array]:
-        """Which pixels (K, D) belong to each area, in how many (K, 1), and which to none (D,)."""
+        """Which pixels (K, D) are of each area, how many (K,) these are, and which of none (D,)."""
         xp = array_namespace(self.areas)
         numbers = xp.reshape(self.areas, (1, -1))
         each = xp.arange(1, int(xp.max(numbers)) + 1, device=device_of(self.areas))
-        members = numbers == xp.reshape(each, (-1, 1))
-        count = xp.sum(xp.astype(members, xp.float32), axis=1, keepdims=True)
-        return members, count, xp.reshape(numbers == 0, (-1,))
+        members = xp.astype(numbers == xp.reshape(each, (-1, 1)), xp.float32)
+        return members, xp.sum(members, axis=1), xp.reshape(numbers == 0, (-1,))
 
     def _flat(self, x: Array) -> Array:
         """P x."""
         xp = array_namespace(x)
         members, count, others = self._members
-        members, count = xp.astype(members, x.dtype), xp.astype(count, x.dtype)
+        members = xp.astype(members, x.dtype, copy=False)
         lines = xp.reshape(x, (*x.shape[:2], -1))
-        means = xp.matmul(lines, members.mT) / count[:, 0]
+        means = xp.matmul(lines, members.mT) / xp.astype(count, x.dtype)
         return xp.reshape(xp.where(others, lines, xp.matmul(means, members)), x.shape)
 
 

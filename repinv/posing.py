@@ -96,7 +96,7 @@ def posed(
         x = targets.initial(initial, image_shape)
         z = parametrization.inverse(encoder.asarray(np.repeat(x, n_preimages, axis=0)))
     position: dict[str, Any] = {"stage": 0, "iteration": 0, "z": z, "state": None}
-    if weight is None and is_localizable(parametrization):
+    if weight is None and not jitter and is_localizable(parametrization):
         areas = starts.flat_areas(encoder, target[0, ...], image_shape)
         position |= {} if areas is None else {"areas": encoder.asarray(areas)}
     return problem, position, notes
