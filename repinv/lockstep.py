@@ -37,7 +37,8 @@ def invert_each(
 
     Every image is a problem of its own, and takes the steps that it would take alone, up to the
     rounding of kernels that work on several images at once. Whether a run begins anew in changes
-    to which the features answer alike, its first image decides.
+    to which the features answer alike, its first image decides. Those with places that are kept
+    flat run alone.
 
     Parameters
     ----------
