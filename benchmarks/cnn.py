@@ -248,8 +248,8 @@ def overhead(report: Report, folder: Path, limit: int | None) -> None:
         )
         bare()
         ratios = []
-        # A turn on small images takes a second or two, in which the machine may do other things.
-        for _ in range(3 if shape[0] > 100 else 11):
+        # A turn on one small image takes a second or two, in which the machine may do other things.
+        for _ in range(11 if count * shape[0] < 100 else 3):
             began = time.perf_counter()
             for _ in range(max_iter // 2):
                 bare()
