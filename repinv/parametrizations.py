@@ -279,8 +279,26 @@ class Local:
         return self.inner.project(z)
 
 
+class _OnBase:
+    """What turns the variables of another parametrization, `base`, and changes its images."""
+
+    base: Parametrization
+
+    def start(self, noise: Array, /) -> Array:
+        """The base's start."""
+        return self.base.start(noise)
+
+    def inverse(self, x: Array, /) -> Array:
+        """The base's inverse."""
+        return self.base.inverse(x)
+
+    def project(self, z: Array, /) -> Array:
+        """The base's projection."""
+        return self.base.project(z)
+
+
 @dataclass(frozen=True, eq=False)
-class Levelled:
+class Levelled(_OnBase):
     """Another parametrization, whose image is exactly flat over some areas.
 
     x = P base(z), where P gives every pixel of an area the mean of the area, and leaves others as
@@ -318,18 +336,6 @@ class Levelled:
     def image(self, z: Array, /) -> Array:
         """The base's image, its areas flat."""
         return self._flat(self.base.image(z))
-
-    def start(self, noise: Array, /) -> Array:
-        """The base's start."""
-        return self.base.start(noise)
-
-    def inverse(self, x: Array, /) -> Array:
-        """The base's inverse."""
-        return self.base.inverse(x)
-
-    def project(self, z: Array, /) -> Array:
-        """The base's projection."""
-        return self.base.project(z)
 
     @cached_property
     def _members(self) -> tuple[Array, Array, Array]:
@@ -387,7 +393,7 @@ def _flatter(parametrization: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class Jitter:
+class Jitter(_OnBase):
     """Another parametrization, its image shifted by a random whole number of pixels every step.
 
     Parameters
@@ -437,18 +443,6 @@ class Jitter:
     def image(self, z: Array, /) -> Array:
         """The base's image, unshifted."""
         return self.base.image(z)
-
-    def start(self, noise: Array, /) -> Array:
-        """The base's start."""
-        return self.base.start(noise)
-
-    def inverse(self, x: Array, /) -> Array:
-        """The base's inverse."""
-        return self.base.inverse(x)
-
-    def project(self, z: Array, /) -> Array:
-        """The base's projection."""
-        return self.base.project(z)
 
 
 @lru_cache(maxsize=16)
