@@ -19,7 +19,7 @@ from repinv.parametrizations import Parametrization
 from repinv.result import Result
 from repinv.sensitivity import evening_weights
 from repinv.solvers import Minimum, Snapshot, minimize, to_host
-from repinv.stages import Problem
+from repinv.stages import HANDED_ON, Problem
 
 #: Mean of weights of mean square 1 above which places are as good as alike already, and beginning
 #: anew would gain nothing; those of networks have .98 and more, those of HOG and SIFT .96 and less.
@@ -144,11 +144,10 @@ def _next_stage(
     here, after = (problem.stages[position["stage"] + k].rule for k in (0, 1))
     following = {"stage": position["stage"] + 1, "iteration": 0}
     if problem.gathers(following["stage"]):
-        areas = {"areas": position["areas"]} if position.get("areas") is not None else {}
         return (
             following
             | {"state": None}
-            | areas
+            | _kept(position, ("areas",))
             | several.gathered(
                 space.image(found.z), problem.starts, problem.restorer, problem.parametrization
             )
@@ -170,9 +169,8 @@ def _next_stage(
     return following | {"z": found.z, "state": state} | _kept(position)
 
 
-def _kept(position: dict[str, Any]) -> dict[str, Any]:
+def _kept(position: dict[str, Any], names: tuple[str, ...] = HANDED_ON) -> dict[str, Any]:
     """What stages hand on beside the variables."""
-    names = ("around", "weights", "reference", "log_energy", "areas")
     return {name: position[name] for name in names if position.get(name) is not None}
 
 

@@ -17,6 +17,8 @@ from repinv.rules import Adam, UpdateRule
 
 #: Iterations below which a stage turns what the one before it turned: curvature is learned anew.
 WORTHWHILE = 30
+#: What a position in a run holds beside its variables, and stages hand on to each other.
+HANDED_ON = ("around", "weights", "reference", "log_energy", "areas")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,7 +20,7 @@ from repinv.result import Result
 from repinv.rules import Momentum, UpdateRule
 from repinv.runs import moved, run
 from repinv.solvers import Snapshot
-from repinv.stages import Problem, Stage, check_position
+from repinv.stages import HANDED_ON, Problem, Stage, check_position
 
 
 def mahendran(shape: tuple[int, int], max_iter: int = 800) -> dict[str, Any]:
@@ -275,8 +275,7 @@ def resume(
         seconds, notes = float(header["seconds"]), tuple(header["notes"])
         position["z"] = given.asarray(arrays["z"])
         position["seen"] = arrays.get("seen")
-        kept = ("around", "weights", "reference", "log_energy", "areas")
-        position |= {name: given.asarray(arrays[name]) for name in kept if name in arrays}
+        position |= {name: given.asarray(arrays[name]) for name in HANDED_ON if name in arrays}
         if position["state"] is not None:
             position["state"] = dict(position["state"]) | {
                 name: given.asarray(values) for name, values in _under("state/", arrays).items()
