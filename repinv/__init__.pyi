@@ -27,9 +27,6 @@ from .losses import InnerProduct as InnerProduct
 from .losses import Shortfall as Shortfall
 from .losses import SquaredError as SquaredError
 from .methods import Method as Method
-from .parametrizations import Jitter as Jitter
-from .parametrizations import Levelled as Levelled
-from .parametrizations import Local as Local
 from .parametrizations import Pixels as Pixels
 from .parametrizations import Spectral as Spectral
 from .priors import AlphaNorm as AlphaNorm
@@ -49,5 +46,8 @@ from .solvers import minimize as minimize
 from .stages import Stage as Stage
 from .tasks import invert as invert
 from .tasks import resume as resume
+from .wrappers import Jitter as Jitter
+from .wrappers import Levelled as Levelled
+from .wrappers import Local as Local
 
 __version__: str

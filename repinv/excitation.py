@@ -15,7 +15,7 @@ from repinv.fourier import Fourier
 from repinv.image import as_batch, as_unit
 from repinv.lbfgs import LBFGS
 from repinv.losses import Shortfall
-from repinv.parametrizations import Jitter, Parametrization, Spectral
+from repinv.parametrizations import Parametrization, Spectral
 from repinv.photographs import photographs
 from repinv.priors import IntensityRange, NaturalContrast, TotalVariation
 from repinv.references import Diversity, Pull
@@ -24,6 +24,7 @@ from repinv.rules import Adam, UpdateRule
 from repinv.runs import run
 from repinv.solvers import Snapshot
 from repinv.stages import Problem, Stage
+from repinv.wrappers import Jitter
 
 #: What keeps an image natural while a component is excited, where no priors are given. A spectrum
 #: steeper than that of photographs does as much: it makes patterns that networks see before people

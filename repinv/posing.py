@@ -13,10 +13,11 @@ from repinv.defaults import PRIORS, SEEDS, gathering, stages
 from repinv.encoder import Array, Encoder
 from repinv.energy import Weighted
 from repinv.losses import SquaredError
-from repinv.parametrizations import Jitter, Parametrization, is_localizable
+from repinv.parametrizations import Parametrization
 from repinv.restorer import Restorer
 from repinv.rules import UpdateRule
 from repinv.stages import Problem, Stage
+from repinv.wrappers import Jitter, is_localizable
 
 
 def posed(

@@ -10,10 +10,11 @@ import numpy as np
 from repinv.encoder import Encoder, StraightThrough
 from repinv.energy import Energy, Weighted
 from repinv.losses import OPENED, Loss
-from repinv.parametrizations import Levelled, Parametrization, is_localizable, localized
+from repinv.parametrizations import Parametrization
 from repinv.references import CellEnergy, Pull
 from repinv.restorer import Restorer
 from repinv.rules import Adam, UpdateRule
+from repinv.wrappers import Levelled, is_localizable, localized
 
 #: Iterations below which a stage turns what the one before it turned: curvature is learned anew.
 WORTHWHILE = 30

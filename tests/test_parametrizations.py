@@ -1,11 +1,11 @@
-"""Parametrizations: adjoints, inverses, spectra, shifts; see also test_conformance.py."""
+"""Parametrizations and their wrappers: adjoints, inverses, spectra, shifts."""
 
 import numpy as np
 import pytest
 import torch
 
 from repinv import Jitter, Levelled, Local, Pixels, Spectral
-from repinv.parametrizations import localized
+from repinv.wrappers import localized
 
 RNG = np.random.default_rng(6)
 IMAGE = RNG.random((2, 3, 11, 16))

@@ -8,7 +8,7 @@ import skimage
 
 import repinv
 from repinv.lockstep import invert_each
-from repinv.parametrizations import Levelled
+from repinv.wrappers import Levelled
 
 PHOTOGRAPH = skimage.data.camera()[150:246, 180:276].astype(np.float32) / 255
 SKY = PHOTOGRAPH.copy()
