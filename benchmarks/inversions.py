@@ -23,7 +23,7 @@ from skimage.color import rgb2gray
 
 import repinv
 from repinv import files, metrics
-from repinv.defaults import gathering
+from repinv.defaults import SEEDS, gathering
 from repinv.image import as_unit
 from repinv.solvers import Snapshot
 from repinv.tasks import mahendran
@@ -79,6 +79,8 @@ def inverted(
         options = mahendran(photograph.shape, max_iter)
     elif method == "two starts":
         options |= {"seeds": 2, "max_iter": gathered(encoder, 2, max_iter)}
+    elif method == "learned prior":
+        options |= {"prior": "learned", "max_iter": gathered(encoder, SEEDS, max_iter, True)}
     began = time.perf_counter()
     result = repinv.invert(
         features,

@@ -85,7 +85,12 @@ def stages(encoder: Encoder) -> tuple[Stage, ...]:
         )
         for leg, (share, softness) in enumerate(legs)
     )
-    return found if encoder.softened(legs[-1][1]) is None else (*found, _HARD)
+    return found if _ends_as_itself(encoder) else (*found, _HARD)
+
+
+def _ends_as_itself(encoder: Encoder) -> bool:
+    """Whether the last leg of an encoder's annealing is the encoder, which then is not hard."""
+    return encoder.softened(encoder.annealing[-1][1]) is None
 
 
 def gathering(encoder: Encoder, learned: bool = False) -> tuple[Stage, ...]:
@@ -94,7 +99,9 @@ def gathering(encoder: Encoder, learned: bool = False) -> tuple[Stage, ...]:
     Every start is inverted for half of the run by `stages`, or for a third by `APART` where none of
     its decisions are hard and nothing was learned. The average, restored if a restorer has been
     `learned`, is then refined, without the part that grows an image out of gray: by `TOGETHER`, or
-    by what follows the first leg of an encoder with hard decisions.
+    by what follows the first leg of an encoder with hard decisions. One that is annealed but not
+    hard, such as a bag of soft words, would lose what the starts agree on if it were softened as
+    much again: `TOGETHER` inverts it no softer than in its last leg but one, and then as it is.
 
     Examples
     --------
@@ -105,13 +112,17 @@ def gathering(encoder: Encoder, learned: bool = False) -> tuple[Stage, ...]:
     """
     apart = stages(encoder)
     together = TOGETHER
-    if encoder.annealing:
+    pull, least, cells = (LEARNED_PULL, LASTING, CELLS) if learned else (PULL, 0.0, 0.0)
+    if encoder.annealing and _ends_as_itself(encoder):
+        softness = [0.0, *(leg[1] for leg in encoder.annealing)][-2]
+        soft = tuple(replace(stage, softness=softness) for stage in TOGETHER[:-1])
+        together, least = (*soft, TOGETHER[-1]), 0.0
+    elif encoder.annealing:
         together = tuple(
             replace(stage, without=(), pull=1.0, gathers=number == 0)
             for number, stage in enumerate(apart[1:])
         )
     elif not learned:
         apart = APART if apart is SMOOTH else APART_RECTIFIED
-    pull, least, cells = (LEARNED_PULL, LASTING, CELLS) if learned else (PULL, 0.0, 0.0)
     pulled = (replace(s, pull=pull * max(s.pull, least), cells=cells) for s in together)
     return (*apart, *pulled)

@@ -130,7 +130,7 @@ def invert(
         By default `repinv.tasks.PRIORS`.
     prior : {"learned"} or Restorer, optional
         What the average of several starts is restored by, and the rest of the run pulled towards:
-        "learned" is the one that ships for HOG or dense SIFT. For gray images.
+        "learned" is the one that ships for HOG, dense SIFT or bags of words. For gray images.
     seeds : int, optional
         Starts of each image, averaged after a third of the run (half, with a learned prior or hard
         decisions), which the rest of it is pulled towards: what they have in common the features

@@ -26,11 +26,12 @@ import repinv
 from repinv_cnn.restoring import Scenes, scenes, trained
 
 FOLDER = pathlib.Path(__file__).resolve().parents[1] / "repinv" / "restorers"
-#: Encoders, the evaluations that the starts of their scenes get, and steps of training.
+#: Encoders, the evaluations that the starts of their scenes get, scenes, and steps of training.
 ENCODERS = (
-    (repinv.HOG.vlfeat(bilinear_orientations=True), (200, 400), 3000),
-    (repinv.HOG.vlfeat(), (200,), 2000),
-    (repinv.DSIFT.natural(5), (400,), 2000),
+    (repinv.HOG.vlfeat(bilinear_orientations=True), (200, 400), 1600, 3000),
+    (repinv.HOG.vlfeat(), (200,), 1600, 2000),
+    (repinv.DSIFT.natural(5), (400,), 1600, 2000),
+    (repinv.BoVW.pretrained(1024, grid=(8, 8)), (200,), 700, 2000),
 )
 
 
@@ -40,15 +41,15 @@ def main() -> None:
     parser.add_argument("--only", choices=[str(encoder.restorer) for encoder, *_ in ENCODERS])
     parser.add_argument("--scenes", type=pathlib.Path, help="folder that keeps pre-images")
     parser.add_argument("--out", type=pathlib.Path, default=FOLDER)
-    parser.add_argument("--count", type=int, default=1600, help="scenes to learn from")
-    parser.add_argument("--steps", type=int, help="of training, if others than those that ship had")
+    parser.add_argument("--count", type=int, help="scenes, if others than those that ship had")
+    parser.add_argument("--steps", type=int, help="of training, likewise")
     given = parser.parse_args()
     torch.set_num_threads(1)
     images = [
         skimage.util.img_as_float32(photographs.pixels(name))
         for name in photographs.SCIKIT_IMAGE + photographs.SCIKIT_LEARN
     ]
-    for encoder, evaluations, steps in ENCODERS:
+    for encoder, evaluations, count, steps in ENCODERS:
         name = str(encoder.restorer)
         if given.only not in (None, name):
             continue
@@ -58,7 +59,7 @@ def main() -> None:
             with np.load(kept) as file:
                 found = Scenes(file["photographs"], file["preimages"])
         else:
-            found = scenes(images, encoder, given.count, evaluations=evaluations)
+            found = scenes(images, encoder, given.count or count, evaluations=evaluations)
             if kept:
                 np.savez(kept, photographs=found.photographs, preimages=found.preimages)
         inverted = time.perf_counter()

@@ -16,6 +16,7 @@ from repinv.metrics import ncc, ssim
 
 RNG = np.random.default_rng(5)
 HOG = repinv.HOG.vlfeat(bilinear_orientations=True)
+WORDS = repinv.BoVW.pretrained(grid=(6, 6))
 CAMERA = skimage.transform.resize(skimage.data.camera()[64:320, 128:384], (96, 96)).astype("f4")
 
 
@@ -163,6 +164,7 @@ def test_a_damaged_file_is_named(tmp_path, monkeypatch):
         (repinv.HOG.opencv(), "hog-bilinear"),
         (repinv.HOG.skimage(), "hog-hard"),
         (repinv.DSIFT.vlfeat(), "dsift"),
+        (repinv.BoVW.pretrained(), "bovw"),
     ],
 )
 def test_encoders_name_their_restorer(encoder, name):
@@ -170,7 +172,7 @@ def test_encoders_name_their_restorer(encoder, name):
 
 
 def test_options_that_go_ill_together_are_refused():
-    features, bovw = HOG(CAMERA), repinv.BoVW.pretrained(256)
+    features, hoggle = HOG(CAMERA), repinv.HOGgle.pretrained(256)
 
     def refused(match, *arguments, encoder=HOG, **options):
         with pytest.raises(ValueError, match=match):
@@ -180,7 +182,7 @@ def test_options_that_go_ill_together_are_refused():
     refused("seeds must be a whole number >= 1", features, seeds=0)
     refused("give seeds >= 2", features, prior="learned", seeds=1)
     refused("would lead to the same", features, seeds=3, initial=CAMERA)
-    refused("no restorer ships for BoVW", bovw(CAMERA), encoder=bovw, prior="learned")
+    refused("no restorer ships for HOGgle", hoggle(CAMERA), encoder=hoggle, prior="learned")
     colours = repinv.HOG.skimage(channel_axis=-1)
     with pytest.raises(ValueError, match="3 channels"):
         repinv.invert(
@@ -243,16 +245,18 @@ def test_without_a_stage_that_gathers_the_best_start_is_returned():
 
 
 @pytest.mark.parametrize(
-    ("encoder", "learned", "share"),
+    ("encoder", "learned", "share", "kept"),
     [
-        (HOG, True, 1 / 2),
-        (repinv.HOG.vlfeat(), False, 1 / 2),
-        (repinv.HOG.vlfeat(bilinear_orientations=True), False, 1 / 3),
-        (repinv.DSIFT.natural(5), False, 1 / 3),
+        (HOG, True, 1 / 2, 0.6),
+        (repinv.HOG.vlfeat(), False, 1 / 2, 1.0),
+        (repinv.HOG.vlfeat(bilinear_orientations=True), False, 1 / 3, 0.1),
+        (repinv.DSIFT.natural(5), False, 1 / 3, 0.1),
+        (WORDS, True, 1 / 2, 0.1),
+        (WORDS, False, 1 / 2, 0.1),
     ],
-    ids=["learned", "hard", "HOG", "DSIFT"],
+    ids=["learned", "hard", "HOG", "DSIFT", "learned words", "words"],
 )
-def test_a_half_or_a_third_of_a_gathering_run_is_apart(encoder, learned, share):
+def test_a_half_or_a_third_of_a_gathering_run_is_apart(encoder, learned, share, kept):
     found = gathering(encoder, learned)
     first = [stage.gathers for stage in found].index(True)
     apart, together = found[:first], found[first:]
@@ -261,6 +265,23 @@ def test_a_half_or_a_third_of_a_gathering_run_is_apart(encoder, learned, share):
     assert all(s.pull > 0 for s in together)
     assert not any(s.pull for s in apart)
     # What was restored is nearer to the photograph than an average is, and holds for longer.
-    assert together[-1].pull / together[0].pull == pytest.approx(
-        0.6 if learned else 1.0 if encoder.annealing else 0.1
-    )
+    assert together[-1].pull / together[0].pull == pytest.approx(kept)
+
+
+@pytest.mark.parametrize("temperature", [0.02, 0.005])
+def test_words_that_starts_agree_on_are_not_softened_again(temperature):
+    words = repinv.BoVW.pretrained(assignment=repinv.SoftAssignment(temperature))
+    found = gathering(words)
+    first = [stage.gathers for stage in found].index(True)
+    assert max(stage.softness for stage in found[:first]) == 1.0
+    assert [stage.softness for stage in found[first:]] == [0.04, 0.04, 0.0]
+    # Which is a temperature of 0.02.
+    assert (words.softened(0.04) is None) == (temperature == 0.02)
+
+
+def test_an_encoder_with_one_leg_of_annealing_is_gathered_as_it_is():
+    class Once(repinv.HOG):
+        annealing = ((1.0, 1.0),)
+
+    once = Once(repinv.HOG.vlfeat(bilinear_orientations=True).flavour)
+    assert [s.softness for s in gathering(once) if s.pull] == [0.0, 0.0, 0.0]

@@ -286,6 +286,11 @@ class BoVW(Encoder):
         return soft
 
     @property
+    def restorer(self) -> str:
+        """Name of the shipped restorer."""
+        return "bovw"
+
+    @property
     def annealing(self) -> tuple[tuple[float, float], ...]:
         """Legs in which an inversion hardens this encoder; see `Encoder.annealing`.
 
