@@ -65,8 +65,43 @@ class Plain:
             )
         options = ("stride", "padding", "dilation", "groups")
         (x,) = node.all_input_nodes
-        node.op, node.target, node.kwargs = "call_function", torch.conv2d, {}
+        node.op, node.target, node.kwargs = "call_function", _convolved, {}
         node.args = (x, weight, bias, *(getattr(convolution, name) for name in options))
+
+
+#: Places of the output from which oneDNN convolves one image faster than torch does without it, by
+#: 1.1 to 2.9 times; with fewer, 30 µs that each of its calls takes outweigh that.
+_MANY_PLACES = 768
+_ONEDNN: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+
+
+def _convolved(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: tuple[int, ...],
+    padding: Any,
+    dilation: tuple[int, ...],
+    groups: int,
+) -> Tensor:
+    """torch.conv2d, by oneDNN also where torch holds one image to be too small for that."""
+    places = x.shape[-1] * x.shape[-2] // (stride[0] * stride[1])
+    if len(x) == 1 and places >= _MANY_PLACES and _suits_onednn(x, weight, padding):
+        return torch.mkldnn_convolution(x, weight, bias, padding, stride, dilation, groups)
+    return torch.conv2d(x, weight, bias, stride, padding, dilation, groups)
+
+
+def _suits_onednn(x: Tensor, weight: Tensor, padding: Any) -> bool:
+    """Whether oneDNN takes a convolution, and gains by not writing out the windows."""
+    return (
+        x.is_cpu
+        and x.dtype is torch.float32
+        and weight.shape[1] > 1
+        and weight.shape[-1] * weight.shape[-2] > 1
+        and not isinstance(padding, str)
+        and not torch.is_autocast_enabled("cpu")
+        and _ONEDNN
+    )
 
 
 def _is_bare(module: nn.Module) -> TypeGuard[nn.Conv2d]:

@@ -148,7 +148,8 @@ class TorchEncoder(repinv.Encoder):
         def pullback(v: Any) -> Any:
             with self._guarded(given):
                 # Kept, so that a pullback can be called again; it goes with this function.
-                (grad,) = torch.autograd.grad(features, leaf, _tensor(v), retain_graph=True)
+                v_laid = self._laid_out(_tensor(v))
+                (grad,) = torch.autograd.grad(features, leaf, v_laid, retain_graph=True)
             return _as(grad, v)
 
         return _as(features.detach(), x), pullback
@@ -235,9 +236,7 @@ class TorchEncoder(repinv.Encoder):
 
     def _features(self, x: Tensor) -> Tensor:
         """Outputs of the layers (N, *F), those of several as one vector."""
-        x = x if self.preprocess is None else self.preprocess(x)
-        if self.channels_last:
-            x = x.contiguous(memory_format=torch.channels_last)
+        x = self._laid_out(x if self.preprocess is None else self.preprocess(x))
         mixed: contextlib.AbstractContextManager[object] = contextlib.nullcontext()
         if self.autocast is not None:
             mixed = torch.autocast(x.device.type, self.autocast)
@@ -246,6 +245,12 @@ class TorchEncoder(repinv.Encoder):
         found = [output.to(self.dtype) for output in outputs]
         joined = found[0] if len(found) == 1 else torch.cat([o.flatten(1) for o in found], dim=1)
         return joined.contiguous()
+
+    def _laid_out(self, maps: Tensor) -> Tensor:
+        """Maps as the layers take them; where layouts meet, every sum and product is slower."""
+        if self.channels_last and maps.ndim == 4:
+            return maps.contiguous(memory_format=torch.channels_last)
+        return maps
 
     def _outputs_of(self, image_shape: tuple[int, ...]) -> Shapes:
         """Shapes of the layers' outputs for one image (C, H, W); refuses what the module does."""

@@ -58,3 +58,45 @@ def test_an_encoder_survives_pickling():
     encoder = TorchEncoder(chain(nn.Conv2d(3, 6, 3, padding=1)), "2", dtype=torch.float64)
     again = pickle.loads(pickle.dumps(encoder))  # noqa: S301 — our own bytes
     torch.testing.assert_close(again.encode(X), encoder.encode(X))
+
+
+def large(monkeypatch):
+    """One image that oneDNN convolves, and the calls of oneDNN's convolution."""
+    calls, convolve = [], torch.mkldnn_convolution
+
+    def counted(*args):
+        calls.append(args)
+        return convolve(*args)
+
+    monkeypatch.setattr(torch, "mkldnn_convolution", counted)
+    generator = torch.Generator().manual_seed(2)
+    return torch.rand((1, 3, 34, 40), generator=generator), calls
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch without oneDNN")
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        ("zeros around it", 2),
+        ("no bias", 2),
+        ("strided, dilated, in groups", 0),
+        ("padding by name", 1),
+    ],
+)
+def test_one_large_image_by_onednn_is_no_other(name, count, monkeypatch):
+    x, calls = large(monkeypatch)
+    module = chain(CONVOLUTIONS[name]).float()
+    exact = module.double()(x.double())
+    leaf = x.double().requires_grad_()
+    (gradient,) = torch.autograd.grad(module(leaf).square().sum(), leaf)
+    features, pullback = TorchEncoder(module.float(), "2").vjp(x)
+    assert len(calls) == count
+    torch.testing.assert_close(features, exact.float())
+    torch.testing.assert_close(pullback(2 * features), gradient.float())
+
+
+def test_mixed_precision_keeps_torch_s_convolutions(monkeypatch):
+    x, calls = large(monkeypatch)
+    features = TorchEncoder(chain(nn.Conv2d(3, 6, 3)).float(), "2", autocast=torch.bfloat16)
+    assert features.encode(x).dtype == torch.float32
+    assert calls == []
