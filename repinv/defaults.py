@@ -26,9 +26,12 @@ SMOOTH = (
     Stage(0.2, LBFGS(), local=4.0),
     Stage(0.45, LBFGS(), local=4.0),
 )
+#: Width of the bends that rectifiers are pulled back as until a run settles.
+_BENT = 0.3
 #: For layers that end with a rectifier: units that the start does not excite are drawn to what they
-#: should be before the run settles. Features tell contrast, which has no need of a stage.
-RECTIFIED = (Stage(0.35, LBFGS(), opened=True), Stage(0.65, LBFGS()))
+#: should be, and those inside that are nearly on are heard, until the run settles. Features tell
+#: contrast, which has no need of a stage.
+RECTIFIED = (Stage(0.9, LBFGS(), opened=True, relaxed=_BENT), Stage(0.1, LBFGS()))
 #: Starts that a restorer is given.
 SEEDS = 4
 #: Of starts that are only averaged: what they agree on shows early, and what they differ in the

@@ -177,6 +177,20 @@ class Encoder(ABC):
         """
         return None
 
+    def relaxed(self, width: float, /) -> Encoder | None:
+        """The same features, with a pullback that hears units which are off but nearly on.
+
+        None where there are no rectifiers. What is pulled back is no gradient of the features, but
+        a step along it finds its way where units that are off would have nothing to say.
+
+        Parameters
+        ----------
+        width : float
+            Of the bends that rectifiers are pulled back as, in units of the root mean square of
+            what each of them is given.
+        """
+        return None
+
     @property
     def unrectified(self) -> Encoder | None:
         """The encoder of what the rectifier that ends this one is given, or None without one.

@@ -43,6 +43,9 @@ class Stage:
     opened : bool
         Of an encoder that ends with a rectifier, what that is given is looked at, so that features
         which are off in the image and should be on are drawn there (`Encoder.unrectified`).
+    relaxed : float
+        If positive, rectifiers inside of an encoder are pulled back as bends of this width
+        (`Encoder.relaxed`); features stay what they are.
     local : float
         If positive, the solver turns changes of the image that this stage begins with (`Local`),
         weighted by how little the encoder answers to changes within so many pixels; later stages
@@ -82,6 +85,7 @@ class Stage:
     priors: float = 1.0
     without: tuple[str, ...] = ()
     opened: bool = False
+    relaxed: float = 0.0
     local: float = 0.0
     gathers: bool = False
     pull: float = 0.0
@@ -129,14 +133,19 @@ class Problem:
 
     def stage_encoder(self, stage: Stage) -> Encoder:
         """The encoder that a stage inverts."""
-        soft = self.encoder.softened(stage.softness) if stage.softness > 0 else None
+        soft = self._softened(stage)
         if soft is None:
-            return self._opened(stage) or self.encoder
+            found = self._opened(stage) or self.encoder
+            return (found.relaxed(stage.relaxed) if stage.relaxed > 0 else None) or found
         return StraightThrough(self.encoder, soft) if stage.straight_through else soft
+
+    def _softened(self, stage: Stage) -> Encoder | None:
+        """The encoder with its hard decisions blurred, if it makes any and the stage blurs them."""
+        return self.encoder.softened(stage.softness) if stage.softness > 0 else None
 
     def _opened(self, stage: Stage) -> Encoder | None:
         """The encoder without the rectifier that ends it, if the stage is to do without it."""
-        wanted = stage.opened and type(self.loss) in OPENED
+        wanted = stage.opened and type(self.loss) in OPENED and self._softened(stage) is None
         return self.encoder.unrectified if wanted else None
 
     def objective(self, stage: Stage, position: dict[str, Any]) -> Energy:
@@ -153,7 +162,7 @@ class Problem:
             priors += (Weighted("cells", stage.cells, cells),)
         space = self.space(position)
         encoder, loss = self.stage_encoder(stage), self.loss
-        if encoder is self._opened(stage):
+        if self._opened(stage) is not None:
             fields = {f.name: getattr(loss, f.name) for f in dataclasses.fields(loss)}  # type: ignore[arg-type]
             loss = OPENED[type(loss)](**fields)
         return Energy(encoder, loss, space, priors)

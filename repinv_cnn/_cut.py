@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import difflib
+import functools
 import operator
 import warnings
 from collections import Counter
@@ -185,14 +186,7 @@ def unrectified(cut: nn.Module) -> nn.Module | None:
     if not isinstance(cut, fx.GraphModule):
         return None
     opened = fx.GraphModule(cut, copy.deepcopy(cut.graph))
-    modules = dict(opened.named_modules())
-
-    def is_one(node: fx.Node, kinds: tuple[Any, ...]) -> bool:
-        if node.op != "call_module":
-            return node.op.startswith("call") and node.target in kinds
-        classes = tuple(kind for kind in kinds if isinstance(kind, type))
-        return isinstance(modules[str(node.target)], classes)
-
+    is_one = functools.partial(_is_one, dict(opened.named_modules()))
     output = next(iter(reversed(opened.graph.nodes)))
     for node in output.args[0]:
         # What is computed on may be given by position or by name.
@@ -204,6 +198,20 @@ def unrectified(cut: nn.Module) -> nn.Module | None:
         opened.graph.erase_node(node)
     opened.recompile()
     return opened
+
+
+def rectifiers(cut: fx.GraphModule, graph: fx.Graph) -> list[fx.Node]:
+    """The nodes of a cut module's graph, or of a copy of it, that rectify."""
+    modules = dict(cut.named_modules())
+    return [node for node in graph.nodes if _is_one(modules, node, _RECTIFIES)]
+
+
+def _is_one(modules: dict[str, nn.Module], node: fx.Node, kinds: tuple[Any, ...]) -> bool:
+    """Whether a node calls a module, a function or a method of given kinds."""
+    if node.op != "call_module":
+        return node.op.startswith("call") and node.target in kinds
+    classes = tuple(kind for kind in kinds if isinstance(kind, type))
+    return isinstance(modules[str(node.target)], classes)
 
 
 def _folded(cut: fx.GraphModule) -> fx.GraphModule:

@@ -14,6 +14,9 @@ from typing import Any, TypeGuard
 import torch
 from torch import Tensor, fx, nn
 
+from repinv_cnn._cut import rectifiers
+from repinv_cnn._relaxed import relaxed_relu
+
 
 class Plain:
     """The function of a traced module, its weights at hand and its convolutions called directly.
@@ -22,12 +25,17 @@ class Plain:
     ----------
     cut : GraphModule
         Frozen: weights are taken as they are now.
+    relaxed : float
+        Width of the bends that rectifiers are pulled back as; 0 leaves them sharp.
     """
 
-    def __init__(self, cut: fx.GraphModule) -> None:
-        self._cut = cut
+    def __init__(self, cut: fx.GraphModule, relaxed: float = 0.0) -> None:
+        self._cut, self._relaxed = cut, relaxed
         self._held = SimpleNamespace()
         graph = copy.deepcopy(cut.graph)
+        for node in rectifiers(cut, graph) if relaxed else ():
+            args = (node.all_input_nodes[0], relaxed)
+            node.op, node.target, node.args, node.kwargs = "call_function", relaxed_relu, args, {}
         for node in graph.nodes:
             if node.op == "get_attr":
                 node.target = self._hold(operator.attrgetter(str(node.target))(cut))
@@ -46,9 +54,9 @@ class Plain:
         """The outputs of the layers."""
         return self._function(self._held, x)
 
-    def __reduce__(self) -> tuple[type[Plain], tuple[fx.GraphModule]]:
+    def __reduce__(self) -> tuple[type[Plain], tuple[fx.GraphModule, float]]:
         """Written code is not pickled, but written again."""
-        return Plain, (self._cut,)
+        return Plain, (self._cut, self._relaxed)
 
     def _hold(self, value: Any) -> str:
         """Keep a weight or a module under a name of its own."""

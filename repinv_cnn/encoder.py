@@ -95,6 +95,7 @@ class TorchEncoder(repinv.Encoder):
     _net: nn.Module = field(init=False, repr=False)
     _forward: Callable[[Tensor], Sequence[Tensor]] = field(init=False, repr=False)
     _shapes: dict[tuple[int, ...], Shapes] = field(init=False, repr=False, default_factory=dict)
+    _relaxed: dict[float, TorchEncoder] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         if not isinstance(self.module, nn.Module):
@@ -177,10 +178,31 @@ class TorchEncoder(repinv.Encoder):
             "_net": net,
             "_forward": self._function(net),
             "_shapes": {},
+            "_relaxed": {},
             "unrectified": None,
         }
         opened.__dict__.update(found)
         return opened
+
+    def relaxed(self, width: float, /) -> TorchEncoder | None:
+        """The same features, rectifiers being pulled back as bends; None where none are seen.
+
+        Parameters
+        ----------
+        width : float
+            Of the bends, in units of the root mean square of what each rectifier is given.
+        """
+        if not (
+            isinstance(self._net, fx.GraphModule) and _cut.rectifiers(self._net, self._net.graph)
+        ):
+            return None
+        if width not in self._relaxed:
+            bent = copy.copy(self)
+            bent.__dict__.update(
+                {"_forward": self._function(self._net, width), "_relaxed": {}, "unrectified": None}
+            )
+            self._relaxed[width] = bent
+        return self._relaxed[width]
 
     @property
     def descriptor_axis(self) -> int | None:
@@ -228,11 +250,14 @@ class TorchEncoder(repinv.Encoder):
         named = zip(self._names, parts, shapes, strict=True)
         return {name: _as(part.reshape(shape), features) for name, part, shape in named}
 
-    def _function(self, net: nn.Module) -> Callable[[Tensor], Sequence[Tensor]]:
-        """A cut module as it is called."""
+    def _function(
+        self, net: nn.Module, relaxed: float = 0.0
+    ) -> Callable[[Tensor], Sequence[Tensor]]:
+        """A cut module as it is called, its rectifiers pulled back as bends of some width."""
+        plain = Plain(net, relaxed) if isinstance(net, fx.GraphModule) else net
         if self.compiled:
-            return torch.compile(net)
-        return Plain(net) if isinstance(net, fx.GraphModule) else net
+            return torch.compile(plain.__call__ if relaxed else net)
+        return plain
 
     def _features(self, x: Tensor) -> Tensor:
         """Outputs of the layers (N, *F), those of several as one vector."""
