@@ -31,7 +31,7 @@ _BENT = 0.3
 #: For layers that end with a rectifier: units that the start does not excite are drawn to what they
 #: should be, and those inside that are nearly on are heard, until the run settles. Features tell
 #: contrast, which has no need of a stage.
-RECTIFIED = (Stage(0.9, LBFGS(), opened=True, relaxed=_BENT), Stage(0.1, LBFGS()))
+RECTIFIED = (Stage(0.7, LBFGS(), opened=True, relaxed=_BENT), Stage(0.3, LBFGS()))
 #: Starts that a restorer is given.
 SEEDS = 4
 #: Of starts that are only averaged: what they agree on shows early, and what they differ in the

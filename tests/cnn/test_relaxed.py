@@ -1,0 +1,106 @@
+"""Rectifiers pulled back as bends: the features stay, and what is off is heard."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+import repinv
+from repinv_cnn import TorchEncoder
+
+X = torch.randn((2, 3, 9, 8), generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+
+
+class Function(nn.Module):
+    """A function as a module."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
+
+
+RECTIFIERS = {
+    "a module": nn.ReLU(),
+    "in place": nn.ReLU(inplace=True),
+    "torch's function": Function(torch.relu),
+    "by name": Function(lambda x: functional.relu(input=x)),
+    "a method": Function(lambda x: x.relu()),
+}
+
+
+def rectified(end=None):
+    """Images as they are, rectified."""
+    module = nn.Sequential(nn.Identity(), nn.ReLU() if end is None else end)
+    return TorchEncoder(module.eval(), "1", dtype=torch.float64)
+
+
+@pytest.mark.parametrize("name", RECTIFIERS)
+def test_features_stay_and_the_slope_is_that_of_squareplus(name):
+    encoder = rectified(RECTIFIERS[name])
+    bent, pullback = encoder.relaxed(0.3).vjp(X)
+    torch.testing.assert_close(bent, encoder.encode(X), rtol=0, atol=0)
+    x = X.clone().requires_grad_()
+    square = 0.09 * X.square().mean(dim=(1, 2, 3), keepdim=True)
+    (expected,) = torch.autograd.grad((0.5 * (x + (x * x + square).sqrt())).sum(), x)
+    torch.testing.assert_close(pullback(torch.ones_like(bent)), expected)
+
+
+def test_units_that_are_all_at_zero_pass_half():
+    zeros = torch.zeros((1, 3, 4, 4), dtype=torch.float64)
+    features, pullback = rectified().relaxed(0.3).vjp(zeros)
+    torch.testing.assert_close(pullback(torch.ones_like(features)), zeros + 0.5)
+
+
+def test_narrow_bends_are_sharp():
+    encoder = rectified()
+    v = torch.ones_like(X)
+    found = encoder.relaxed(1e-6).vjp(X)[1](v)
+    torch.testing.assert_close(found, encoder.vjp(X)[1](v), rtol=0, atol=1e-6)
+
+
+def test_without_rectifiers_there_is_nothing_to_relax():
+    assert rectified(nn.Tanh()).relaxed(0.3) is None
+    assert repinv.HOG.vlfeat().relaxed(0.3) is None
+
+
+def test_what_was_opened_is_relaxed_by_itself():
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 2, 3), nn.ReLU()).eval()
+    encoder = TorchEncoder(module, "3", dtype=torch.float64)
+    opened = encoder.unrectified
+    assert encoder.relaxed(0.3) is encoder.relaxed(0.3)
+    assert opened.relaxed(0.3) is not encoder.relaxed(0.3)
+    torch.testing.assert_close(opened.relaxed(0.3).encode(X), opened.encode(X))
+    v = torch.ones_like(opened.encode(X))
+    assert not torch.equal(opened.relaxed(0.3).vjp(X)[1](v), opened.vjp(X)[1](v))
+
+
+def test_a_relaxed_encoder_survives_pickling():
+    bent = rectified().relaxed(0.3)
+    again = pickle.loads(pickle.dumps(bent))  # noqa: S301 — our own bytes
+    v = torch.ones_like(X)
+    torch.testing.assert_close(again.vjp(X)[1](v), bent.vjp(X)[1](v))
+
+
+def test_deep_layers_are_met_sooner():
+    torch.manual_seed(0)
+    blocks = [part for _ in range(6) for part in (nn.Conv2d(8, 8, 3, padding=1), nn.ReLU())]
+    module = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), *blocks).eval()
+    encoder = TorchEncoder(module, str(len(module) - 1))
+    image = np.random.default_rng(0).random((1, 3, 16, 16)).astype(np.float32)
+    errors = []
+    for relaxed in (0.0, 0.3):
+        stages = (
+            repinv.Stage(0.7, repinv.LBFGS(), opened=True, relaxed=relaxed),
+            repinv.Stage(0.3, repinv.LBFGS()),
+        )
+        result = repinv.invert(
+            encoder.encode(image)[0], encoder, shape=(16, 16, 3), solver=stages, max_iter=120
+        )
+        errors.append(float(result.error[0]))
+    assert errors[1] < errors[0]
