@@ -173,16 +173,7 @@ class TorchEncoder(repinv.Encoder):
         net = _cut.unrectified(self._net)
         if net is None:
             return None
-        opened = copy.copy(self)
-        found = {
-            "_net": net,
-            "_forward": self._function(net),
-            "_shapes": {},
-            "_relaxed": {},
-            "unrectified": None,
-        }
-        opened.__dict__.update(found)
-        return opened
+        return self._variant(_net=net, _forward=self._function(net), _shapes={})
 
     def relaxed(self, width: float, /) -> TorchEncoder | None:
         """The same features, rectifiers being pulled back as bends; None where none are seen.
@@ -197,12 +188,14 @@ class TorchEncoder(repinv.Encoder):
         ):
             return None
         if width not in self._relaxed:
-            bent = copy.copy(self)
-            bent.__dict__.update(
-                {"_forward": self._function(self._net, width), "_relaxed": {}, "unrectified": None}
-            )
-            self._relaxed[width] = bent
+            self._relaxed[width] = self._variant(_forward=self._function(self._net, width))
         return self._relaxed[width]
+
+    def _variant(self, **fields: Any) -> TorchEncoder:
+        """A copy that computes otherwise, with none of what was made of this one."""
+        found = copy.copy(self)
+        found.__dict__.update({"_relaxed": {}, "unrectified": None, **fields})
+        return found
 
     @property
     def descriptor_axis(self) -> int | None:
@@ -254,10 +247,10 @@ class TorchEncoder(repinv.Encoder):
         self, net: nn.Module, relaxed: float = 0.0
     ) -> Callable[[Tensor], Sequence[Tensor]]:
         """A cut module as it is called, its rectifiers pulled back as bends of some width."""
-        plain = Plain(net, relaxed) if isinstance(net, fx.GraphModule) else net
-        if self.compiled:
-            return torch.compile(plain.__call__ if relaxed else net)
-        return plain
+        if self.compiled and not relaxed:
+            return torch.compile(net)
+        found = Plain(net, relaxed) if isinstance(net, fx.GraphModule) else net
+        return torch.compile(found.__call__) if self.compiled else found
 
     def _features(self, x: Tensor) -> Tensor:
         """Outputs of the layers (N, *F), those of several as one vector."""

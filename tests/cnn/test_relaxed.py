@@ -1,37 +1,17 @@
 """Rectifiers pulled back as bends: the features stay, and what is off is heard."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional
 
 import repinv
 from repinv_cnn import TorchEncoder
 
 X = torch.randn((2, 3, 9, 8), generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-
-
-class Function(nn.Module):
-    """A function as a module."""
-
-    def __init__(self, function):
-        super().__init__()
-        self.function = function
-
-    def forward(self, x):
-        return self.function(x)
-
-
-RECTIFIERS = {
-    "a module": nn.ReLU(),
-    "in place": nn.ReLU(inplace=True),
-    "torch's function": Function(torch.relu),
-    "by name": Function(lambda x: functional.relu(input=x)),
-    "a method": Function(lambda x: x.relu()),
-}
 
 
 def rectified(end=None):
@@ -40,9 +20,9 @@ def rectified(end=None):
     return TorchEncoder(module.eval(), "1", dtype=torch.float64)
 
 
-@pytest.mark.parametrize("name", RECTIFIERS)
-def test_features_stay_and_the_slope_is_that_of_squareplus(name):
-    encoder = rectified(RECTIFIERS[name])
+@pytest.mark.parametrize("inplace", [False, True])
+def test_features_stay_and_the_slope_is_that_of_squareplus(inplace):
+    encoder = rectified(nn.ReLU(inplace))
     bent, pullback = encoder.relaxed(0.3).vjp(X)
     torch.testing.assert_close(bent, encoder.encode(X), rtol=0, atol=0)
     x = X.clone().requires_grad_()
@@ -104,3 +84,15 @@ def test_deep_layers_are_met_sooner():
         )
         errors.append(float(result.error[0]))
     assert errors[1] < errors[0]
+
+
+@pytest.mark.slow
+def test_compiled_encoders_relax_too():
+    plain, v = rectified().relaxed(0.3), torch.ones_like(X)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch's own compiler
+        compiled = TorchEncoder(rectified().module, "1", dtype=torch.float64, compiled=True)
+        features, pullback = compiled.relaxed(0.3).vjp(X)
+        found = pullback(v)
+    torch.testing.assert_close(features, plain.encode(X))
+    torch.testing.assert_close(found, plain.vjp(X)[1](v))

@@ -100,6 +100,17 @@ def test_without_a_rectifier_at_the_end_there_is_none_to_take_away(end):
     assert encoder(end).unrectified is None
 
 
+@pytest.mark.parametrize(
+    "name", ["in place", "torch's function", "another function", "by name", "a method"]
+)
+def test_however_it_is_written_it_is_relaxed_alike(name):
+    forms = RECTIFIED | {"by name": Function(lambda x: functional.relu(input=x))}
+    found, expected = (encoder(end).relaxed(0.3) for end in (forms[name], nn.ReLU()))
+    features, pullback = found.vjp(X)
+    torch.testing.assert_close(features, encoder(nn.ReLU()).encode(X), rtol=0, atol=0)
+    torch.testing.assert_close(pullback(features), expected.vjp(X)[1](features), rtol=0, atol=0)
+
+
 def test_of_several_layers_each_must_end_with_one_of_its_own():
     body = nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU(), nn.Conv2d(6, 4, 3), nn.ReLU()).eval()
     assert TorchEncoder(body, ("2", "3")).unrectified is None
