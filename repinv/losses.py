@@ -123,11 +123,16 @@ class RectifiedError(SquaredError):
            [ 0. , -0.8]])
     """
 
+    @cached_property
+    def _least(self) -> Array:
+        """What features below it are as good as: zero where the target is."""
+        xp = array_namespace(self.target)
+        return xp.where(self.target == 0, 0.0, xp.full_like(self.target, -xp.inf))
+
     def value_and_grad(self, features: Array, /) -> tuple[Array, Array]:
         """Values (N,), and their gradients (N, *F) with respect to the features."""
         xp = array_namespace(features)
-        off = (self.target == 0) & (features < 0)
-        return super().value_and_grad(xp.where(off, xp.zeros_like(features), features))
+        return super().value_and_grad(xp.maximum(features, self._least))
 
 
 @dataclass(frozen=True)

@@ -239,8 +239,7 @@ class IntensityRange:
 
     def value_and_grad(self, x: Array, /) -> tuple[Array, Array]:
         """Values (N,), and their gradients (N, C, H, W) with respect to the images."""
-        xp = array_namespace(x)
-        excess = x - xp.clip(x, self.low, self.high)
+        excess = x - x.clip(self.low, self.high)
         size = x.shape[1] * x.shape[2] * x.shape[3]
         factor = 1 / (self.scale**2 * size)
         return inner(excess, excess) * factor, excess * (2 * factor)

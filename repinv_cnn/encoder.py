@@ -17,6 +17,8 @@ from torch import Tensor, fx, nn
 import repinv
 from repinv_cnn import _cut
 from repinv_cnn._plain import Plain
+from repinv_cnn._tape import pulled
+from repinv_cnn.preprocess import Preprocess
 
 #: A pullback, as `repinv.Encoder` has it.
 Pullback: TypeAlias = Callable[[Any], Any]
@@ -140,20 +142,17 @@ class TorchEncoder(repinv.Encoder):
         that was given.
         """
         self._outputs_of(tuple(x.shape[1:]))
-        given = _tensor(x)
+        given = _tensor(x).detach()
         with self._guarded(given):
-            leaf = given.detach().requires_grad_()
-            with torch.enable_grad():
-                features = self._features(leaf)
+            maps, pull_to_image = self._prepared_vjp(given)
+            outputs, pull_to_maps = self._outputs_vjp(maps)
 
         def pullback(v: Any) -> Any:
             with self._guarded(given):
-                # Kept, so that a pullback can be called again; it goes with this function.
-                v_laid = self._laid_out(_tensor(v))
-                (grad,) = torch.autograd.grad(features, leaf, v_laid, retain_graph=True)
-            return _as(grad, v)
+                grad = pull_to_image(pull_to_maps(self._parted(_tensor(v), outputs)))
+                return _as(grad.contiguous(), v)
 
-        return _as(features.detach(), x), pullback
+        return _as(self._joined(outputs), x), pullback
 
     def encode(self, x: Any, /) -> Any:
         """Features (N, *F), without a graph, of the kind of array that `x` is."""
@@ -254,15 +253,54 @@ class TorchEncoder(repinv.Encoder):
 
     def _features(self, x: Tensor) -> Tensor:
         """Outputs of the layers (N, *F), those of several as one vector."""
-        x = self._laid_out(x if self.preprocess is None else self.preprocess(x))
+        return self._joined(self._outputs(self._prepared(x)))
+
+    def _prepared(self, x: Tensor) -> Tensor:
+        """Images as the layers take them."""
+        return self._laid_out(x if self.preprocess is None else self.preprocess(x))
+
+    def _prepared_vjp(self, x: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        """The same, and the pullback to the images."""
+        if self.preprocess is None:
+            return self._laid_out(x), lambda v: v
+        if isinstance(self.preprocess, Preprocess):
+            maps, pullback = self.preprocess.vjp(x)
+            return self._laid_out(maps), pullback
+        (maps,), pull = pulled(lambda leaf: (self._prepared(leaf),), x)
+        return maps, lambda v: pull((v,))
+
+    def _outputs(self, maps: Tensor) -> Sequence[Tensor]:
+        """What each of the layers gives."""
         mixed: contextlib.AbstractContextManager[object] = contextlib.nullcontext()
         if self.autocast is not None:
-            mixed = torch.autocast(x.device.type, self.autocast)
+            mixed = torch.autocast(maps.device.type, self.autocast)
         with mixed:
-            outputs = self._forward(x)
-        found = [output.to(self.dtype) for output in outputs]
-        joined = found[0] if len(found) == 1 else torch.cat([o.flatten(1) for o in found], dim=1)
+            outputs = self._forward(maps)
+        return [output.to(self.dtype) for output in outputs]
+
+    def _outputs_vjp(
+        self, maps: Tensor
+    ) -> tuple[Sequence[Tensor], Callable[[Sequence[Tensor]], Tensor]]:
+        """The same, and the pullback to what the layers are given."""
+        if self.autocast is None and isinstance(self._forward, Plain):
+            return self._forward.vjp(maps)
+        return pulled(self._outputs, maps)
+
+    def _joined(self, outputs: Sequence[Tensor]) -> Tensor:
+        """Features, of several layers as one vector."""
+        one = len(outputs) == 1
+        joined = outputs[0] if one else torch.cat([o.flatten(1) for o in outputs], dim=1)
         return joined.contiguous()
+
+    def _parted(self, v: Tensor, outputs: Sequence[Tensor]) -> list[Tensor]:
+        """A cotangent of the features, as those of the outputs."""
+        if len(outputs) == 1:
+            return [self._laid_out(v)]
+        parts = torch.split(v, [math.prod(output.shape[1:]) for output in outputs], dim=1)
+        return [
+            self._laid_out(part.reshape(output.shape))
+            for part, output in zip(parts, outputs, strict=True)
+        ]
 
     def _laid_out(self, maps: Tensor) -> Tensor:
         """Maps as the layers take them; where layouts meet, every sum and product is slower."""
@@ -335,10 +373,9 @@ class TorchEncoder(repinv.Encoder):
         size = len(x) // 2
         while size:
             with contextlib.suppress(torch.OutOfMemoryError):
-                leaf = x[:size].detach().requires_grad_()
-                with torch.enable_grad():
-                    features = self._features(leaf)
-                torch.autograd.grad(features, leaf, torch.ones_like(features))
+                maps, _ = self._prepared_vjp(x[:size])
+                outputs, pull_to_maps = self._outputs_vjp(maps)
+                pull_to_maps(outputs)
                 break
             size //= 2
         fits = f"a batch of {size} fits" if size else "not even one fits"
