@@ -26,12 +26,16 @@ SMOOTH = (
     Stage(0.2, LBFGS(), local=4.0),
     Stage(0.45, LBFGS(), local=4.0),
 )
-#: Width of the bends that rectifiers are pulled back as until a run settles.
-_BENT = 0.3
+#: Widths of the bends that rectifiers are pulled back as, one after the other, until a run settles:
+#: wide ones hear more, narrow ones tell more exactly what a unit will do.
+_BENDS = (0.8, 0.4, 0.2)
 #: For layers that end with a rectifier: units that the start does not excite are drawn to what they
 #: should be, and those inside that are nearly on are heard, until the run settles. Features tell
 #: contrast, which has no need of a stage.
-RECTIFIED = (Stage(0.7, LBFGS(), opened=True, relaxed=_BENT), Stage(0.3, LBFGS()))
+RECTIFIED = (
+    *(Stage(0.3, LBFGS(), opened=True, relaxed=width) for width in _BENDS),
+    Stage(0.1, LBFGS()),
+)
 #: Starts that a restorer is given.
 SEEDS = 4
 #: Of starts that are only averaged: what they agree on shows early, and what they differ in the
