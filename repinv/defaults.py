@@ -18,23 +18,26 @@ PRIORS = (
     Weighted("contrast", 5e-4, NaturalContrast()),
     Weighted("range", 5e-2, IntensityRange()),
 )
+#: Widths of the bends that rectifiers and clips are pulled back as, in the thirds of a run: wide
+#: ones hear more, narrow ones tell more exactly what a unit will do.
+_BENDS = (0.8, 0.4, 0.2)
+#: What a run ends with: the encoder's own gradient.
+_SETTLING = Stage(0.1, LBFGS())
 #: For encoders without hard decisions: the features first, out of all but gray; then with contrast;
 #: then, twice anew, in changes to which the features answer alike everywhere.
 SMOOTH = (
-    Stage(0.1, LBFGS(), without=("contrast",)),
-    Stage(0.25, LBFGS()),
-    Stage(0.2, LBFGS(), local=4.0),
-    Stage(0.45, LBFGS(), local=4.0),
+    Stage(0.1, LBFGS(), without=("contrast",), relaxed=_BENDS[0]),
+    Stage(0.25, LBFGS(), relaxed=_BENDS[0]),
+    Stage(0.2, LBFGS(), local=4.0, relaxed=_BENDS[1]),
+    Stage(0.35, LBFGS(), local=4.0, relaxed=_BENDS[2]),
+    _SETTLING,
 )
-#: Widths of the bends that rectifiers are pulled back as, one after the other, until a run settles:
-#: wide ones hear more, narrow ones tell more exactly what a unit will do.
-_BENDS = (0.8, 0.4, 0.2)
 #: For layers that end with a rectifier: units that the start does not excite are drawn to what they
 #: should be, and those inside that are nearly on are heard, until the run settles. Features tell
 #: contrast, which has no need of a stage.
 RECTIFIED = (
     *(Stage(0.3, LBFGS(), opened=True, relaxed=width) for width in _BENDS),
-    Stage(0.1, LBFGS()),
+    _SETTLING,
 )
 #: Starts that a restorer is given.
 SEEDS = 4
@@ -48,9 +51,10 @@ APART_RECTIFIED = tuple(replace(stage, share=0.45 * stage.share) for stage in RE
 #: Where starts have come together, of encoders without hard decisions: what they agree on is soon
 #: found, and most of the run is for the features. Pulls are shares of those below.
 TOGETHER: tuple[Stage, ...] = (
-    Stage(0.072, LBFGS(), gathers=True, pull=1.0),
-    Stage(0.198, LBFGS(), local=4.0, pull=1.0),
-    Stage(0.63, LBFGS(), local=4.0, pull=0.1),
+    Stage(0.072, LBFGS(), gathers=True, pull=1.0, relaxed=_BENDS[1]),
+    Stage(0.198, LBFGS(), local=4.0, pull=1.0, relaxed=_BENDS[1]),
+    Stage(0.53, LBFGS(), local=4.0, pull=0.1, relaxed=_BENDS[2]),
+    Stage(0.1, LBFGS(), pull=0.1),
 )
 #: Weights of the pull towards the average of several starts, and towards what was restored from it;
 #: the least share of it that what was restored keeps to the end; and the weight of the energies of
@@ -66,8 +70,8 @@ def stages(encoder: Encoder) -> tuple[Stage, ...]:
     For encoders without hard decisions `SMOOTH`, or `RECTIFIED` if they end with a rectifier. For
     others a stage for each leg of their `Encoder.annealing`: the first fits the features alone, in
     the second contrast grows fast, and after a third of the run or so the solver turns changes to
-    which the features answer alike everywhere; if all legs are of softened selves, the encoder
-    itself ends the run.
+    which the features answer alike everywhere; the encoder itself ends the run. Until then
+    rectifiers and clips are pulled back as bends.
 
     Examples
     --------
@@ -88,11 +92,12 @@ def stages(encoder: Encoder) -> tuple[Stage, ...]:
             softness=softness,
             priors=2.0 if leg == 1 else 1.0,
             without=("contrast",) if leg == 0 else (),
-            local=SMOOTH[-1].local if leg == evened else 0.0,
+            local=SMOOTH[-2].local if leg == evened else 0.0,
+            relaxed=_BENDS[int(3 * begins[leg] / begins[-1])],
         )
         for leg, (share, softness) in enumerate(legs)
     )
-    return found if _ends_as_itself(encoder) else (*found, _HARD)
+    return (*found, _SETTLING if _ends_as_itself(encoder) else _HARD)
 
 
 def _ends_as_itself(encoder: Encoder) -> bool:
@@ -122,8 +127,8 @@ def gathering(encoder: Encoder, learned: bool = False) -> tuple[Stage, ...]:
     pull, least, cells = (LEARNED_PULL, LASTING, CELLS) if learned else (PULL, 0.0, 0.0)
     if encoder.annealing and _ends_as_itself(encoder):
         softness = [0.0, *(leg[1] for leg in encoder.annealing)][-2]
-        soft = tuple(replace(stage, softness=softness) for stage in TOGETHER[:-1])
-        together, least = (*soft, TOGETHER[-1]), 0.0
+        soft = tuple(replace(stage, softness=softness) for stage in TOGETHER[:2])
+        together, least = (*soft, *TOGETHER[2:]), 0.0
     elif encoder.annealing:
         together = tuple(
             replace(stage, without=(), pull=1.0, gathers=number == 0)

@@ -178,16 +178,17 @@ class Encoder(ABC):
         return None
 
     def relaxed(self, width: float, /) -> Encoder | None:
-        """The same features, with a pullback that hears units which are off but nearly on.
+        """The same features, with a pullback that hears units which are off or clipped.
 
-        None where there are no rectifiers. What is pulled back is no gradient of the features, but
-        a step along it finds its way where units that are off would have nothing to say.
+        None where there are neither rectifiers nor clips. What is pulled back is no gradient of the
+        features, but a step along it finds its way where units that are off, or at the clip, would
+        have nothing to say.
 
         Parameters
         ----------
         width : float
-            Of the bends that rectifiers are pulled back as, in units of the root mean square of
-            what each of them is given.
+            Of the bends that rectifiers and clips are pulled back as, in units of the root mean
+            square of what each rectifier is given, and of where each clip is.
         """
         return None
 

@@ -44,8 +44,8 @@ class Stage:
         Of an encoder that ends with a rectifier, what that is given is looked at, so that features
         which are off in the image and should be on are drawn there (`Encoder.unrectified`).
     relaxed : float
-        If positive, rectifiers inside of an encoder are pulled back as bends of this width
-        (`Encoder.relaxed`); features stay what they are.
+        If positive, rectifiers and clips inside of an encoder are pulled back as bends of this
+        width (`Encoder.relaxed`); features stay what they are.
     local : float
         If positive, the solver turns changes of the image that this stage begins with (`Local`),
         weighted by how little the encoder answers to changes within so many pixels; later stages
@@ -134,10 +134,10 @@ class Problem:
     def stage_encoder(self, stage: Stage) -> Encoder:
         """The encoder that a stage inverts."""
         soft = self._softened(stage)
-        if soft is None:
-            found = self._opened(stage) or self.encoder
-            return (found.relaxed(stage.relaxed) if stage.relaxed > 0 else None) or found
-        return StraightThrough(self.encoder, soft) if stage.straight_through else soft
+        found = soft or self._opened(stage) or self.encoder
+        found = (found.relaxed(stage.relaxed) if stage.relaxed > 0 else None) or found
+        is_through = stage.straight_through and soft is not None
+        return StraightThrough(self.encoder, found) if is_through else found
 
     def _softened(self, stage: Stage) -> Encoder | None:
         """The encoder with its hard decisions blurred, if it makes any and the stage blurs them."""

@@ -43,7 +43,8 @@ def test_a_run_that_ends_with_the_encoder_needs_no_straight_through():
     bag = repinv.BoVW(SOFT, WORDS)
     found = stages(bag)
     assert not any(stage.straight_through for stage in found)
-    assert bag.softened(found[-1].softness) is None
+    assert (found[-1].softness, found[-1].relaxed) == (0.0, 0.0)
+    assert bag.softened(found[-2].softness) is None
     assert bag.softened(found[0].softness) is not None
 
 

@@ -21,8 +21,10 @@ def square_root(image: np.ndarray) -> tuple[np.ndarray, Pullback]:
     return root, lambda cotangent: cotangent * slope
 
 
-def normalized(blocks: np.ndarray, norm: int, threshold: float) -> tuple[np.ndarray, Pullback]:
-    """Blocks (by, bx, entries) under a norm of `_blocks`."""
+def normalized(
+    blocks: np.ndarray, norm: int, threshold: float, bend: float
+) -> tuple[np.ndarray, Pullback]:
+    """Blocks (by, bx, entries) under a norm of `_blocks`, whose clips are pulled back as bends."""
     flat = np.ascontiguousarray(blocks).reshape(-1, blocks.shape[-1])
     features = np.empty_like(flat)
     _blocks.normalize_blocks(flat, norm, threshold, features)
@@ -30,7 +32,7 @@ def normalized(blocks: np.ndarray, norm: int, threshold: float) -> tuple[np.ndar
     def pullback(cotangent: np.ndarray) -> np.ndarray:
         grad = np.empty_like(flat)
         cotangent = np.ascontiguousarray(cotangent).reshape(flat.shape)
-        _blocks.pull_normalize_blocks(cotangent, flat, norm, threshold, grad)
+        _blocks.pull_normalize_blocks(cotangent, flat, norm, threshold, bend, grad)
         return grad.reshape(blocks.shape)
 
     return features.reshape(blocks.shape), pullback
@@ -40,7 +42,8 @@ def normalized(blocks: np.ndarray, norm: int, threshold: float) -> tuple[np.ndar
 class BoxHOG:
     """scikit-image's: means over cells of undirected bins, in overlapping blocks.
 
-    Pairs are (y, x). `softness` is 0 for its bins, 1 for linear interpolation between two.
+    Pairs are (y, x). `softness` is 0 for its bins, 1 for linear interpolation between two; `bend`
+    the width, in units of the clip, of the bend that this is pulled back as.
     """
 
     orientations: int
@@ -49,6 +52,12 @@ class BoxHOG:
     norm: int
     transform_sqrt: bool
     softness: float = 0.0
+    bend: float = 0.0
+
+    @property
+    def clips(self) -> bool:
+        """Whether entries are clipped."""
+        return self.norm == _blocks.L2_HYS
 
     def smallest(self) -> tuple[int, int]:
         """Least height and width: one block, three pixels."""
@@ -118,7 +127,7 @@ class BoxHOG:
         windows = np.lib.stride_tricks.sliding_window_view(cells, (high, wide), axis=(0, 1))
         blocks = np.moveaxis(windows, 2, -1)
         shape = blocks.shape
-        features, pull_norm = normalized(blocks.reshape(*shape[:2], -1), self.norm, 0.2)
+        features, pull_norm = normalized(blocks.reshape(*shape[:2], -1), self.norm, 0.2, self.bend)
 
         def pullback(cotangent: np.ndarray) -> np.ndarray:
             from_blocks = pull_norm(cotangent).reshape(shape)

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from repinv.encoders._clips import passed
 from repinv.encoders._gradient import FLAT, helper, jit
 
 #: Layouts of `normalize_cells`.
@@ -100,25 +101,25 @@ def _clip_four(row, on, top, work, out):  # type: ignore[no-untyped-def]
 
 
 @helper
-def _pull_clip_four(given, row, on, top, work, grad):  # type: ignore[no-untyped-def]
-    """Pullback of `_clip_four`; an entry at the clip or above passes nothing."""
-    half, zero = row.dtype.type(0.5), row.dtype.type(0)
+def _pull_clip_four(given, row, on, top, square, work, grad):  # type: ignore[no-untyped-def]
+    """Pullback of `_clip_four`; clips pass what `passed` says."""
+    half = row.dtype.type(0.5)
     for x in range(row.size):
         r, g, total = row[x], half * given[x], grad[x]
         f = work[_FACTOR + x]
-        v = g + on * work[_TEXTURE + x] if r * f < top else zero
+        v = (g + on * work[_TEXTURE + x]) * passed(r * f, top, square, half)
         total += v * f
         work[_PULLED + x] += v * r
         f = work[_FACTOR + _CHUNK + x]
-        v = g + on * work[_TEXTURE + _CHUNK + x] if r * f < top else zero
+        v = (g + on * work[_TEXTURE + _CHUNK + x]) * passed(r * f, top, square, half)
         total += v * f
         work[_PULLED + _CHUNK + x] += v * r
         f = work[_FACTOR + 2 * _CHUNK + x]
-        v = g + on * work[_TEXTURE + 2 * _CHUNK + x] if r * f < top else zero
+        v = (g + on * work[_TEXTURE + 2 * _CHUNK + x]) * passed(r * f, top, square, half)
         total += v * f
         work[_PULLED + 2 * _CHUNK + x] += v * r
         f = work[_FACTOR + 3 * _CHUNK + x]
-        v = g + on * work[_TEXTURE + 3 * _CHUNK + x] if r * f < top else zero
+        v = (g + on * work[_TEXTURE + 3 * _CHUNK + x]) * passed(r * f, top, square, half)
         grad[x] = total + v * f
         work[_PULLED + 3 * _CHUNK + x] += v * r
 
@@ -175,13 +176,17 @@ def normalize_cells(cells, factors, layout, texture, truncation, features):  # t
 
 @jit
 def pull_normalize_cells(  # type: ignore[no-untyped-def]
-    cotangent, cells, factors, layout, texture, truncation, grad, factor_cotangent
+    cotangent, cells, factors, layout, texture, truncation, bend, grad, factor_cotangent
 ):
-    """Pullback of `normalize_cells`: adds to grad (bins, M) and factor_cotangent (4, M)."""
+    """Pullback of `normalize_cells`: adds to grad (bins, M) and factor_cotangent (4, M).
+
+    Clips are pulled back as bends of width `bend`·`truncation`; 0 leaves them sharp.
+    """
     bins, size = cells.shape
     n = bins // 2
     real = cells.dtype.type
-    zero, top = real(0), real(truncation)
+    zero, half, top = real(0), real(0.5), real(truncation)
+    square = real(bend * bend * truncation * truncation)
     on_both = real(texture) if layout == UOCTTI else zero
     on_each = real(texture) if layout == DPM else zero
     both, to_both = np.empty(_CHUNK, cells.dtype), np.empty(_CHUNK, cells.dtype)
@@ -202,15 +207,16 @@ def pull_normalize_cells(  # type: ignore[no-untyped-def]
                 for i in range(4):
                     for x in range(length):
                         factor = work[_FACTOR + i * _CHUNK + x]
-                        v = cotangent[i * n + k, first + x] if both[x] * factor < top else zero
+                        v = cotangent[i * n + k, first + x]
+                        v *= passed(both[x] * factor, top, square, half)
                         to_both[x] += v * factor
                         work[_PULLED + i * _CHUNK + x] += v * both[x]
             else:
                 for j in (k, k + n):
                     row, given = cells[j, first:stop], cotangent[j, first:stop]
-                    _pull_clip_four(given, row, on_each, top, work, grad[j, first:stop])
+                    _pull_clip_four(given, row, on_each, top, square, work, grad[j, first:stop])
                 given = cotangent[k + 2 * n, first:stop]
-                _pull_clip_four(given, both[:length], on_both, top, work, to_both[:length])
+                _pull_clip_four(given, both[:length], on_both, top, square, work, to_both[:length])
             for x in range(length):
                 grad[k, first + x] += to_both[x]
                 grad[k + n, first + x] += to_both[x]
@@ -261,14 +267,18 @@ def normalize_blocks(blocks, norm, threshold, features):  # type: ignore[no-unty
 
 
 @jit
-def pull_normalize_blocks(cotangent, blocks, norm, threshold, grad):  # type: ignore[no-untyped-def]
+def pull_normalize_blocks(  # type: ignore[no-untyped-def]
+    cotangent, blocks, norm, threshold, bend, grad
+):
     """Pullback of `normalize_blocks`, v → v/s(v) twice over; written to grad.
 
-    Clipped entries pass nothing, nor do roots of values below `FLAT`, where the slope has no
-    bound. With f = v/s, ds = <v, dv>/r for a Euclidean norm r, <sign v, dv> for an absolute one.
+    Clips pass what `passed` says of a width `bend`·`threshold`; roots of values below `FLAT`, where
+    the slope has no bound, nothing. With f = v/s, ds = <v, dv>/r for a Euclidean norm r, and
+    <sign v, dv> for an absolute one.
     """
     real = blocks.dtype.type
-    zero, threshold = real(0), real(threshold)
+    square = real(bend * bend * threshold * threshold)
+    zero, half, threshold = real(0), real(0.5), real(threshold)
     entries = blocks.shape[1]
     for b in range(blocks.shape[0]):
         first, second = _sizes(blocks[b], norm, threshold)
@@ -283,7 +293,7 @@ def pull_normalize_blocks(cotangent, blocks, norm, threshold, grad):  # type: ig
             inner = inner / (second * norm_second) if norm_second > 0 else zero
             for i in range(entries):
                 v = block[i] / first
-                g[i] = (g[i] - inner * v) / second if v < threshold else zero
+                g[i] = (g[i] - inner * v) / second * passed(v, threshold, square, half)
         if norm == L1_SQRT:
             for i in range(entries):
                 v = block[i] / first

@@ -30,6 +30,8 @@ class CellHOG:
         Where normalized entries are clipped.
     factor : float
         Takes the place of the block factors if positive.
+    bend : float
+        Width, in units of `truncation`, of the bend that clips are pulled back as.
     """
 
     cell_size: int
@@ -38,6 +40,7 @@ class CellHOG:
     softness: float
     truncation: float = 0.2
     factor: float = 0.0
+    bend: float = 0.0
 
     @property
     def rule(self) -> int:
@@ -132,6 +135,7 @@ class CellHOG:
                 flat_cells,
                 flat_factors,
                 *options,
+                self.bend,
                 grad,
                 from_factors,
             )

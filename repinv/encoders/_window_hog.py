@@ -31,6 +31,7 @@ class WindowHOG:
     win_stride: tuple[int, int]
     padding: tuple[int, int]
     softness: float = 1.0
+    bend: float = 0.0
 
     def smallest(self) -> tuple[int, int]:
         """Least height and width: one window, and enough to reflect at the border."""
@@ -140,7 +141,7 @@ class WindowHOG:
         blocks = cells.transpose(1, 3, 4, 2, 0)
         shape = blocks.shape
         features, pull_norm = normalized(
-            blocks.reshape(*shape[:2], -1), _blocks.OPENCV, self.threshold
+            blocks.reshape(*shape[:2], -1), _blocks.OPENCV, self.threshold, self.bend
         )
         # windows (y, x), then blocks (x, y) of each
         pick = (index_y[:, None, None, :], index_x[None, :, :, None])

@@ -285,6 +285,11 @@ class BoVW(Encoder):
         soft: BoVW | None = _assignment.softened_encoder(self, softness)
         return soft
 
+    def relaxed(self, width: float, /) -> BoVW | None:
+        """The same features with a relaxed local encoder, or None; see `Encoder.relaxed`."""
+        local = self.local.relaxed(width)
+        return None if local is None else dataclasses.replace(self, local=local)
+
     @property
     def restorer(self) -> str:
         """Name of the shipped restorer."""

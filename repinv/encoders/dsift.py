@@ -323,6 +323,12 @@ class DSIFT(Encoder):
         flavour = dataclasses.replace(self.flavour, normalization=rule._replace(softness=softness))
         return dataclasses.replace(self, flavour=flavour)
 
+    def relaxed(self, width: float, /) -> DSIFT:
+        """The same features, the clip pulled back as a bend, in units of it; see `Encoder`."""
+        rule = self.flavour.normalization._replace(bend=_accept.real("width", width, above=0))
+        flavour = dataclasses.replace(self.flavour, normalization=rule)
+        return dataclasses.replace(self, flavour=flavour)
+
     def feature_shape(self, image_shape: tuple[int, ...], /) -> tuple[int, ...]:
         """Shape F of the features of one image (C, H, W).
 

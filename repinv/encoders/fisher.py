@@ -256,6 +256,11 @@ class FisherVector(Encoder):
             return None
         return dataclasses.replace(self, local=local or self.local, temperature=temperature)
 
+    def relaxed(self, width: float, /) -> FisherVector | None:
+        """The same features with a relaxed local encoder, or None; see `Encoder.relaxed`."""
+        local = self.local.relaxed(width)
+        return None if local is None else dataclasses.replace(self, local=local)
+
     @property
     def annealing(self) -> tuple[tuple[float, float], ...]:
         """Legs in which an inversion cools this encoder; see `Encoder.annealing`.

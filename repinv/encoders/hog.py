@@ -318,6 +318,13 @@ class HOG(Encoder):
         flavour = dataclasses.replace(self.flavour, softness=softness)
         return dataclasses.replace(self, flavour=flavour)
 
+    def relaxed(self, width: float, /) -> HOG | None:
+        """The same features, clips pulled back as bends, in units of them; see `Encoder`."""
+        width = _accept.real("width", width, above=0)
+        if isinstance(self.flavour, BoxHOG) and not self.flavour.clips:
+            return None
+        return dataclasses.replace(self, flavour=dataclasses.replace(self.flavour, bend=width))
+
     def feature_shape(self, image_shape: tuple[int, ...], /) -> tuple[int, ...]:
         """Shape F of the features of one image (C, H, W).
 

@@ -203,6 +203,11 @@ class VLAD(Encoder):
         soft: VLAD | None = _assignment.softened_encoder(self, softness)
         return soft
 
+    def relaxed(self, width: float, /) -> VLAD | None:
+        """The same features with a relaxed local encoder, or None; see `Encoder.relaxed`."""
+        local = self.local.relaxed(width)
+        return None if local is None else dataclasses.replace(self, local=local)
+
     @property
     def annealing(self) -> tuple[tuple[float, float], ...]:
         """Legs in which an inversion hardens this encoder; see `Encoder.annealing`.
