@@ -52,7 +52,7 @@ class BoxHOG:
     norm: int
     transform_sqrt: bool
     softness: float = 0.0
-    bend: float = 0.0
+    bend: float = dataclasses.field(default=0.0, repr=False)
 
     @property
     def clips(self) -> bool:

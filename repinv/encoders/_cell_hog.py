@@ -40,7 +40,7 @@ class CellHOG:
     softness: float
     truncation: float = 0.2
     factor: float = 0.0
-    bend: float = 0.0
+    bend: float = dataclasses.field(default=0.0, repr=False)
 
     @property
     def rule(self) -> int:

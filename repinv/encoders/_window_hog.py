@@ -31,7 +31,7 @@ class WindowHOG:
     win_stride: tuple[int, int]
     padding: tuple[int, int]
     softness: float = 1.0
-    bend: float = 0.0
+    bend: float = dataclasses.field(default=0.0, repr=False)
 
     def smallest(self) -> tuple[int, int]:
         """Least height and width: one window, and enough to reflect at the border."""

@@ -46,7 +46,7 @@ def test_narrow_bends_are_sharp():
 
 def test_without_rectifiers_there_is_nothing_to_relax():
     assert rectified(nn.Tanh()).relaxed(0.3) is None
-    assert repinv.HOG.vlfeat().relaxed(0.3) is None
+    assert repinv.HOG.skimage(block_norm="L2").relaxed(0.3) is None
 
 
 def test_what_was_opened_is_relaxed_by_itself():

@@ -156,11 +156,11 @@ def test_layers_that_end_with_a_rectifier_take_a_road_of_their_own():
     assert defaults.stages(units) == defaults.RECTIFIED
     assert defaults.stages(units.unrectified) == defaults.SMOOTH
     found = defaults.gathering(units)
-    assert [stage.opened for stage in found] == [True] * 3 + [False] * 4
-    assert [stage.gathers for stage in found] == [False] * 4 + [True, False, False]
+    assert [stage.opened for stage in found] == [True] * 3 + [False] * 5
+    assert [stage.gathers for stage in found] == [False] * 4 + [True, False, False, False]
     widths = [stage.relaxed for stage in found]
     assert widths[0] > widths[1] > widths[2] > 0
-    assert widths[3:] == [0.0] * 4
+    assert widths[3] == widths[-1] == 0
     apart = sum(stage.share for stage in found[:4])
     assert apart / sum(stage.share for stage in found) == pytest.approx(1 / 3)
 
