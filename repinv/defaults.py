@@ -120,7 +120,7 @@ def gathering(encoder: Encoder, learned: bool = False) -> tuple[Stage, ...]:
     >>> import repinv
     >>> from repinv.defaults import gathering
     >>> [stage.gathers for stage in gathering(repinv.HOG.vlfeat(bilinear_orientations=True))]
-    [False, False, False, True, False, False]
+    [False, False, False, True, False, False, False]
     """
     apart = stages(encoder)
     together = TOGETHER
