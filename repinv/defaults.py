@@ -21,6 +21,8 @@ PRIORS = (
 #: Widths of the bends that rectifiers and clips are pulled back as, in the thirds of a run: wide
 #: ones hear more, narrow ones tell more exactly what a unit will do.
 _BENDS = (0.8, 0.4, 0.2)
+#: Pixels within which the weights of changes of an image are alike; see `Stage.local`.
+_LOCAL = 4.0
 #: What a run ends with: the encoder's own gradient.
 _SETTLING = Stage(0.1, LBFGS())
 #: For encoders without hard decisions: the features first, out of all but gray; then with contrast;
@@ -28,8 +30,8 @@ _SETTLING = Stage(0.1, LBFGS())
 SMOOTH = (
     Stage(0.1, LBFGS(), without=("contrast",), relaxed=_BENDS[0]),
     Stage(0.25, LBFGS(), relaxed=_BENDS[0]),
-    Stage(0.2, LBFGS(), local=4.0, relaxed=_BENDS[1]),
-    Stage(0.35, LBFGS(), local=4.0, relaxed=_BENDS[2]),
+    Stage(0.2, LBFGS(), local=_LOCAL, relaxed=_BENDS[1]),
+    Stage(0.35, LBFGS(), local=_LOCAL, relaxed=_BENDS[2]),
     _SETTLING,
 )
 #: For layers that end with a rectifier: units that the start does not excite are drawn to what they
@@ -52,9 +54,9 @@ APART_RECTIFIED = tuple(replace(stage, share=0.45 * stage.share) for stage in RE
 #: found, and most of the run is for the features. Pulls are shares of those below.
 TOGETHER: tuple[Stage, ...] = (
     Stage(0.072, LBFGS(), gathers=True, pull=1.0, relaxed=_BENDS[1]),
-    Stage(0.198, LBFGS(), local=4.0, pull=1.0, relaxed=_BENDS[1]),
-    Stage(0.53, LBFGS(), local=4.0, pull=0.1, relaxed=_BENDS[2]),
-    Stage(0.1, LBFGS(), pull=0.1),
+    Stage(0.198, LBFGS(), local=_LOCAL, pull=1.0, relaxed=_BENDS[1]),
+    Stage(0.53, LBFGS(), local=_LOCAL, pull=0.1, relaxed=_BENDS[2]),
+    replace(_SETTLING, pull=0.1),
 )
 #: Weights of the pull towards the average of several starts, and towards what was restored from it;
 #: the least share of it that what was restored keeps to the end; and the weight of the energies of
@@ -92,7 +94,7 @@ def stages(encoder: Encoder) -> tuple[Stage, ...]:
             softness=softness,
             priors=2.0 if leg == 1 else 1.0,
             without=("contrast",) if leg == 0 else (),
-            local=SMOOTH[-2].local if leg == evened else 0.0,
+            local=_LOCAL if leg == evened else 0.0,
             relaxed=_BENDS[int(3 * begins[leg] / begins[-1])],
         )
         for leg, (share, softness) in enumerate(legs)

@@ -190,7 +190,9 @@ class _Sum:
     """x + y."""
 
     def __call__(self, x: Tensor, y: Tensor) -> tuple[Tensor, None]:
-        if not (isinstance(x, Tensor) and isinstance(y, Tensor) and x.shape == y.shape):
+        if not (isinstance(x, Tensor) and isinstance(y, Tensor)):
+            raise UntapedError
+        if x.shape != y.shape or x.dtype != y.dtype:
             raise UntapedError
         return x + y, None
 

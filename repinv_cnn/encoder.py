@@ -263,9 +263,12 @@ class TorchEncoder(repinv.Encoder):
         """The same, and the pullback to the images."""
         if self.preprocess is None:
             return self._laid_out(x), lambda v: v
-        if isinstance(self.preprocess, Preprocess):
-            maps, pullback = self.preprocess.vjp(x)
-            return self._laid_out(maps), pullback
+        # By hand where it is one product; a subclass may do more than its factor says.
+        factor = self.preprocess.factor(x) if type(self.preprocess) is Preprocess else None
+        if factor is not None:
+            maps = self._prepared(x)
+            if maps.shape == x.shape:
+                return maps, lambda v: v * factor
         (maps,), pull = pulled(lambda leaf: (self._prepared(leaf),), x)
         return maps, lambda v: pull((v,))
 
@@ -283,7 +286,11 @@ class TorchEncoder(repinv.Encoder):
     ) -> tuple[Sequence[Tensor], Callable[[Sequence[Tensor]], Tensor]]:
         """The same, and the pullback to what the layers are given."""
         if self.autocast is None and isinstance(self._forward, Plain):
-            return self._forward.vjp(maps)
+            outputs, pullback = self._forward.vjp(maps)
+            kinds = [output.dtype for output in outputs]
+            return [output.to(self.dtype) for output in outputs], lambda v: pullback(
+                [part.to(kind) for part, kind in zip(v, kinds, strict=True)]
+            )
         return pulled(self._outputs, maps)
 
     def _joined(self, outputs: Sequence[Tensor]) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -83,23 +82,13 @@ class Preprocess:
             )
         if self.to_rgb and x.shape[1] == 1:
             x = x.expand(-1, 3, -1, -1)
-        return self._scaled(x)
-
-    def vjp(self, x: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
-        """What the call gives, and the pullback from there to the images."""
-        if self.size is None and not self.to_rgb:
-            maps, factor = self._scaled(x.detach()), self.scale / _on(self.std, x.dtype, x.device)
-            if maps.shape == x.shape:
-                return maps, lambda v: v * factor
-        leaf = x.detach().requires_grad_()
-        with torch.enable_grad():
-            maps = self(leaf)
-        return maps.detach(), lambda v: torch.autograd.grad(maps, leaf, v, retain_graph=True)[0]
-
-    def _scaled(self, x: Tensor) -> Tensor:
-        """(scale·x − mean) / std."""
         mean = self.mean if self.image_mean is None else self.image_mean
         return (self.scale * x - _on(mean, x.dtype, x.device)) / _on(self.std, x.dtype, x.device)
+
+    def factor(self, x: Tensor) -> Tensor | None:
+        """What images like `x` are multiplied by; None where that, and a shift, is not all."""
+        is_scaled_alone = self.size is None and not self.to_rgb
+        return self.scale / _on(self.std, x.dtype, x.device) if is_scaled_alone else None
 
 
 @lru_cache(maxsize=64)

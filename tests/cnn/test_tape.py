@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from repinv_cnn import TorchEncoder
+from repinv_cnn import Preprocess, TorchEncoder
 from repinv_cnn._plain import Plain
 
 X = torch.randn((2, 3, 12, 14), generator=torch.Generator().manual_seed(1), dtype=torch.float64)
@@ -79,6 +79,32 @@ def test_what_gives_several_tensors_is_left_to_autograd():
         encoder.vjp(X.float())
     assert taped._forward._tape is not None
     assert several._forward._tape is None
+
+
+@pytest.mark.parametrize(
+    "function",
+    [lambda net, x: net.two(x).double(), lambda net, x: (x + x.double()).relu()],
+    ids=["at its end", "inside"],
+)
+def test_a_module_that_changes_its_precision_has_features_in_that_of_the_encoder(function):
+    encoder = TorchEncoder(Net(function).eval(), "end")
+    features, pullback = encoder.vjp(X.float())
+    torch.testing.assert_close(features, encoder.encode(X.float()))
+    assert features.dtype == torch.float32
+    leaf = X.float().requires_grad_()
+    (expected,) = torch.autograd.grad(encoder._forward(leaf)[0].float().sum(), leaf)
+    torch.testing.assert_close(pullback(torch.ones_like(features)), expected)
+
+
+def test_a_subclass_of_preprocess_is_pulled_back_as_what_it_computes():
+    class Squared(Preprocess):
+        def __call__(self, x):
+            return super().__call__(x) ** 2
+
+    module, plain = nn.Sequential(nn.Identity()), Squared((0.5,), (0.2,))
+    encoder = TorchEncoder(module.eval(), "0", plain, dtype=torch.float64)
+    features, pullback = encoder.vjp(X)
+    torch.testing.assert_close(pullback(torch.ones_like(features)), 2 * (X - 0.5) / 0.04)
 
 
 @pytest.mark.parametrize(
