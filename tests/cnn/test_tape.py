@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from repinv_cnn import Preprocess, TorchEncoder
+from repinv_cnn import Preprocess, TorchEncoder, _convolutions
 from repinv_cnn._plain import Plain
 
 X = torch.randn((2, 3, 12, 14), generator=torch.Generator().manual_seed(1), dtype=torch.float64)
@@ -128,3 +128,34 @@ def test_an_image_that_the_features_do_not_depend_on_has_no_gradient():
     encoder = TorchEncoder(Net(lambda net, x: torch.zeros_like(x)).eval(), "end")
     features, pullback = encoder.vjp(X.float())
     assert not torch.any(pullback(torch.ones_like(features)))
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding", "shape"),
+    [
+        (11, 4, 2, (1, 3, 35, 40)),
+        (7, 2, 3, (2, 3, 16, 17)),
+        (7, 2, 0, (1, 1, 20, 15)),
+        (4, 4, 0, (3, 3, 15, 18)),
+        ((5, 3), 3, (4, 1), (1, 4, 14, 13)),
+        (5, 2, 4, (1, 2, 9, 8)),
+    ],
+    ids=str,
+)
+def test_strided_convolutions_of_images_are_pulled_back_phase_by_phase(
+    kernel, stride, padding, shape, monkeypatch
+):
+    taken = []
+    call = _convolutions.Phases.__call__
+    monkeypatch.setattr(
+        _convolutions.Phases, "__call__", lambda self, v, x: taken.append(v) or call(self, v, x)
+    )
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Conv2d(shape[1], 6, kernel, stride, padding), nn.ReLU()).double()
+    x = torch.rand(shape, dtype=torch.float64, requires_grad=True)
+    encoder = TorchEncoder(module.eval(), "1", dtype=torch.float64, channels=shape[1])
+    features, pullback = encoder.vjp(x)
+    v = torch.randn(features.shape, dtype=torch.float64)
+    (expected,) = torch.autograd.grad(module(x), x, v)
+    torch.testing.assert_close(pullback(v), expected)
+    assert len(taken) == 1
