@@ -18,7 +18,7 @@ import copy
 import functools
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -226,56 +226,67 @@ def imagenet(report: Report, folder: Path, limit: int | None) -> None:
 def overhead(report: Report, folder: Path, limit: int | None) -> None:
     """Seconds of a whole inversion over those of its bare forward and backward passes."""
     report.table("A whole inversion over its bare forward and backward passes", "times")
-    for name, net, encoder, shape, count, max_iter in _models():
-        x = torch.rand((count, 3, *shape))
-        target = encoder.encode(x)
-        cotangent = torch.ones_like(target)
-        mean, std = (torch.tensor(v)[:, None, None] for v in (IMAGENET.mean, IMAGENET.std))
-
-        def bare(
-            net: Any = net, x: Any = x, v: Any = cotangent, mean: Any = mean, std: Any = std
-        ) -> None:
-            leaf = x.clone().requires_grad_()
-            torch.autograd.grad(net((leaf - mean) / std), leaf, v)
-
-        whole = functools.partial(
-            repinv.invert,
-            target[0],
-            encoder,
-            shape=shape,
-            n_preimages=count,
-            max_iter=max_iter,
-        )
-        bare()
-        ratios = []
-        # A turn on one small image takes a second or two, in which the machine may do other things.
-        for _ in range(11 if count * shape[0] < 100 else 3):
-            began = time.perf_counter()
-            for _ in range(max_iter // 2):
-                bare()
-            middle = time.perf_counter()
-            whole()
-            end = time.perf_counter()
-            for _ in range(max_iter - max_iter // 2):
-                bare()
-            passes = middle - began + time.perf_counter() - end
-            ratios.append((end - middle) / passes)
-        report.row(name, f"{np.median(ratios):.2f}")
+    for name, net, encoder, shape, max_iter in models("cpu"):
+        for count in (1, 16) if shape[0] < 100 else (1,):
+            # A turn on one small image takes a second or two, in which the machine may do other
+            # things.
+            turns = 11 if count * shape[0] < 100 else 3
+            ratio, _ = turned(net, encoder, shape, count, max_iter, turns)
+            report.row(f"{name}, batch {count}", f"{ratio:.2f}")
 
 
-def _models() -> Any:
-    """(name, truncated model, encoder, shape, batch, evaluations)."""
+def turned(
+    net: Any, encoder: Any, shape: tuple[int, int], count: int, max_iter: int, turns: int
+) -> tuple[float, float]:
+    """Time of an inversion over that of its passes, in turns, and seconds of one: medians."""
+    x = torch.rand((count, 3, *shape), device=encoder.device)
+    target = encoder.encode(x)
+    cotangent = torch.ones_like(target)
+    mean, std = (x.new_tensor(v)[:, None, None] for v in (IMAGENET.mean, IMAGENET.std))
+
+    def bare() -> None:
+        leaf = x.clone().requires_grad_()
+        torch.autograd.grad(net((leaf - mean) / std), leaf, cotangent)
+
+    def seconds(function: Callable[[], object], times: int = 1) -> float:
+        began = time.perf_counter()
+        for _ in range(times):
+            function()
+        if x.is_cuda:
+            torch.cuda.synchronize()
+        return time.perf_counter() - began
+
+    whole = functools.partial(
+        repinv.invert, target[0], encoder, shape=shape, n_preimages=count, max_iter=max_iter
+    )
+    seconds(bare, 3)
+    if x.is_cuda:
+        whole()  # kernels are chosen, and some compiled, once
+    found = []
+    for _ in range(turns):
+        before = seconds(bare, max_iter // 2)
+        inverted = seconds(whole)
+        passes = before + seconds(bare, max_iter - max_iter // 2)
+        found.append((inverted / passes, inverted))
+    ratio, taken = np.median(found, axis=0)
+    return float(ratio), float(taken)
+
+
+def models(device: str) -> Iterator[tuple[str, nn.Module, Any, tuple[int, int], int]]:
+    """(name, truncated model, encoder, shape, evaluations)."""
     net = resnet20().requires_grad_(False)
-    cut = nn.Sequential(net.conv1, net.bn1, nn.ReLU(), net.layer1, net.layer2)
-    encoder = repinv_cnn.TorchEncoder(net, "layer2.2", IMAGENET)
-    for count, max_iter in ((1, 300), (16, 300)):
-        yield f"ResNet-20 layer2.2, batch {count}", cut, encoder, (32, 32), count, max_iter
+    cut = nn.Sequential(net.conv1, net.bn1, nn.ReLU(), net.layer1, net.layer2).to(device)
+    encoder = repinv_cnn.TorchEncoder(net, "layer2.2", IMAGENET, device=device)
+    yield "ResNet-20 layer2.2", cut, encoder, (32, 32), 300
     for network, max_iter in (("alexnet", 300), ("vgg16", 100)):
         encoder = repinv_cnn.from_torchvision(
-            network, "features.12" if network == "alexnet" else "pool5", weights=None
+            network,
+            "features.12" if network == "alexnet" else "pool5",
+            weights=None,
+            device=device,
         )
-        cut = copy.deepcopy(encoder.module.features).requires_grad_(False)
-        yield f"{network} pool5", cut, encoder, (224, 224), 1, max_iter
+        cut = copy.deepcopy(encoder.module.features).requires_grad_(False).to(device)
+        yield f"{network} pool5", cut, encoder, (224, 224), max_iter
 
 
 def naturalness(images: np.ndarray) -> tuple[float, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from array_api_compat import array_namespace
+from array_api_compat import array_namespace, is_numpy_array
 
 from repinv.encoder import Array
 
@@ -18,15 +18,21 @@ def column(values: Array, like: Array) -> Array:
 
 
 def chosen(which: Array, a: Array, b: Array) -> Array:
-    """Rows of `a` (N, D) where `which` (N,) is true, of `b` elsewhere; always a fresh array.
-
-    Rows are copied whole, several times faster than `where` asks for every entry.
-    """
+    """Rows of `a` (N, D) where `which` (N,) is true, of `b` elsewhere; always a fresh array."""
     xp = array_namespace(a)
+    if not is_numpy_array(a):
+        return xp.where(which[:, None], a, b)
+    # Rows are copied whole, several times faster than NumPy's `where` asks for every entry.
     index = xp.arange(a.shape[0], device=a.device)
     return xp.take(xp.concat([a, b]), index + xp.where(which, 0, a.shape[0]), axis=0)
 
 
 def inner(a: Array, b: Array) -> Array:
-    """Inner product of each problem, (N,)."""
-    return array_namespace(a).vecdot(rows(a), rows(b))
+    """Inner product of each problem, (N,).
+
+    Of arrays on a device as a sum, which all of it works on; `vecdot` may give a row to one core.
+    """
+    xp = array_namespace(a)
+    if is_numpy_array(a):
+        return xp.vecdot(rows(a), rows(b))
+    return xp.sum(rows(a) * rows(b), axis=1)

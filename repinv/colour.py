@@ -64,6 +64,8 @@ class Decorrelated:
     base: Parametrization
     matrix: tuple[tuple[float, float, float], ...] = NATURAL_COLOURS
 
+    is_steady = True
+
     def vjp(self, z: Array, iteration: int = 0, /) -> tuple[Array, Callable[[Array], Array]]:
         """The base's x with its channels mixed; and v → the base's pullback of Mᵀ v."""
         x, pullback = self.base.vjp(z, iteration)

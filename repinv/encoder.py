@@ -200,6 +200,23 @@ class Encoder(ABC):
         """
         return None
 
+    def repeated(self, step: Callable[..., Any], /) -> Callable[..., Any]:
+        """A step of a run, as this encoder's device repeats it in the least time.
+
+        Parameters
+        ----------
+        step : callable
+            Arrays to arrays, by this encoder and operations of its library. Every call computes
+            the same of what it is given, numbers that count steps aside.
+
+        Returns
+        -------
+        repeated : callable
+            The same; but it may write its results where those of its last call were. Numbers that
+            change from step to step may come back as arrays (1,).
+        """
+        return step
+
     @property
     def annealing(self) -> tuple[tuple[float, float], ...]:
         """Legs (share of the evaluations, softness) in which an inversion hardens this encoder.

@@ -60,7 +60,7 @@ class Fourier:
     start_scale: float = 1e-2
 
     #: Changes about z = 0, which is gray, may be weighted; see `repinv.Local`.
-    is_centred = True
+    is_centred = is_steady = True
 
     def __post_init__(self) -> None:
         if not (self.amplitude > 0 and self.start_scale > 0):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from array_api_compat import array_namespace
 
-from repinv.batch import chosen, rows
+from repinv.batch import chosen, inner, rows
 from repinv.encoder import Array
 from repinv.memory import pairs as remembered
 from repinv.rules import State, never
@@ -77,7 +77,7 @@ class LBFGS:
         count, size = flat.shape
         kind = {"dtype": z.dtype, "device": z.device}
         m = self.memory or remembered(size)
-        length = xp.sqrt(xp.vecdot(flat, flat))
+        length = xp.sqrt(inner(flat, flat))
         return {
             "best_z": z,
             "best_value": never(z),
@@ -118,18 +118,17 @@ class LBFGS:
             new_best = best_z + moved
             new_grad = chosen(accept, g, old_grad)  # what is refused may not be finite
             changed = new_grad - old_grad
-        pairs[:, slot, :] = moved
-        pairs[:, m + slot, :] = changed
+        pairs[:, _part(slot), :] = moved[:, None, :]
+        pairs[:, _part(m + slot), :] = changed[:, None, :]
         products = xp.matmul(pairs, new_grad[..., None])[..., 0]
         differences = products - state["pairs_grad"]
-        curvature = xp.vecdot(moved, changed)
-        change = xp.vecdot(changed, changed)
+        curvature, change = inner(moved, changed), inner(changed, changed)
         # Where products underflow there is no curvature to learn, and 1/curvature would overflow.
         keep = accept & (curvature > 1e4 * xp.finfo(z.dtype).smallest_normal)
         refused = xp.where(accept, 0.0, state["refused"] + 1)
         memory = self._remember(state, slot, keep, curvature, change, differences)
         memory["r_inverse"] *= xp.astype(refused < self.patience, z.dtype)[:, None, None]
-        squared = xp.vecdot(new_grad, new_grad)
+        squared = inner(new_grad, new_grad)
         gamma = xp.where(keep, curvature / xp.where(keep, change, 1.0), state["gamma"])
         short = state["first_step"] / xp.sqrt(xp.where(squared > 0, squared, 1.0))
         gamma = xp.where(refused == self.patience, 0.1 * short, gamma)
@@ -178,7 +177,7 @@ class LBFGS:
     def _remember(
         self,
         state: State,
-        slot: int,
+        slot: int | Array,
         keep: Array,
         curvature: Array,
         change: Array,
@@ -188,16 +187,22 @@ class LBFGS:
         xp = array_namespace(keep)
         r_inverse, diagonal, changes = state["r_inverse"], state["diagonal"], state["changes"]
         m = r_inverse.shape[1]
-        r_inverse[:, slot, :] = 0.0
-        r_inverse[:, :, slot] = 0.0
+        part, here = _part(slot), xp.arange(m, device=keep.device) == slot
+        nothing = xp.zeros_like(r_inverse[:, :1, :])  # a number would have to be moved to a device
+        r_inverse[:, part, :] = nothing
+        r_inverse[:, :, part] = nothing.mT
         safe = xp.where(keep, curvature, 1.0)
         # [[R, u], [0, d]]⁻¹ = [[R⁻¹, −R⁻¹u/d], [0, 1/d]], u the products of older steps with y.
         column = -xp.matmul(r_inverse, differences[:, :m, None])[..., 0] / safe[:, None]
-        r_inverse[:, :, slot] = xp.where(keep[:, None], column, 0.0)
-        r_inverse[:, slot, slot] = xp.where(keep, 1 / safe, 0.0)
-        diagonal[:, slot] = xp.where(keep, curvature, 0.0)
-        row = differences[:, m:]
-        changes[:, slot, :] = row
-        changes[:, :, slot] = row
-        changes[:, slot, slot] = change
+        column = xp.where(here, 1 / safe[:, None], column)
+        r_inverse[:, :, part] = xp.where(keep[:, None], column, 0.0)[..., None]
+        diagonal[:, part] = xp.where(keep, curvature, 0.0)[:, None]
+        row = xp.where(here, change[:, None], differences[:, m:])
+        changes[:, part, :] = row[:, None, :]
+        changes[:, :, part] = row[..., None]
         return {"r_inverse": r_inverse, "diagonal": diagonal, "changes": changes}
+
+
+def _part(slot: int | Array) -> slice | Array:
+    """One place of an axis, as an index that keeps it; slots may be arrays (1,)."""
+    return slice(slot, slot + 1) if isinstance(slot, int) else slot

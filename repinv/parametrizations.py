@@ -74,6 +74,9 @@ class Pixels:
     noise: float = 0.2
     bounded: bool = True
 
+    #: The map is the same at every iteration; see `repinv.wrappers.is_steady`.
+    is_steady = True
+
     def vjp(self, z: Array, iteration: int = 0, /) -> tuple[Array, Callable[[Array], Array]]:
         """x and its pullback: both are the identity."""
         return z, lambda v: v
@@ -144,7 +147,7 @@ class Spectral:
     start_scale: float = 3e-5
 
     #: Changes about z = 0, which is gray, may be weighted; see `Local`.
-    is_centred = True
+    is_centred = is_steady = True
 
     def __post_init__(self) -> None:
         if not (self.amplitude > 0 and self.start_scale > 0):

@@ -20,6 +20,7 @@ from repinv.result import Result
 from repinv.sensitivity import evening_weights
 from repinv.solvers import Minimum, Snapshot, minimize, to_host
 from repinv.stages import HANDED_ON, Problem
+from repinv.wrappers import is_steady
 
 #: Mean of weights of mean square 1 above which places are as good as alike already, and beginning
 #: anew would gain nothing; those of networks have .98 and more, those of HOG and SIFT .96 and less.
@@ -74,6 +75,7 @@ def run(
                 tol=problem.tol,
                 check_every=problem.check_every,
                 project=space.project,
+                repeated=energy.encoder.repeated if is_steady(space) else None,
                 callback=watch if callback is not None or progress else None,
                 time_limit=left,
                 state=position["state"],
@@ -104,6 +106,9 @@ def run(
     joined = _joined(traces)
     anew = sum(problem.begins_anew(k) for k in range(1, position["stage"] + 1))
     iterations = len(joined["energy"]) if joined else 0
+    if last and found.iteration == length:
+        # Done: what the rule remembers, many times its images, is of no use to anybody.
+        position = position | {"z": found.z, "state": None}
     x = space.image(found.z)
     best, features, scores = finished(problem.encoder, x, problem.loss)
     if problem.starts > 1 and position.get("reference") is None:

@@ -17,6 +17,8 @@ from repinv.rules import State, UpdateRule
 
 #: Maps (z, iteration) to (values (N,), gradients, terms by name (N,)).
 Objective: TypeAlias = Callable[[Array, int], tuple[Array, Array, dict[str, Array]]]
+#: Maps (z, state, iteration) to those after one evaluation, and the terms by name (N,).
+Step: TypeAlias = Callable[[Array, State, int], tuple[Array, State, dict[str, Array]]]
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ def minimize(
     tol: float = 0.0,
     check_every: int = 10,
     project: Callable[[Array], Array] | None = None,
+    repeated: Callable[[Step], Step] | None = None,
     callback: Callable[[Snapshot], object] | None = None,
     time_limit: float | None = None,
     state: State | None = None,
@@ -111,6 +114,8 @@ def minimize(
         Iterations between two looks at the values, the clock and the callback.
     project : callable or None
         Applied to every point before it is evaluated.
+    repeated : callable or None
+        `Encoder.repeated`, where every step is to be computed as the one before it.
     callback : callable or None
         Shown a `Snapshot` at every check; the run stops when it returns True.
     time_limit : float or None
@@ -143,28 +148,35 @@ def minimize(
     """
     began = time.perf_counter()
     state = rule.init(z) if state is None else state
+    numbers = [name for name, value in state.items() if isinstance(value, int)]
     trace: list[dict[str, Array]] = []
     stop_reason = "max_iter"
     # A step's matrix products are short; threads would wait for each other longer than they work.
     limits = one_thread("blas") if is_numpy_array(z) else contextlib.nullcontext()
+
+    def once(z: Array, state: State, iteration: int) -> tuple[Array, State, dict[str, Array]]:
+        value, grad, terms = value_and_grad(z, iteration)
+        z, state = rule.update(z, value, grad, state)
+        return z if project is None else project(z), state, {"energy": value, **terms}
+
+    step = once if repeated is None else repeated(once)
     try:
         with limits:
             while iteration < max_iter:
-                value, grad, terms = value_and_grad(z, iteration)
-                next_z, next_state = rule.update(z, value, grad, state)
-                next_z = next_z if project is None else project(next_z)
+                next_z, next_state, terms = step(z, state, iteration)
                 # Together: an interruption finds the run before this evaluation, or after it.
                 z, state, iteration = next_z, next_state, iteration + 1
-                trace.append({"energy": value, **terms})
+                trace.append(terms)
                 if iteration % check_every and iteration < max_iter:
                     continue
+                if callback is None and tol == 0 and time_limit is None:
+                    continue
+                # Read before the clock is: a device may be many steps behind.
+                before, seen = seen, to_host(state["best_value"])
                 if time_limit is not None and time.perf_counter() - began > time_limit:
                     stop_reason = "time_limit"
                     break
-                if callback is None and tol == 0:
-                    continue
-                before, seen = seen, to_host(state["best_value"])
-                if callback is not None and callback(Snapshot(iteration, seen, state["best_z"])):
+                if callback is not None and callback(_snapshot(iteration, seen, state)):
                     stop_reason = "callback"
                     break
                 if tol > 0 and before is not None and np.all(before - seen <= tol * np.abs(before)):
@@ -174,6 +186,8 @@ def minimize(
         stop_reason = "interrupted"
     xp = array_namespace(z)
     names = trace[0] if trace else {}
+    # What a device counted becomes a number again.
+    state |= {name: int(state[name]) for name in numbers}
     return Minimum(
         z=state["best_z"],
         value=state["best_value"],
@@ -185,3 +199,9 @@ def minimize(
         seconds=time.perf_counter() - began,
         stop_reason=stop_reason,
     )
+
+
+def _snapshot(iteration: int, value: np.ndarray, state: State) -> Snapshot:
+    """What a callback is shown, which may keep it: a repeated step writes where it wrote before."""
+    best = state["best_z"]
+    return Snapshot(iteration, value, array_namespace(best).asarray(best, copy=True))

@@ -58,7 +58,7 @@ class Local:
     around: Array
     weights: Array
     contrast: float = 2.0
-    is_centred = True
+    is_centred = is_steady = True
     _shape: Array = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -155,6 +155,8 @@ class Levelled(_OnBase):
     base: Parametrization
     areas: Array
 
+    is_steady = True
+
     def vjp(self, z: Array, iteration: int = 0, /) -> tuple[Array, Callable[[Array], Array]]:
         """The base's x, its areas flat; and the base's pullback of the cotangent's means."""
         x, pullback = self.base.vjp(z, iteration)
@@ -249,6 +251,16 @@ def is_localizable(parametrization: Any) -> bool:
     if hasattr(parametrization, "base"):
         return is_localizable(parametrization.base)
     return getattr(parametrization, "is_centred", False)
+
+
+def is_steady(parametrization: Any) -> bool:
+    """Whether it maps alike at every iteration, with all that it rests on.
+
+    A parametrization says so by an attribute of this name; of one that does not, nothing is known.
+    """
+    rest = getattr(parametrization, "base", None) or getattr(parametrization, "inner", None)
+    says_so: bool = getattr(parametrization, "is_steady", False)
+    return says_so and (rest is None or is_steady(rest))
 
 
 def localized(

@@ -8,6 +8,8 @@ what they are.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import numba
@@ -56,9 +58,21 @@ def pull_through_bend(v: Tensor, x: Tensor, width: float) -> Tensor:
         return out
     norm = torch.linalg.vector_norm(x, dim=tuple(range(1, x.ndim)), keepdim=True)
     square = norm.square_().mul_(width**2 * len(x) / x.numel()).add_(_LEAST)
+    if x.is_cuda and not torch.compiler.is_compiling():
+        return _fused()(v, x, square)
     # (r + x)/2r, r being √(x² + s²): in few operations.
     slope = torch.addcmul(square, x, x).rsqrt_().mul_(x).add_(1.0).mul_(0.5)
     return slope.mul_(v)
+
+
+@functools.cache
+def _fused() -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    """The same as one kernel of a GPU, of v, x and s²: memory is read once, not six times."""
+    fused: Callable[[Tensor, Tensor, Tensor], Tensor] = torch.cuda.jiterator._create_jit_fn(
+        "template <typename T> T bend(T v, T x, T square)"
+        "{ T r = sqrt(x * x + square); return v * (r + x) / (r + r); }"
+    )
+    return fused
 
 
 @numba.njit(

@@ -17,6 +17,7 @@ from torch import Tensor, fx, nn
 import repinv
 from repinv_cnn import _cut
 from repinv_cnn._plain import Plain
+from repinv_cnn._replays import Replayed
 from repinv_cnn._tape import pulled
 from repinv_cnn.preprocess import Preprocess
 
@@ -189,6 +190,17 @@ class TorchEncoder(repinv.Encoder):
         if width not in self._relaxed:
             self._relaxed[width] = self._variant(_forward=self._function(self._net, width))
         return self._relaxed[width]
+
+    def repeated(self, step: Callable[..., Any], /) -> Callable[..., Any]:
+        """On CUDA devices, a step that is recorded once and replayed; elsewhere the step.
+
+        Of traced modules without a preprocessing of the user's: what runs as Python may do
+        otherwise at its next call. What torch compiles is left to it.
+        """
+        is_plain = self.preprocess is None or type(self.preprocess) is Preprocess
+        is_traced = isinstance(self._net, fx.GraphModule) and not self.compiled
+        is_cuda = torch.device(self.device or "cpu").type == "cuda"
+        return Replayed(step) if is_cuda and is_traced and is_plain else step
 
     def _variant(self, **fields: Any) -> TorchEncoder:
         """A copy that computes otherwise, with none of what was made of this one."""

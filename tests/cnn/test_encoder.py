@@ -243,21 +243,7 @@ def test_mixed_precision_is_rougher_and_gives_features_of_full_precision():
     assert 1e-5 < error < 0.02
 
 
-class Transfers(torch.utils._python_dispatch.TorchDispatchMode):
-    """Counts the operations that read a value from a device, or move an array to another."""
-
-    def __init__(self):
-        super().__init__()
-        self.seen = []
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        name = str(func)
-        if "_local_scalar_dense" in name or ("_to_copy" in name and "device" in (kwargs or {})):
-            self.seen.append(name)
-        return func(*args, **(kwargs or {}))
-
-
-def test_a_run_on_the_meta_device_reads_no_value_and_moves_no_array():
+def test_a_run_on_the_meta_device_reads_no_value_and_moves_no_array(transfers):
     encoder = TorchEncoder(net(), "block", Preprocess((0.4, 0.5, 0.6)), device="meta")
     space = repinv.Decorrelated(repinv.Spectral())
     target = torch.zeros((1, 8, 6, 7), device="meta")
@@ -270,7 +256,7 @@ def test_a_run_on_the_meta_device_reads_no_value_and_moves_no_array():
     z = torch.zeros((2, 3, 12, 14), device="meta")
     energy.value_and_grad(z)  # constants are moved once
     for rule in (repinv.LBFGS(), repinv.Adam(), repinv.Momentum()):
-        with Transfers() as transfers:
+        with transfers:
             found = repinv.minimize(energy.value_and_grad, z, rule, max_iter=5, check_every=100)
         assert transfers.seen == [], rule
         assert found.z.device.type == "meta"
