@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 from array_api_compat import array_namespace
 from scipy import ndimage
@@ -11,6 +13,8 @@ from repinv.colour import Decorrelated
 from repinv.encoder import Array, Encoder
 from repinv.parametrizations import Parametrization, Spectral
 
+#: Numbers from which noise is drawn by several threads.
+_LARGE = 2**18
 #: Gray of a start where the encoder asks for no other.
 MIDDLE = 0.5
 #: Scales of a start: one that is not faint, and those to choose from.
@@ -35,8 +39,15 @@ _BLIND = 1e-3
 
 def noise(seed: int, count: int, image_shape: tuple[int, int, int]) -> np.ndarray:
     """White noise (N, C, H, W); that of an image depends on the seed and its number alone."""
-    draws = [np.random.default_rng((seed, k)).standard_normal(image_shape) for k in range(count)]
-    return np.stack(draws).astype(np.float32)
+    found = np.empty((count, *image_shape), np.float32)
+
+    def draw(number: int) -> None:
+        found[number] = np.random.default_rng((seed, number)).standard_normal(image_shape)
+
+    with ThreadPoolExecutor() as threads:
+        # To draw a large batch takes as long as many steps of a GPU.
+        list((threads.map if found.size > _LARGE else map)(draw, range(count)))
+    return found
 
 
 def parametrization(

@@ -91,7 +91,7 @@ class Convolution:
             self._turned = turned, None, stride, tuple(around), dilation, groups
         self._phases: Phases | None = None
         is_plain = set(dilation) == {1} and groups == 1 and len(set(stride)) == 1
-        if is_plain and weight.is_cpu and weight.shape[1] <= _IMAGES and stride[0] > 1:
+        if is_plain and weight.shape[1] <= _IMAGES and stride[0] > 1:
             phases = Phases(weight, stride[0], padding)
             self._phases = phases if phases.weight.numel() <= _PADDED * weight.numel() else None
 

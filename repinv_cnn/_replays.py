@@ -7,14 +7,15 @@ one by one takes longer than to run them. A recording (a CUDA graph) launches al
 from __future__ import annotations
 
 import contextlib
+import gc
+import warnings
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
-from torch.utils import _pytree
 
 #: Of a rule: tensors, and numbers.
 State: TypeAlias = dict[str, Any]
@@ -22,10 +23,14 @@ State: TypeAlias = dict[str, Any]
 Step: TypeAlias = Callable[[Tensor, State, int], tuple[Tensor, State, dict[str, Tensor]]]
 #: What is raised where a step cannot be recorded: it reads a value, or there is no memory for it.
 _REFUSED = (RuntimeError, MemoryError, TypeError)
+#: Which numbers count steps, of states that hold such names: found once, for later runs.
+_COUNTERS: dict[frozenset[str], set[str]] = {}
+#: Share of a device's memory that may lie unused before a step is recorded.
+_CACHED = 0.25
 
 
 class Replayed:
-    """A step that is taken as it is thrice, and from then on replayed.
+    """A step that is taken as it is two or three times, and from then on replayed.
 
     Parameters
     ----------
@@ -35,8 +40,9 @@ class Replayed:
 
     Notes
     -----
-    The third step is compared with what the recording finds: one that finds anything else is
-    dropped, and the step taken as it is.
+    The first step of a run may differ from others; the second tells which numbers count, unless
+    that is known. The next one is recorded too, and what the recording finds is compared with it: a
+    recording that finds anything else is dropped, and every step taken as it is.
 
     What a call returns is overwritten by the next one. Numbers that count steps become tensors of
     shape (1,).
@@ -45,7 +51,7 @@ class Replayed:
     def __init__(self, step: Step) -> None:
         self._step = step
         self._taken = 0
-        self._counters: set[str] = set()
+        self._tried = False
         self._recorded: _Recording | None = None
 
     def __call__(
@@ -54,26 +60,44 @@ class Replayed:
         """One step."""
         if self._recorded is not None:
             return self._recorded.replayed()
-        recording = None
-        if self._taken == 2:
+        counters = _COUNTERS.get(frozenset(state))
+        held = None
+        if self._taken > 0 and counters is not None and not self._tried:
+            self._tried = True
             with contextlib.suppress(*_REFUSED):
-                recording = _Recording(self._step, z, state, iteration, self._counters)
+                # Before the step, which may write to what it is given.
+                held = z.clone(), _held(state, counters, z)
         self._taken += 1
         before, found = _numbers(state), self._step(z, state, iteration)
-        self._counters = {name for name, value in before.items() if found[1][name] != value}
-        if recording is not None and _is_near(recording.replayed()[0], found[0]):
-            self._recorded = recording
+        if self._taken == 2 and counters is None:
+            changed = {name for name, value in before.items() if found[1][name] != value}
+            _COUNTERS[frozenset(state)] = changed
+        if held is not None:
+            recording = _recording(self._step, *held, iteration)
+            if recording is not None and _is_near(recording.replayed()[0], found[0]):
+                self._recorded = recording
         return found
 
 
-class _Recording:
-    """One step in place: of tensors that hold what goes in, and then what comes out."""
+def _recording(step: Step, z: Tensor, state: State, iteration: int) -> _Recording | None:
+    """A step, recorded; None where that cannot be."""
+    for _ in range(2):
+        with contextlib.suppress(*_REFUSED):
+            try:
+                return _Recording(step, z, state, iteration)
+            except (MemoryError, torch.OutOfMemoryError):
+                # What torch keeps for later, of earlier recordings too, is not freed meanwhile.
+                torch.cuda.empty_cache()
+                continue
+        break
+    return None
 
-    def __init__(
-        self, step: Step, z: Tensor, state: State, iteration: int, counters: set[str]
-    ) -> None:
-        self._z = z.clone()
-        self._state = {name: _held(value, name in counters, z) for name, value in state.items()}
+
+class _Recording:
+    """One step in place: `z` and `state` hold what goes in, and then what comes out."""
+
+    def __init__(self, step: Step, z: Tensor, state: State, iteration: int) -> None:
+        self._z, self._state = z, state
         self._names: list[str]
         self._noted: Tensor
         self._record(step, iteration)
@@ -82,13 +106,22 @@ class _Recording:
         """Record the step."""
         self._graph = torch.cuda.CUDAGraph()
         inputs = _Inputs()
-        # The context of a recording that fails leaves its stream behind as the current one.
-        with (
-            torch.cuda.stream(torch.cuda.current_stream(self._z.device)),
-            torch.cuda.graph(self._graph, capture_error_mode="thread_local"),
-            inputs,
-        ):
-            self._names, self._noted = self._in_place(step, iteration)
+        # By hand: torch.cuda.graph empties the cache of memory, which the next step fills again.
+        torch.cuda.synchronize(self._z.device)
+        _make_room(self._z.device)
+        stream = torch.cuda.Stream(self._z.device)  # type: ignore[no-untyped-call]
+        with torch.cuda.stream(stream), _no_collection():
+            self._graph.capture_begin(capture_error_mode="thread_local")
+            try:
+                with inputs:
+                    self._names, self._noted = self._in_place(step, iteration)
+            except BaseException:
+                with warnings.catch_warnings(), contextlib.suppress(RuntimeError):
+                    warnings.simplefilter("ignore")  # that nothing was recorded
+                    self._graph.capture_end()
+                self._graph.reset()
+                raise
+            self._graph.capture_end()
         self._constants = inputs.alive()
 
     def _in_place(self, step: Step, iteration: int) -> tuple[list[str], Tensor]:
@@ -114,6 +147,25 @@ def _is_near(found: Tensor, expected: Tensor) -> bool:
     return bool(apart <= 1e-3 * length)
 
 
+def _make_room(device: torch.device) -> None:
+    """Give back what torch keeps of earlier recordings, where that is much."""
+    cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    if cached > _CACHED * torch.cuda.get_device_properties(device).total_memory:
+        torch.cuda.empty_cache()
+
+
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    """No collection of garbage, in which recordings may lie: to drop one would end another."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
 def _overwrite(moves: list[tuple[Tensor, Tensor]]) -> None:
     """Copy the second of each pair to the first; none of them is read after it was written to."""
     written = {kept.untyped_storage().data_ptr() for kept, _ in moves}
@@ -124,11 +176,17 @@ def _overwrite(moves: list[tuple[Tensor, Tensor]]) -> None:
         kept.copy_(new)
 
 
-def _held(value: Any, counts: bool, like: Tensor) -> Any:
-    """A tensor of the recording's own; of a number, if it counts steps."""
-    if isinstance(value, Tensor):
-        return value.clone()
-    return torch.full((1,), value, dtype=torch.int64, device=like.device) if counts else value
+def _held(state: State, counters: set[str], like: Tensor) -> State:
+    """A copy of a state, in which what counts steps are tensors too."""
+
+    def held(name: str, value: Any) -> Any:
+        if isinstance(value, Tensor):
+            return value.clone()
+        if name in counters:
+            return torch.full((1,), value, dtype=torch.int64, device=like.device)
+        return value
+
+    return {name: held(name, value) for name, value in state.items()}
 
 
 def _numbers(state: State) -> dict[str, Any]:
@@ -146,10 +204,12 @@ class _Inputs(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        for value in _pytree.tree_leaves((args, kwargs)):
-            if isinstance(value, Tensor):
-                self._seen[id(value)] = weakref.ref(value)
-        return func(*args, **(kwargs or {}))
+        kwargs = kwargs or {}
+        for value in (*args, *kwargs.values()):
+            for item in value if isinstance(value, list | tuple) else (value,):
+                if isinstance(item, Tensor):
+                    self._seen[id(item)] = weakref.ref(item)
+        return func(*args, **kwargs)
 
     def alive(self) -> list[Tensor]:
         """Those that are still there: constants, which a recording reads wherever they were."""

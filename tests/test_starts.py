@@ -136,3 +136,12 @@ def test_a_start_about_another_gray_is_the_same_but_for_that():
     spectral = repinv.Spectral(start_scale=0.1)
     middle, dark = (spectral.image(starts.about(level, spectral, ONE)) for level in (0.5, 0.2))
     np.testing.assert_allclose(dark, middle - 0.3, atol=1e-6)
+
+
+def test_noise_of_an_image_is_that_of_its_number_in_a_batch_of_any_size():
+    shape = (3, 250, 240)
+    found = starts.noise(5, 3, shape)
+    assert found.size > starts._LARGE > found[0].size
+    for number in range(3):
+        expected = np.random.default_rng((5, number)).standard_normal(shape)
+        np.testing.assert_array_equal(found[number], expected.astype(np.float32))

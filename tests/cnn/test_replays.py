@@ -169,14 +169,14 @@ def test_a_recording_that_finds_anything_else_is_not_used(recordings):
 
     def step(z, state, iteration):
         calls.append(iteration)  # which no tensor tells
-        return z + len(calls) % 2, state, {"sum": z.sum(1)}
+        return z + len(calls) % 3, state, {"sum": z.sum(1)}
 
     replayed, z = _replays.Replayed(step), torch.zeros((2, 3))
     for iteration in range(3):
         z, _, _ = replayed(z, {}, iteration)
     replays = recordings[0].replays
     for iteration in range(3, 6):
-        expected = z + (len(calls) + 1) % 2
+        expected = z + (len(calls) + 1) % 3
         z, _, _ = replayed(z, {}, iteration)
         torch.testing.assert_close(z, expected)
     assert len(recordings) == 1
@@ -192,6 +192,34 @@ def test_a_step_counts_by_arrays_without_moving_any(transfers):
     with transfers:
         rule.update(z, z.sum((1, 2, 3)), z, state)
     assert transfers.seen == []
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_where_memory_ends_a_run_goes_on():
+    module = nn.Sequential(nn.Conv2d(3, 64, 3), nn.ReLU(), nn.Conv2d(64, 64, 3), nn.ReLU())
+    encoder = TorchEncoder(module.eval(), "3", device="cuda")
+    x = torch.rand((8, 3, 256, 256), device="cuda")
+    loss = repinv.SquaredError(encoder.encode(x))
+    energy = repinv.Energy(encoder, loss, repinv.Spectral())
+
+    def run(repeated):
+        z = torch.zeros_like(x)
+        return repinv.minimize(
+            energy.value_and_grad, z, repinv.LBFGS(), repeated=repeated, max_iter=8
+        ).z
+
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    expected = run(None)
+    share = 1.1 * torch.cuda.max_memory_reserved() / torch.cuda.mem_get_info()[1]
+    torch.cuda.empty_cache()
+    torch.cuda.set_per_process_memory_fraction(share)
+    try:
+        found = run(_replays.Replayed)
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.gpu
