@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, fx, nn
 
 import repinv
-from repinv_cnn import _cut
+from repinv_cnn import _cut, _refusals
 from repinv_cnn._plain import Plain
 from repinv_cnn._replays import Replayed
 from repinv_cnn._tape import pulled
@@ -25,10 +25,6 @@ from repinv_cnn.preprocess import Preprocess
 Pullback: TypeAlias = Callable[[Any], Any]
 #: Of the outputs of the layers for one image.
 Shapes: TypeAlias = tuple[tuple[int, ...], ...]
-#: What modules raise for images of a size that is not theirs.
-_REFUSED = (RuntimeError, AssertionError, IndexError, TypeError)
-#: Sides of images that networks were made for, tried where one is refused.
-_SIDES = (*range(1, 65), 96, 112, 128, 160, 192, 224, 227, 256, 299, 384, 448, 512)
 
 
 @dataclass(frozen=True, eq=False)
@@ -337,10 +333,11 @@ class TorchEncoder(repinv.Encoder):
                 )
             try:
                 outputs = self._on_meta(image_shape)
-            except _REFUSED as error:
-                raise ValueError(self._refusal(image_shape, error)) from None
+            except _refusals.REFUSED as error:
+                why = _refusals.misfit(self._on_meta, self._names, image_shape, error)
+                raise ValueError(why) from None
             for name, output in zip(self._names, outputs, strict=True):
-                _check_output(name, output)
+                _refusals.check_output(name, output)
             self._shapes[image_shape] = tuple(tuple(output.shape[1:]) for output in outputs)
         return self._shapes[image_shape]
 
@@ -359,20 +356,6 @@ class TorchEncoder(repinv.Encoder):
                 )
             return torch.func.functional_call(self._net, on_meta, (y,))  # type: ignore[no-any-return]
 
-    def _refusal(self, image_shape: tuple[int, ...], error: Exception) -> str:
-        """Why images of a shape are refused, with the smallest square that is not."""
-        channels, height, width = image_shape
-        for side in _SIDES:
-            with contextlib.suppress(*_REFUSED):
-                self._on_meta((channels, side, side))
-                return (
-                    f"layer {', '.join(self._names)} needs images of other sizes, the smallest "
-                    f"square being {side}x{side} pixels; got {height}x{width}. "
-                    "Resize the image, or name an earlier layer."
-                )
-        first = str(error).partition("\n")[0]
-        return f"the module refuses images of {height}x{width} pixels: {first}"
-
     @contextlib.contextmanager
     def _guarded(self, x: Tensor) -> Iterator[None]:
         """Deterministic kernels where asked for; where memory ends, says which batch fits."""
@@ -382,26 +365,16 @@ class TorchEncoder(repinv.Encoder):
         try:
             yield
         except torch.OutOfMemoryError:
-            raise MemoryError(self._too_large(x)) from None
+            raise MemoryError(_refusals.too_large(self._tried, x)) from None
         finally:
             if self.deterministic:
                 torch.use_deterministic_algorithms(before)
 
-    def _too_large(self, x: Tensor) -> str:
-        """Which batch of such images fits on the device, found by trying."""
-        size = len(x) // 2
-        while size:
-            with contextlib.suppress(torch.OutOfMemoryError):
-                maps, _ = self._prepared_vjp(x[:size])
-                outputs, pull_to_maps = self._outputs_vjp(maps)
-                pull_to_maps(outputs)
-                break
-            size //= 2
-        fits = f"a batch of {size} fits" if size else "not even one fits"
-        return (
-            f"{len(x)} image(s) of {x.shape[-2]}x{x.shape[-1]} pixels need more memory than "
-            f"{x.device} has left; {fits}. Ask for fewer pre-images, a smaller image, or autocast."
-        )
+    def _tried(self, x: Tensor) -> None:
+        """Take a batch there and back, for what memory that needs."""
+        maps, _ = self._prepared_vjp(x)
+        outputs, pull_to_maps = self._outputs_vjp(maps)
+        pull_to_maps(outputs)
 
 
 def _tensor(a: Any) -> Tensor:
@@ -414,17 +387,3 @@ def _tensor(a: Any) -> Tensor:
 def _as(tensor: Tensor, like: Any) -> Any:
     """A tensor as the kind of array that `like` is."""
     return tensor if isinstance(like, Tensor) else tensor.numpy()
-
-
-def _check_output(name: str, output: Any) -> None:
-    """Raise unless a layer's output for two images is a tensor with a row for each."""
-    if not isinstance(output, Tensor):
-        raise TypeError(
-            f"layer {name!r} returns a {type(output).__name__}, not a tensor. "
-            "Name a layer inside of it, or after it."
-        )
-    if output.ndim < 2 or len(output) != 2:
-        raise ValueError(
-            f"layer {name!r} gives {tuple(output.shape)} for a batch of 2; its first axis must be "
-            "that of the batch. Name another layer."
-        )
