@@ -20,7 +20,11 @@ from repinv.encoder import Array
 
 
 class Parametrization(Protocol):
-    """What `Energy` asks of a parametrization."""
+    """What `Energy` asks of a parametrization.
+
+    One that maps alike at every iteration may say so by ``is_steady = True``: a GPU then repeats
+    its steps faster.
+    """
 
     def vjp(self, z: Array, iteration: int = 0, /) -> tuple[Array, Callable[[Array], Array]]:
         """Images x (N, C, H, W) of variables z, and the pullback of cotangents of x to z.
