@@ -1,6 +1,8 @@
 """Inversion of networks on a GPU: its overhead over bare passes, and images a minute by batch.
 
-python benchmarks/gpu.py [--json FILE]
+    python benchmarks/gpu.py [--json FILE]
+
+Without a CUDA device it says so, and measures nothing.
 """
 
 from __future__ import annotations

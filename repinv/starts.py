@@ -44,9 +44,12 @@ def noise(seed: int, count: int, image_shape: tuple[int, int, int]) -> np.ndarra
     def draw(number: int) -> None:
         found[number] = np.random.default_rng((seed, number)).standard_normal(image_shape)
 
-    with ThreadPoolExecutor() as threads:
-        # To draw a large batch takes as long as many steps of a GPU.
-        list((threads.map if found.size > _LARGE else map)(draw, range(count)))
+    if found.size <= _LARGE:
+        for number in range(count):
+            draw(number)
+    else:  # which one thread takes as long for as a GPU for many steps
+        with ThreadPoolExecutor() as threads:
+            list(threads.map(draw, range(count)))
     return found
 
 

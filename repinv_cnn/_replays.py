@@ -82,14 +82,13 @@ class Replayed:
 def _recording(step: Step, z: Tensor, state: State, iteration: int) -> _Recording | None:
     """A step, recorded; None where that cannot be."""
     for _ in range(2):
-        with contextlib.suppress(*_REFUSED):
-            try:
-                return _Recording(step, z, state, iteration)
-            except (MemoryError, torch.OutOfMemoryError):
-                # What torch keeps for later, of earlier recordings too, is not freed meanwhile.
-                torch.cuda.empty_cache()
-                continue
-        break
+        try:
+            return _Recording(step, z, state, iteration)
+        except (MemoryError, torch.OutOfMemoryError):
+            # What torch keeps for later, of earlier recordings too, is not freed meanwhile.
+            torch.cuda.empty_cache()
+        except _REFUSED:
+            break
     return None
 
 

@@ -13,13 +13,8 @@ from torch import nn
 import repinv
 from repinv_cnn import Preprocess, TorchEncoder, _replays
 
-CUDA = pytest.param(
-    "cuda",
-    marks=[
-        pytest.mark.gpu,
-        pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
-    ],
-)
+NEEDS_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+CUDA = pytest.param("cuda", marks=[pytest.mark.gpu, NEEDS_CUDA])
 devices = pytest.mark.parametrize("device", ["cpu", CUDA])
 
 
@@ -195,7 +190,7 @@ def test_a_step_counts_by_arrays_without_moving_any(transfers):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@NEEDS_CUDA
 def test_where_memory_ends_a_run_goes_on():
     module = nn.Sequential(nn.Conv2d(3, 64, 3), nn.ReLU(), nn.Conv2d(64, 64, 3), nn.ReLU())
     encoder = TorchEncoder(module.eval(), "3", device="cuda")
@@ -223,7 +218,7 @@ def test_where_memory_ends_a_run_goes_on():
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@NEEDS_CUDA
 def test_a_step_that_reads_a_value_is_taken_as_it_is():
     class Reading:
         def value_and_grad(self, x):
@@ -280,7 +275,7 @@ def test_a_run_that_shifts_its_image_is_not_recorded(monkeypatch):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@NEEDS_CUDA
 @pytest.mark.parametrize("repeated", [None, _replays.Replayed], ids=["steps", "replayed"])
 def test_a_run_on_a_gpu_moves_nothing_to_or_from_it(repeated):
     energy, z = energy_on("cuda", encoder_on("cuda").relaxed(0.4))
@@ -309,7 +304,7 @@ def test_a_run_on_a_gpu_moves_nothing_to_or_from_it(repeated):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@NEEDS_CUDA
 @pytest.mark.parametrize(
     "options",
     [{}, {"autocast": torch.bfloat16}, {"deterministic": True}, {"channels_last": False}],
