@@ -6,10 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from array_api_compat import array_namespace
+from array_api_compat import device as device_of
 from scipy import ndimage
 
 from repinv.batch import rows
 from repinv.colour import Decorrelated
+from repinv.cosine import dct
 from repinv.encoder import Array, Encoder
 from repinv.parametrizations import Parametrization, Spectral
 
@@ -22,8 +24,12 @@ _FULL, _FAINT = 1e-2, (1e-3, 3e-4, 1e-4, 3e-5)
 #: Evenness of encoders, and how steep a spectrum suits them: nearly flat from where features tell
 #: all alike; steeper than usual, as photographs' own is, where layers that end with a rectifier
 #: leave nearly all of an image open.
-_EVENNESS, _EXPONENTS = (0.2, 0.55), (Spectral.exponent, 0.25)
+_EVENNESS, _FLAT = (0.2, 0.55), 0.25
 _OPEN, _PHOTOGRAPHS = (0.02, 0.04), (1.0, Spectral.exponent)
+#: Where others leave less open: growth of what is pulled back, and how steep a spectrum suits it.
+_GROWTH, _FALLS = (0.45, 0.7), (0.78, Spectral.exponent)
+#: Octaves of frequency, in periods a pixel, that growth is told between.
+_OCTAVES = ((1 / 32, 1 / 16), (1 / 4, 1 / 2))
 #: Cotangents that are pulled back to see how even an encoder's view of an image is.
 _PROBES = 8
 #: Grays that a run may begin about, the middle one first.
@@ -155,21 +161,27 @@ def flat_areas(
     return numbers[areas]
 
 
-def evenness(encoder: Encoder, x: Array) -> float:
+def pulled_back(encoder: Encoder, x: Array) -> Array:
+    """White cotangents at one image, pulled back: (_PROBES, C, H, W), in units of the largest."""
+    features, pullback = encoder.vjp(x)
+    rng = np.random.default_rng(0)
+    probes = (rng.standard_normal(features.shape, np.float32) for _ in range(_PROBES))
+    xp = array_namespace(x)
+    pulled = xp.concat([pullback(encoder.asarray(v)) for v in probes], axis=0)
+    # Lest squares overflow in float32.
+    largest = xp.max(xp.abs(pulled))
+    return pulled / xp.where(largest > 0, largest, xp.ones_like(largest))
+
+
+def evenness(pulled: Array) -> float:
     """Share of the directions in which an image may change that features tell alike.
 
     The participation ratio of the eigenvalues of JᵀJ, tr(JᵀJ)² / tr((JᵀJ)²), over the number of
     pixels: 1 where features are a rotation of the image, small where they tell little of it. For
     cotangents v white, ‖Jᵀv‖² has the mean tr(JᵀJ) and ⟨Jᵀv, Jᵀw⟩² the mean tr((JᵀJ)²).
     """
-    features, pullback = encoder.vjp(x)
-    rng = np.random.default_rng(0)
-    probes = (rng.standard_normal(features.shape, np.float32) for _ in range(_PROBES))
-    xp = array_namespace(x)
-    pulled = xp.concat([rows(pullback(encoder.asarray(v))) for v in probes], axis=0)
-    # In units of the largest, lest squares overflow in float32.
-    largest = xp.max(xp.abs(pulled))
-    pulled = pulled / xp.where(largest > 0, largest, xp.ones_like(largest))
+    pulled = rows(pulled)
+    xp = array_namespace(pulled)
     products = xp.matmul(pulled, pulled.mT)
     own = xp.linalg.diagonal(products)
     trace = float(xp.mean(own))
@@ -179,14 +191,44 @@ def evenness(encoder: Encoder, x: Array) -> float:
     return found if np.isfinite(found) else 0.0
 
 
+def growth(pulled: Array) -> float:
+    """How fast the power that features answer with grows with frequency: p of f^p, or NaN.
+
+    On average the power of Jᵀv at a frequency is the curvature of the squared distance along it.
+    NaN for images too small to have both octaves that it is told between, and for blind features.
+    """
+    xp = array_namespace(pulled)
+    height, width = pulled.shape[-2:]
+    turned = dct(pulled)
+    power = xp.sum(turned * turned, axis=(0, 1))
+    down, across = np.arange(height)[:, None] / (2 * height), np.arange(width) / (2 * width)
+    frequency = np.hypot(down, across)
+    means, centres = [], []
+    for low, high in _OCTAVES:
+        inside = (low <= frequency) & (frequency < high)
+        if not inside.any():
+            return float("nan")
+        weights = xp.asarray(inside / inside.sum(), dtype=power.dtype, device=device_of(power))
+        means.append(float(xp.sum(power * weights)))
+        centres.append(np.log(frequency[inside]).mean())
+    if min(means) <= 0:
+        return float("nan")
+    return float(np.log(means[1] / means[0]) / (centres[1] - centres[0]))
+
+
 def _exponent(encoder: Encoder, noise: Array, level: float) -> float:
     """How steep a spectrum the solver should turn.
 
     Where features tell all directions alike, a steep spectrum only makes them unequal, and slows
-    the solver down; where features leave most of an image open, it decides what fills it.
+    the solver down; where features leave most of an image open, it decides what fills it. Between,
+    it makes up for features that tell high frequencies more strongly: less so, it falls less.
     """
-    asked: tuple[float, ...] = _EVENNESS
-    answers: tuple[float, ...] = _EXPONENTS
+    pulled = pulled_back(encoder, _texture(noise, 1.0, level))
+    natural = Spectral.exponent
     if encoder.unrectified is not None:
-        asked, answers = _OPEN + asked, _PHOTOGRAPHS + answers
-    return float(np.interp(evenness(encoder, _texture(noise, 1.0, level)), asked, answers))
+        first, middle = _PHOTOGRAPHS
+    else:
+        grown = growth(pulled)
+        falls = natural if np.isnan(grown) else float(np.interp(grown, _GROWTH, _FALLS))
+        first, middle = natural, falls
+    return float(np.interp(evenness(pulled), _OPEN + _EVENNESS, (first, middle, middle, _FLAT)))

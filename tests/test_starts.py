@@ -5,6 +5,7 @@ import pytest
 
 import repinv
 from repinv import starts
+from repinv.cosine import dct, idct
 
 ONE = starts.noise(0, 1, (1, 32, 32))
 
@@ -31,19 +32,64 @@ def basis(size, rank):
 
 @pytest.mark.parametrize("rank", [16, 64, 256, 1024])
 def test_evenness_is_the_share_of_the_directions_that_are_seen(rank):
-    found = starts.evenness(Linear(basis(1024, rank)), ONE)
+    found = starts.evenness(starts.pulled_back(Linear(basis(1024, rank)), ONE))
     assert found == pytest.approx(rank / 1024, rel=0.4)
 
 
 def test_evenness_does_not_depend_on_the_scale_of_features():
-    values = [starts.evenness(Linear(s * basis(1024, 128)), ONE) for s in (1e-12, 1.0, 1e12)]
+    scaled = [Linear(s * basis(1024, 128)) for s in (1e-12, 1.0, 1e12)]
+    values = [starts.evenness(starts.pulled_back(encoder, ONE)) for encoder in scaled]
     np.testing.assert_allclose(values, values[0], rtol=1e-3)
 
 
-def test_a_rotation_of_pixels_turns_a_nearly_flat_spectrum_and_a_pooling_a_natural_one():
+class Weighted(repinv.Encoder):
+    """Cosine coefficients of an image times a power of their frequency."""
+
+    channels = 1
+
+    def __init__(self, power):
+        self.power = power
+
+    def vjp(self, x):
+        height, width = x.shape[-2:]
+        frequency = np.hypot(np.arange(height)[:, None] / height, np.arange(width) / width)
+        weights = np.maximum(frequency, 0.5 / height) ** self.power
+        return weights * dct(x), lambda v: idct(weights * v)
+
+    def feature_shape(self, image_shape):
+        return image_shape
+
+
+@pytest.mark.parametrize("power", [-0.5, 0.0, 0.25, 0.5])
+def test_growth_is_the_power_of_frequency_that_curvature_goes_as(power):
+    pulled = starts.pulled_back(Weighted(power), starts.noise(0, 1, (1, 64, 96)))
+    assert starts.growth(pulled) == pytest.approx(2 * power, abs=0.1)
+
+
+def test_images_without_both_octaves_tell_no_growth():
+    image = starts.noise(0, 1, (1, 6, 6))
+    assert np.isnan(starts.growth(starts.pulled_back(Weighted(0.5), image)))
+    assert starts.parametrization(Linear(basis(36, 3)), image).exponent == 0.85
+
+
+def test_a_rotation_of_pixels_turns_a_nearly_flat_spectrum():
     rotation = starts.parametrization(Linear(basis(1024, 1024)), ONE)
     assert rotation.exponent == pytest.approx(0.25)
-    assert starts.parametrization(Linear(basis(1024, 64)), ONE).exponent == 0.85
+
+
+@pytest.mark.parametrize(
+    ("encoder", "exponent"),
+    [
+        (repinv.DSIFT.natural(5), 0.78),
+        (repinv.HOG.vlfeat(), 0.85),
+        (repinv.HOG.vlfeat(bilinear_orientations=True), 0.85),
+        (repinv.BoVW.pretrained(256), 0.85),
+    ],
+    ids=["dsift", "hog", "bilinear hog", "words"],
+)
+def test_the_less_curvature_grows_with_frequency_the_less_the_spectrum_falls(encoder, exponent):
+    space = starts.parametrization(encoder, starts.noise(0, 1, (1, 128, 128)))
+    assert space.exponent == pytest.approx(exponent)
 
 
 class Rectified(Linear):
@@ -65,7 +111,9 @@ def test_rectified_layers_that_leave_all_open_turn_the_spectrum_of_photographs(r
 
 def test_features_that_see_nothing_do_not_break_it():
     blind = Linear(np.zeros((5, 1024)))
-    assert starts.evenness(blind, ONE) == 0
+    pulled = starts.pulled_back(blind, ONE)
+    assert starts.evenness(pulled) == 0
+    assert np.isnan(starts.growth(pulled))
     assert starts.parametrization(blind, ONE).exponent == 0.85
 
 
