@@ -41,6 +41,12 @@ def _is_fast(x: Array) -> bool:
     return is_numpy_array(x) and max(x.shape[-2:]) > _SMALL
 
 
+def frequencies(height: int, width: int) -> np.ndarray:
+    """Those of the coefficients (H, W); 1 is the highest along an axis, half a period a pixel."""
+    found: np.ndarray = np.hypot(np.arange(height)[:, None] / height, np.arange(width) / width)
+    return found
+
+
 def blurred(x: Array, deviation: float) -> Array:
     """Images under a Gaussian (deviation in pixels) that mirrors them at their borders."""
     kind = array_namespace(x), x.dtype, device_of(x)

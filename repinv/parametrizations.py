@@ -15,7 +15,7 @@ import numpy as np
 from array_api_compat import array_namespace
 from array_api_compat import device as device_of
 
-from repinv.cosine import dct, idct
+from repinv.cosine import dct, frequencies, idct
 from repinv.encoder import Array
 
 
@@ -200,7 +200,7 @@ def _spectrum(
     height: int, width: int, exponent: float, amplitude: float, xp: Any, dtype: Any, device: Any
 ) -> Array:
     """amplitude · f^-exponent (H, W), of root mean square `amplitude`."""
-    frequency = np.hypot(np.arange(height)[:, None] / height, np.arange(width) / width)
+    frequency = frequencies(height, width)
     frequency[0, 0] = 0.5 / max(height, width)
     spectrum = frequency**-exponent
     spectrum *= amplitude / np.sqrt(np.mean(spectrum**2))

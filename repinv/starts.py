@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from repinv.batch import rows
 from repinv.colour import Decorrelated
-from repinv.cosine import dct
+from repinv.cosine import dct, frequencies
 from repinv.encoder import Array, Encoder
 from repinv.parametrizations import Parametrization, Spectral
 
@@ -28,9 +28,9 @@ _EVENNESS, _FLAT = (0.2, 0.55), 0.25
 _OPEN, _PHOTOGRAPHS = (0.02, 0.04), (1.0, Spectral.exponent)
 #: Where others leave less open: growth of what is pulled back, and how steep a spectrum suits it.
 _GROWTH, _FALLS = (0.45, 0.7), (0.78, Spectral.exponent)
-#: Octaves of frequency, in periods a pixel, that growth is told between.
-_OCTAVES = ((1 / 32, 1 / 16), (1 / 4, 1 / 2))
-#: Cotangents that are pulled back to see how even an encoder's view of an image is.
+#: Octaves that growth is told between; see `frequencies`.
+_OCTAVES = ((1 / 16, 1 / 8), (1 / 2, 1))
+#: Cotangents that are pulled back to see what an encoder's view of an image is like.
 _PROBES = 8
 #: Grays that a run may begin about, the middle one first.
 _GRAYS = (MIDDLE, 0.2, 0.35, 0.65, 0.8)
@@ -198,11 +198,9 @@ def growth(pulled: Array) -> float:
     NaN for images too small to have both octaves that it is told between, and for blind features.
     """
     xp = array_namespace(pulled)
-    height, width = pulled.shape[-2:]
     turned = dct(pulled)
     power = xp.sum(turned * turned, axis=(0, 1))
-    down, across = np.arange(height)[:, None] / (2 * height), np.arange(width) / (2 * width)
-    frequency = np.hypot(down, across)
+    frequency = frequencies(*power.shape)
     means, centres = [], []
     for low, high in _OCTAVES:
         inside = (low <= frequency) & (frequency < high)
@@ -224,11 +222,9 @@ def _exponent(encoder: Encoder, noise: Array, level: float) -> float:
     it makes up for features that tell high frequencies more strongly: less so, it falls less.
     """
     pulled = pulled_back(encoder, _texture(noise, 1.0, level))
-    natural = Spectral.exponent
     if encoder.unrectified is not None:
         first, middle = _PHOTOGRAPHS
     else:
-        grown = growth(pulled)
-        falls = natural if np.isnan(grown) else float(np.interp(grown, _GROWTH, _FALLS))
-        first, middle = natural, falls
+        first, grown = Spectral.exponent, growth(pulled)
+        middle = first if np.isnan(grown) else float(np.interp(grown, _GROWTH, _FALLS))
     return float(np.interp(evenness(pulled), _OPEN + _EVENNESS, (first, middle, middle, _FLAT)))
