@@ -1,4 +1,4 @@
-"""A module cut at layers: a private copy, frozen, that computes up to them and nothing after."""
+"""The graph of a module up to its layers: traced, and its batch norms folded."""
 
 from __future__ import annotations
 
@@ -7,29 +7,55 @@ import difflib
 import functools
 import operator
 import warnings
-from collections import Counter
-from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
 
 import torch
-from torch import Tensor, fx, nn
+from torch import fx, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-#: Maps images to the outputs of the layers asked for, in their order.
-Cut: TypeAlias = Callable[[Tensor], list[Tensor]]
+from repinv_cnn._in_place import out_of_place
+
 #: Modules that do something else in training than afterwards.
 _TRAINED = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
 
 
+#: Wrappers of a model that compute what the model computes, and where they hold it.
+_WRAPPERS = ("module", "_orig_mod")
+
+
+def unwrapped(module: nn.Module) -> nn.Module:
+    """The model itself, out of `DataParallel`, `DistributedDataParallel` or ``torch.compile``."""
+    parallel = (nn.DataParallel, nn.parallel.DistributedDataParallel)
+    while isinstance(module, parallel) or type(module).__name__ == "OptimizedModule":
+        module = next(module._modules[name] for name in _WRAPPERS if name in module._modules)  # type: ignore[assignment]
+    return module
+
+
+def without_wrappers(name: str, module: nn.Module) -> str:
+    """The name of a layer in an unwrapped model, also if it was read from the wrapped one."""
+    layers = dict(module.named_modules())
+    first, _, rest = name.partition(".")
+    return rest if first in _WRAPPERS and first not in layers and rest else name
+
+
 def frozen(module: nn.Module) -> nn.Module:
-    """A copy in evaluation mode whose weights ask for no gradient, nothing of it in place.
+    """A copy in evaluation mode whose weights need no gradient.
 
     Raises
     ------
+    TypeError
+        If it is compiled to TorchScript, whose layers Python does not see.
     ValueError
-        If a weight is NaN or infinite.
+        If a parameter, or a statistic of a batch norm, is NaN or infinite.
     """
+    if any(isinstance(part, torch.jit.ScriptModule) for part in module.modules()):
+        raise TypeError(
+            "TorchEncoder needs a model whose layers are called by Python; this one holds "
+            "TorchScript (torch.jit.script or torch.jit.trace). Pass the nn.Module that it was "
+            "made of; load_state_dict(scripted.state_dict()) fills that with its weights."
+        )
     if module.training and any(isinstance(part, _TRAINED) for part in module.modules()):
         warnings.warn(
             "the module is in training mode, where dropout and batch norms depend on the batch; "
@@ -37,17 +63,41 @@ def frozen(module: nn.Module) -> nn.Module:
             "compute features of your own.",
             stacklevel=4,
         )
-    for name, values in [*module.named_parameters(), *module.named_buffers()]:
+    # Other buffers may be infinite, as causal masks are.
+    statistics = [
+        (name, values)
+        for name, values in module.named_buffers()
+        if name.endswith(("running_mean", "running_var"))
+    ]
+    for name, values in [*module.named_parameters(), *statistics]:
         if values.is_floating_point() and not bool(torch.isfinite(values).all()):
             raise ValueError(
                 f"the weights must be finite; {name} holds NaN or infinity. "
                 "Load the checkpoint again, or take one from before training diverged."
             )
-    copied = copy.deepcopy(module).eval().requires_grad_(False)
-    for part in copied.modules():
-        if getattr(part, "inplace", False) is True:
-            part.inplace = False  # type: ignore[assignment]
-    return copied
+    return copy.deepcopy(module).eval().requires_grad_(False)
+
+
+def sharing(module: nn.Module) -> nn.Module:
+    """A copy of a module that holds the same weights, without a second copy of them."""
+    tensors = [*module.parameters(), *module.buffers()]
+    return copy.deepcopy(module, {id(values): values for values in tensors})
+
+
+def laid_out(module: nn.Module) -> nn.Module:
+    """The module with its weights of four dimensions in channels-last layout."""
+    for part in module.modules():
+        for name, values in part._parameters.items():
+            if values is not None and values.ndim == 4:
+                moved = values.detach().contiguous(memory_format=torch.channels_last)
+                part._parameters[name] = nn.Parameter(moved, requires_grad=False)
+    return module
+
+
+def has_hooks(module: nn.Module) -> bool:
+    """Whether a part of a module runs hooks of its owner's: these are run, not traced."""
+    kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    return any(getattr(part, kind, None) for part in module.modules() for kind in kinds)
 
 
 def check_names(module: nn.Module, names: Sequence[str]) -> None:
@@ -72,37 +122,7 @@ def check_names(module: nn.Module, names: Sequence[str]) -> None:
         )
 
 
-def count_calls(module: nn.Module, names: Sequence[str], forward: Callable[[], object]) -> None:
-    """Raise ValueError where a layer of a name is called never, or more than once unasked.
-
-    Parameters
-    ----------
-    module : nn.Module
-    names : sequence of str
-        'layer', or 'layer:k' for its call number k.
-    forward : callable
-        Runs the module, all of it.
-    """
-    calls: Counter[str] = Counter()
-    hooks = []
-    layers = dict(module.named_modules())
-    for base in {name.partition(":")[0] for name in names}:
-
-        def count(*_: Any, base: str = base) -> None:
-            calls[base] += 1
-
-        hooks.append(layers[base].register_forward_hook(count))
-    try:
-        forward()
-    finally:
-        for hook in hooks:
-            hook.remove()
-    for name in names:
-        base, _, call = name.partition(":")
-        _check_calls(base, call, calls[base])
-
-
-def _check_calls(base: str, call: str, count: int) -> None:
+def check_calls(base: str, call: str, count: int) -> None:
     """Raise ValueError unless a layer that is called so often has this call, or needs none."""
     if not count:
         raise ValueError(f"layer {base!r} is not called in a forward pass. Name another one.")
@@ -118,10 +138,29 @@ def _check_calls(base: str, call: str, count: int) -> None:
         )
 
 
+class _Proxy(fx.Proxy):
+    """A stand-in for a tensor that takes note of what works in place: fx takes `+=` for `+`."""
+
+    def __iadd__(self, other: Any) -> fx.Proxy:
+        return self._in_place(operator.iadd, other)
+
+    def __isub__(self, other: Any) -> fx.Proxy:
+        return self._in_place(operator.isub, other)
+
+    def __imul__(self, other: Any) -> fx.Proxy:
+        return self._in_place(operator.imul, other)
+
+    def __itruediv__(self, other: Any) -> fx.Proxy:
+        return self._in_place(operator.itruediv, other)
+
+    def _in_place(self, operation: Callable[..., Any], other: Any) -> fx.Proxy:
+        return self.tracer.create_proxy("call_function", operation, (self, other), {})
+
+
 class _Tracer(fx.Tracer):
     """Traces with the named layers whole, so that each is one node."""
 
-    def __init__(self, whole: set[str]) -> None:
+    def __init__(self, whole: Collection[str] = ()) -> None:
         super().__init__()
         self._whole = whole
 
@@ -131,12 +170,25 @@ class _Tracer(fx.Tracer):
             m, module_qualified_name
         )
 
+    def proxy(self, node: fx.Node) -> fx.Proxy:
+        """What stands for the output of a node."""
+        return _Proxy(node, self)
 
-def traced(module: nn.Module, names: Sequence[str]) -> nn.Module | None:
+
+def traced(module: nn.Module, names: Sequence[str]) -> fx.GraphModule | None:
     """The graph of a frozen module up to its layers, batch norms folded; None if it has none.
 
-    Modules whose course depends on values, or on shapes, cannot be traced.
+    Modules whose course depends on values or on shapes cannot be traced; nor are those with hooks,
+    or whose operations in place change what other tensors share.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Will be changed.
+    names : sequence of str
     """
+    if has_hooks(module):
+        return None
     whole = {name.partition(":")[0] for name in names}
     try:
         graph = _Tracer(whole).trace(module)
@@ -144,30 +196,51 @@ def traced(module: nn.Module, names: Sequence[str]) -> nn.Module | None:
         return None
     if sum(node.op == "placeholder" and not node.args for node in graph.nodes) != 1:
         return None
-    if any(node.op == "call_method" and node.target.endswith("_") for node in graph.nodes):
-        return None  # in place: to leave out what seems unused would change the rest
     found = []
     for name in names:
         base, _, call = name.partition(":")
         nodes = [n for n in graph.nodes if n.op == "call_module" and n.target == base]
         if not nodes:
             return None  # the module itself may know better
-        _check_calls(base, call, len(nodes))
+        check_calls(base, call, len(nodes))
         found.append(nodes[int(call or 0)])
-    _nothing_in_place(graph)
-    for node in list(graph.nodes):
-        if node.op == "output":
-            graph.erase_node(node)
-    graph.output(tuple(found))
-    cut = fx.GraphModule(module, graph)
-    cut.graph.eliminate_dead_code()
-    cut.recompile()
-    cut.delete_all_unused_submodules()
+    cut = fx.GraphModule(module, _up_to(found, graph))
     try:
         # Layers that were kept whole are opened: batch norms inside of them are folded too.
-        return _folded(fx.GraphModule(cut, fx.Tracer().trace(cut)))
+        cut = fx.GraphModule(cut, _Tracer().trace(cut))
     except Exception:  # a layer kept whole that cannot be traced
-        return cut
+        cut.recompile()
+    if not out_of_place(cut):
+        return None
+    for node in list(cut.graph.nodes):
+        if _is_copy(node):
+            node.replace_all_uses_with(node.args[0])
+            cut.graph.erase_node(node)
+    cut.graph.eliminate_dead_code()
+    cut.delete_all_unused_submodules()
+    cut.recompile()
+    return _folded(cut)
+
+
+def _up_to(found: list[fx.Node], graph: fx.Graph) -> fx.Graph:
+    """A graph that returns copies of what nodes give, each taken at once, and does no more."""
+    copies = []
+    for node in found:
+        with graph.inserting_after(node):
+            copies.append(graph.call_function(torch.clone, (node,)))
+    after = False
+    for node in reversed(list(graph.nodes)):
+        after = after or node in copies
+        if not after:
+            graph.erase_node(node)
+    graph.output(tuple(copies))
+    graph.lint()
+    return graph
+
+
+def _is_copy(node: fx.Node) -> bool:
+    """Whether a node copies an output."""
+    return node.target is torch.clone and all(user.op == "output" for user in node.users)
 
 
 #: What rectifies, and what may as well be done before as after it: as modules, functions, methods.
@@ -178,13 +251,11 @@ _COMMUTES = (
 )  # fmt: skip
 
 
-def unrectified(cut: nn.Module) -> nn.Module | None:
+def unrectified(cut: fx.GraphModule) -> fx.GraphModule | None:
     """A cut module without the rectifiers that end it; None unless one ends each of its outputs.
 
     Maxima and other layouts of rectified values are the rectified ones of what is not.
     """
-    if not isinstance(cut, fx.GraphModule):
-        return None
     opened = fx.GraphModule(cut, copy.deepcopy(cut.graph))
     is_one = functools.partial(_is_one, dict(opened.named_modules()))
     output = next(iter(reversed(opened.graph.nodes)))
@@ -223,8 +294,8 @@ def _folded(cut: fx.GraphModule) -> fx.GraphModule:
             continue
         norm, convolution = modules[node.target], modules.get(str(before.target))
         if (
-            isinstance(norm, nn.BatchNorm2d)
-            and isinstance(convolution, nn.Conv2d)
+            type(norm) is nn.BatchNorm2d
+            and type(convolution) is nn.Conv2d
             and before.op == "call_module"
             and len(before.users) == 1
             and norm.track_running_stats
@@ -236,63 +307,3 @@ def _folded(cut: fx.GraphModule) -> fx.GraphModule:
     cut.recompile()
     cut.delete_all_unused_submodules()
     return cut
-
-
-def _nothing_in_place(graph: fx.Graph) -> None:
-    """Operators and functions that would change their first argument, made to return a new one."""
-    fresh = {operator.iadd: operator.add, operator.imul: operator.mul, operator.isub: operator.sub}
-    for node in graph.nodes:
-        if node.op == "call_function" and node.target in fresh:
-            node.target = fresh[node.target]
-        if node.kwargs.get("inplace") is True:
-            node.kwargs = node.kwargs | {"inplace": False}
-
-
-class _ReachedError(Exception):
-    """Raised by the hook of the last layer, to leave the rest of a forward pass undone."""
-
-
-class Hooked(nn.Module):
-    """A frozen module, run by itself until all its layers were called.
-
-    Parameters
-    ----------
-    module : nn.Module
-    names : sequence of str
-    """
-
-    def __init__(self, module: nn.Module, names: Sequence[str]) -> None:
-        super().__init__()
-        self.module: nn.Module = module
-        self.names = tuple(names)
-
-    def forward(self, x: Tensor) -> list[Tensor]:
-        """The outputs of the layers."""
-        wanted = [
-            (base, int(call or 0)) for base, _, call in (n.partition(":") for n in self.names)
-        ]
-        found: dict[tuple[str, int], Any] = {}
-        calls: Counter[str] = Counter()
-        hooks = []
-        for base in {base for base, _ in wanted}:
-
-            def keep(_: nn.Module, __: Any, output: Any, base: str = base) -> None:
-                key = base, calls[base]
-                calls[base] += 1
-                if key not in wanted:
-                    return
-                # What comes after may work in place on what is kept.
-                last = len(found) + 1 == len(set(wanted))
-                found[key] = output if last or not isinstance(output, Tensor) else output.clone()
-                if last:
-                    raise _ReachedError
-
-            hooks.append(self.module.get_submodule(base).register_forward_hook(keep))
-        try:
-            self.module(x)
-        except _ReachedError:
-            pass
-        finally:
-            for hook in hooks:
-                hook.remove()
-        return [found[key] for key in wanted]

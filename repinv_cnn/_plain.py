@@ -37,9 +37,10 @@ class Plain:
         graph = copy.deepcopy(cut.graph)
         for node in rectifiers(cut, graph):
             if node.op != "call_module" or _is_bare(cut.get_submodule(str(node.target)), nn.ReLU):
+                (x,) = node.all_input_nodes
                 node.op, node.kwargs = "call_function", {}
                 node.target = relaxed_relu if relaxed else torch.relu
-                node.args = (node.all_input_nodes[0], *((relaxed,) if relaxed else ()))
+                node.args = (x, relaxed) if relaxed else (x,)
         for node in graph.nodes:
             if node.op == "get_attr":
                 node.target = self._hold(operator.attrgetter(str(node.target))(cut))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -53,8 +53,9 @@ def too_large(tried: Callable[[Tensor], object], x: Tensor) -> str:
 def check_output(name: str, output: Any) -> None:
     """Raise unless a layer's output for two images is a tensor with a row for each."""
     if not isinstance(output, Tensor):
+        keys = f" with {', '.join(map(str, output))}" if isinstance(output, Mapping) else ""
         raise TypeError(
-            f"layer {name!r} returns a {type(output).__name__}, not a tensor. "
+            f"layer {name!r} returns a {type(output).__name__}{keys}, not a tensor. "
             "Name a layer inside of it, or after it."
         )
     if output.ndim < 2 or len(output) != 2:

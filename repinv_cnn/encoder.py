@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
+import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,11 +13,11 @@ from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 
 import repinv
 from repinv_cnn import _cut, _refusals
-from repinv_cnn._plain import Plain
+from repinv_cnn._agreement import LOCK, Ways, laid_out
 from repinv_cnn._replays import Replayed
 from repinv_cnn._tape import pulled
 from repinv_cnn.preprocess import Preprocess
@@ -25,6 +26,8 @@ from repinv_cnn.preprocess import Preprocess
 Pullback: TypeAlias = Callable[[Any], Any]
 #: Of the outputs of the layers for one image.
 Shapes: TypeAlias = tuple[tuple[int, ...], ...]
+#: Channels of a first convolution that are taken for an image's.
+_MOST_BANDS = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,8 +37,8 @@ class TorchEncoder(repinv.Encoder):
     Parameters
     ----------
     module : nn.Module
-        Any model that takes a batch of images. A copy of what comes before the layer is kept,
-        frozen and in evaluation mode; the model itself is left as it is.
+        Any model that takes a batch of images. A copy is kept, frozen and in evaluation mode;
+        the model itself is left as it is. `DataParallel` and compiled models are unwrapped.
     layer : str, sequence of str, or mapping of str to float
         Dotted name as in ``module.named_modules()``; 'name:k' is the k-th call of a layer that
         is called more than once. Several layers make one vector, in which each counts by its
@@ -48,7 +51,8 @@ class TorchEncoder(repinv.Encoder):
     dtype : dtype
         torch.float32, or torch.float64 to check with.
     channels : int or None
-        Channels of the images; by default those of `preprocess`, or 3.
+        Channels of the images; by default those of `preprocess`, or of the module's first
+        convolution.
     autocast : dtype or None
         Compute in mixed precision, such as torch.bfloat16; features come back in `dtype`.
     channels_last : bool
@@ -66,8 +70,13 @@ class TorchEncoder(repinv.Encoder):
 
     Notes
     -----
-    Where the model can be traced, batch norms are folded into the convolutions before them, which
-    changes features by rounding alone. Operations that work in place are replaced.
+    Features and gradients are those of the model as torch runs it, in evaluation mode: operations
+    in place, views and hooks included. Where the model can be traced, batch norms are folded into
+    the convolutions before them and the graph is pulled back step by step, which is faster. At the
+    first image of each size that is compared with the model itself; where features differ by
+    more than 1e-4 of their norm, or gradients by 1e-2, the model itself is run.
+
+    Threads may share an encoder. Surrogate slopes (`relaxed`) are those of ReLU, whoever calls it.
 
     Examples
     --------
@@ -91,10 +100,12 @@ class TorchEncoder(repinv.Encoder):
     #: A call reads integer pixels as fractions of white, as torchvision does.
     unit_pixels: ClassVar[bool] = True
     _names: tuple[str, ...] = field(init=False, repr=False)
-    _net: nn.Module = field(init=False, repr=False)
-    _forward: Callable[[Tensor], Sequence[Tensor]] = field(init=False, repr=False)
+    _ways: Ways = field(init=False, repr=False)
     _shapes: dict[tuple[int, ...], Shapes] = field(init=False, repr=False, default_factory=dict)
     _relaxed: dict[float, TorchEncoder] = field(init=False, repr=False, default_factory=dict)
+    #: Width of the surrogate slopes of rectifiers, and whether a final rectifier is left out.
+    _width: float = field(init=False, repr=False, default=0.0)
+    _is_before: bool = field(init=False, repr=False, default=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.module, nn.Module):
@@ -106,28 +117,23 @@ class TorchEncoder(repinv.Encoder):
                 f"dtype must be torch.float32 or torch.float64; got {self.dtype}. "
                 "For half precision, set autocast."
             )
-        names = (self.layer,) if isinstance(self.layer, str) else tuple(self.layer)
-        if not names or len(set(names)) < len(names):
-            raise ValueError(f"layer must name one layer, or several that differ; got {names}.")
-        _cut.check_names(self.module, names)
-        weights = next((p for p in self.module.parameters() if p.is_floating_point()), None)
+        module = _cut.unwrapped(self.module)
+        names = _names_of(self.layer, module)
+        weights = next((p for p in module.parameters() if p.is_floating_point()), None)
         device = torch.device(self.device or ("cpu" if weights is None else weights.device))
-        frozen = _cut.frozen(self.module).to(device=device, dtype=self.dtype)
-        net = _cut.traced(frozen, names)
-        if net is None and self.compiled:
+        frozen = _cut.frozen(module).to(device=device, dtype=self.dtype)
+        ways = Ways(frozen, names, self.channels_last, self.compiled)
+        if self.compiled and not ways.is_traced:
             raise ValueError(
                 "this module cannot be traced, and so neither cut nor compiled; leave "
                 "compiled=False."
             )
-        net = _cut.Hooked(frozen, names) if net is None else net
-        if self.channels_last:
-            net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        channels = self.channels or getattr(self.preprocess, "channels", None)
         found = {
             "device": device,
-            "channels": self.channels or getattr(self.preprocess, "channels", None) or 3,
+            "channels": channels or _first_channels(module),
             "_names": names,
-            "_net": net,
-            "_forward": self._function(net),
+            "_ways": ways,
         }
         for name, value in found.items():
             object.__setattr__(self, name, value)
@@ -166,25 +172,23 @@ class TorchEncoder(repinv.Encoder):
     @functools.cached_property
     def unrectified(self) -> TorchEncoder | None:
         """The same encoder without the ReLU that ends its layer; None where none is seen to."""
-        net = _cut.unrectified(self._net)
-        if net is None:
+        if self._is_before or not self._ways.rectifies(self._sample)[1]:
             return None
-        return self._variant(_net=net, _forward=self._function(net), _shapes={})
+        return self._variant(_is_before=True)
 
     def relaxed(self, width: float, /) -> TorchEncoder | None:
-        """The same features, rectifiers being pulled back as bends; None where none are seen.
+        """The same features with surrogate slopes of rectifiers; None where none are seen.
 
         Parameters
         ----------
         width : float
-            Of the bends, in units of the root mean square of what each rectifier is given.
+            Of the surrogate slopes, in units of the root mean square of what each rectifier is
+            given.
         """
-        if not (
-            isinstance(self._net, fx.GraphModule) and _cut.rectifiers(self._net, self._net.graph)
-        ):
+        if not self._ways.rectifies(self._sample)[0]:
             return None
         if width not in self._relaxed:
-            self._relaxed[width] = self._variant(_forward=self._function(self._net, width))
+            self._relaxed[width] = self._variant(_width=width)
         return self._relaxed[width]
 
     def repeated(self, step: Callable[..., Any], /) -> Callable[..., Any]:
@@ -194,23 +198,22 @@ class TorchEncoder(repinv.Encoder):
         otherwise at its next call. What torch compiles is left to it.
         """
         is_plain = self.preprocess is None or type(self.preprocess) is Preprocess
-        is_traced = isinstance(self._net, fx.GraphModule) and not self.compiled
+        is_traced = self._ways.is_traced and not self.compiled
         is_cuda = torch.device(self.device or "cpu").type == "cuda"
         return Replayed(step) if is_cuda and is_traced and is_plain else step
 
     def _variant(self, **fields: Any) -> TorchEncoder:
         """A copy that computes otherwise, with none of what was made of this one."""
         found = copy.copy(self)
-        found.__dict__.update({"_relaxed": {}, "unrectified": None, **fields})
+        found.__dict__.pop("unrectified", None)
+        found.__dict__.update({"_relaxed": {}, **fields})
         return found
 
     @property
     def descriptor_axis(self) -> int | None:
         """0 for maps (C, h, w), whose places hold C channels each; None for other features."""
-        for side in (224, 64, 32, 16, 8):
-            with contextlib.suppress(ValueError):
-                return 0 if len(self.feature_shape((self.channels or 3, side, side))) == 3 else None
-        return None
+        shape = self._some_shape()
+        return 0 if shape is not None and len(self.feature_shape(shape)) == 3 else None
 
     def asarray(self, a: Any, /) -> Any:
         """Bring an array to this encoder's device and dtype.
@@ -227,7 +230,9 @@ class TorchEncoder(repinv.Encoder):
         shapes = self._outputs_of(tuple(image_shape))
         if len(shapes) == 1:
             return None
-        weights = self.layer if isinstance(self.layer, Mapping) else dict.fromkeys(self._names, 1.0)
+        weights = dict.fromkeys(self._names, 1.0)
+        if isinstance(self.layer, Mapping):
+            weights = dict(zip(self._names, self.layer.values(), strict=True))
         total = sum(weights.values())
         parts = torch.split(_tensor(target), [*map(math.prod, shapes)])
         found = []
@@ -249,15 +254,6 @@ class TorchEncoder(repinv.Encoder):
         parts = torch.split(flat, [*map(math.prod, shapes)])
         named = zip(self._names, parts, shapes, strict=True)
         return {name: _as(part.reshape(shape), features) for name, part, shape in named}
-
-    def _function(
-        self, net: nn.Module, relaxed: float = 0.0
-    ) -> Callable[[Tensor], Sequence[Tensor]]:
-        """A cut module as it is called, its rectifiers pulled back as bends of some width."""
-        if self.compiled and not relaxed:
-            return torch.compile(net)
-        found = Plain(net, relaxed) if isinstance(net, fx.GraphModule) else net
-        return torch.compile(found.__call__) if self.compiled else found
 
     def _features(self, x: Tensor) -> Tensor:
         """Outputs of the layers (N, *F), those of several as one vector."""
@@ -286,15 +282,15 @@ class TorchEncoder(repinv.Encoder):
         if self.autocast is not None:
             mixed = torch.autocast(maps.device.type, self.autocast)
         with mixed:
-            outputs = self._forward(maps)
+            outputs = self._ways.function(self._width, self._is_before)(maps)
         return [output.to(self.dtype) for output in outputs]
 
     def _outputs_vjp(
         self, maps: Tensor
     ) -> tuple[Sequence[Tensor], Callable[[Sequence[Tensor]], Tensor]]:
         """The same, and the pullback to what the layers are given."""
-        if self.autocast is None and isinstance(self._forward, Plain):
-            outputs, pullback = self._forward.vjp(maps)
+        if self.autocast is None:
+            outputs, pullback = self._ways.function(self._width, self._is_before).vjp(maps)
             kinds = [output.dtype for output in outputs]
             return [output.to(self.dtype) for output in outputs], lambda v: pullback(
                 [part.to(kind) for part, kind in zip(v, kinds, strict=True)]
@@ -318,10 +314,34 @@ class TorchEncoder(repinv.Encoder):
         ]
 
     def _laid_out(self, maps: Tensor) -> Tensor:
-        """Maps as the layers take them; where layouts meet, every sum and product is slower."""
-        if self.channels_last and maps.ndim == 4:
-            return maps.contiguous(memory_format=torch.channels_last)
-        return maps
+        """Maps in the layout of memory that the layers are computed in."""
+        return laid_out(maps, self._ways.current.channels_last)
+
+    def _some_shape(self) -> tuple[int, ...] | None:
+        """The shape (C, H, W) of an image that the module takes, or None if none is found."""
+        for shape in self._shapes:
+            return shape
+        for side in (64, 224, 32, 128, 16, 256, 8):
+            shape = (self.channels or 3, side, side)
+            with contextlib.suppress(ValueError):
+                self._outputs_of(shape)
+                return shape
+        return None
+
+    def _sample(self) -> Tensor:
+        """An input of the module."""
+        shape = self._some_shape()
+        if shape is None:
+            raise ValueError("the module takes none of the square images that were tried.")
+        return self._noise(shape, 1)
+
+    def _noise(self, image_shape: tuple[int, ...], count: int) -> Tensor:
+        """Random images as the module takes them, before any layout of memory."""
+        generator = torch.Generator().manual_seed(0)
+        x = torch.rand((count, *image_shape), generator=generator, dtype=self.dtype)
+        x = x.to(self.device)
+        with torch.no_grad():
+            return x if self.preprocess is None else self.preprocess(x)
 
     def _outputs_of(self, image_shape: tuple[int, ...]) -> Shapes:
         """Shapes of the layers' outputs for one image (C, H, W); refuses what the module does."""
@@ -331,30 +351,45 @@ class TorchEncoder(repinv.Encoder):
                     f"the encoder takes images (C, H, W) of {self.channels} channel(s); got "
                     f"{image_shape}. For gray images set Preprocess(to_rgb=True)."
                 )
-            try:
-                outputs = self._on_meta(image_shape)
-            except _refusals.REFUSED as error:
-                why = _refusals.misfit(self._on_meta, self._names, image_shape, error)
-                raise ValueError(why) from None
-            for name, output in zip(self._names, outputs, strict=True):
-                _refusals.check_output(name, output)
-            self._shapes[image_shape] = tuple(tuple(output.shape[1:]) for output in outputs)
+            with LOCK:
+                if image_shape not in self._shapes:
+                    self._shapes[image_shape] = self._found_shapes(image_shape)
         return self._shapes[image_shape]
+
+    def _found_shapes(self, image_shape: tuple[int, ...]) -> Shapes:
+        """The same, found by running the module, whose ways are compared meanwhile."""
+        try:
+            outputs = self._tried_on(image_shape)
+        except _refusals.REFUSED as error:
+            why = _refusals.misfit(self._on_meta, self._names, image_shape, error)
+            raise ValueError(why) from None
+        for name, output in zip(self._names, outputs, strict=True):
+            _refusals.check_output(name, output)
+        self._ways.check(self._noise(image_shape, 1))
+        return tuple(tuple(output.shape[1:]) for output in outputs)
+
+    def _tried_on(self, image_shape: tuple[int, ...]) -> Sequence[Tensor]:
+        """Outputs of the layers for two images: on the meta device, or else of real ones.
+
+        What looks at values, or makes tensors of its own, does not run on the meta device.
+        """
+        with contextlib.suppress(Exception):
+            return self._on_meta(image_shape)
+        maps, layers = self._noise(image_shape, 2), self._ways.reference
+        with torch.no_grad():
+            if not self._ways.is_traced:
+                layers.check_calls(maps)
+            return layers(maps)
 
     def _on_meta(self, image_shape: tuple[int, ...]) -> Sequence[Tensor]:
         """Outputs of the layers for two images, on the meta device: nothing is computed."""
-        tensors = {**dict(self._net.named_parameters()), **dict(self._net.named_buffers())}
-        on_meta = {name: values.to("meta") for name, values in tensors.items()}
         x = torch.zeros((2, *image_shape), dtype=self.dtype, device="meta")
+        layers = self._ways.dry
         with torch.no_grad():
-            y = x if self.preprocess is None else self.preprocess(x)
-            if isinstance(self._net, _cut.Hooked):
-                whole = {n.removeprefix("module."): values for n, values in on_meta.items()}
-                inner = self._net.module
-                _cut.count_calls(
-                    inner, self._names, lambda: torch.func.functional_call(inner, whole, (y,))
-                )
-            return torch.func.functional_call(self._net, on_meta, (y,))  # type: ignore[no-any-return]
+            maps = x if self.preprocess is None else self.preprocess(x)
+            if not self._ways.is_traced:
+                layers.check_calls(maps, "meta")
+            return layers.on("meta", maps)
 
     @contextlib.contextmanager
     def _guarded(self, x: Tensor) -> Iterator[None]:
@@ -375,6 +410,28 @@ class TorchEncoder(repinv.Encoder):
         maps, _ = self._prepared_vjp(x)
         outputs, pull_to_maps = self._outputs_vjp(maps)
         pull_to_maps(outputs)
+
+
+def _names_of(layer: object, module: nn.Module) -> tuple[str, ...]:
+    """Names of the layers asked for, checked."""
+    names = (layer,) if isinstance(layer, str) else layer
+    if not isinstance(names, Sequence | Mapping) or not all(isinstance(n, str) for n in names):
+        first = ", ".join(name for name, _ in itertools.islice(module.named_modules(), 1, 6))
+        raise TypeError(
+            f"layer must be a name as in module.named_modules(), or several; got {layer!r}. "
+            f"This module's begin with {first}."
+        )
+    if not names or len(set(names)) < len(names):
+        raise ValueError(f"layer must name one layer, or several that differ; got {tuple(names)}.")
+    found = tuple(_cut.without_wrappers(name, module) for name in names)
+    _cut.check_names(module, found)
+    return found
+
+
+def _first_channels(module: nn.Module) -> int:
+    """Channels that a module's first convolution takes, if these can be an image's; else 3."""
+    first = next((part for part in module.modules() if isinstance(part, nn.Conv2d)), None)
+    return first.in_channels if first is not None and first.in_channels <= _MOST_BANDS else 3
 
 
 def _tensor(a: Any) -> Tensor:

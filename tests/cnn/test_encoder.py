@@ -74,6 +74,12 @@ def outputs(module, x, *names):
     return seen
 
 
+def cut(encoder):
+    """The traced graph that an encoder computes by."""
+    assert encoder._ways.is_traced
+    return encoder._ways.function()._cut
+
+
 X = torch.rand((3, 3, 12, 14), generator=torch.Generator().manual_seed(1), dtype=torch.float64)
 both = pytest.mark.parametrize("untraceable", [False, True], ids=["traced", "run by itself"])
 double = {"dtype": torch.float64}
@@ -123,17 +129,17 @@ def test_nothing_after_the_layer_is_computed():
     module = net(untraceable=True)
     encoder = TorchEncoder(module, "block")
     encoder.feature_shape((3, 12, 14))  # asks the whole module once, on the meta device
-    inner = encoder._net.module
+    inner = encoder._ways.reference.module
     before = inner.after
     encoder.vjp(X.float())
     assert inner.after == before
-    traced = TorchEncoder(net(), "block.conv1")
-    assert {"fc", "pool"}.isdisjoint(dict(traced._net.named_children()))
+    traced = cut(TorchEncoder(net(), "block.conv1"))
+    assert {"fc", "pool"}.isdisjoint(dict(traced.named_children()))
 
 
 def test_batch_norms_are_folded_into_convolutions():
-    encoder = TorchEncoder(net(), "block")
-    assert not any(isinstance(part, nn.BatchNorm2d) for part in encoder._net.modules())
+    graph = cut(TorchEncoder(net(), "block"))
+    assert not any(isinstance(part, nn.BatchNorm2d) for part in graph.modules())
 
 
 def test_a_module_in_training_mode_is_encoded_in_evaluation_mode():
