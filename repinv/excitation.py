@@ -34,6 +34,13 @@ PRIORS = (
     Weighted("range", 1.0, IntensityRange()),
     Weighted("contrast", 1e-2, NaturalContrast()),
 )
+#: Stages of a caricature: of an encoder that takes hard decisions first with these blurred, since
+#: its own gradient does not see what they would change.
+_SMOOTH = (Stage(1.0, LBFGS(first_step=0.01)),)
+_HARD = tuple(
+    Stage(share, LBFGS(first_step=0.01), softness=softness)
+    for share, softness in ((0.4, 1.0), (0.3, 0.3), (0.3, 0.05))
+)
 #: Weight of the pull to the photograph: what keeps a caricature from drifting without end.
 _PULL = 1.0
 
@@ -192,7 +199,7 @@ def caricature(
     max_iter : int
         Evaluations of the energy.
     solver : UpdateRule, optional
-        By default L-BFGS.
+        By default L-BFGS, and encoders with hard decisions are softened at first.
     parametrization : Parametrization, optional
         By default `Spectral`, in natural colours.
     priors : tuple of Weighted, optional
@@ -203,7 +210,8 @@ def caricature(
     Returns
     -------
     result : Result
-        `Result.response` is ⟨Φ(x), d⟩ with d = max(Φ(x₀), 0), in units of that of the image.
+        `Result.response` is ⟨Φ(x), d⟩ with d = max(Φ(x₀), 0), in units of that of the image. It is
+        not below 1: the image itself counts as the first that was found.
 
     Raises
     ------
@@ -257,14 +265,19 @@ def caricature(
         loss=Shortfall(direction, scale, 1.0 + float(strength)),
         parametrization=parametrization,
         priors=tuple(priors),
-        stages=(Stage(1.0, solver or LBFGS(first_step=0.01)),),
+        stages=_caricaturing(encoder) if solver is None else (Stage(1.0, solver),),
         max_iter=int(max_iter),
         tol=tol,
         check_every=int(check_every),
     )
     z = parametrization.inverse(x)
-    position = {"stage": 0, "iteration": 0, "z": z, "state": None}
+    position = {"stage": 0, "iteration": 0, "z": z, "state": None, "start": x}
     return run(problem, position, {}, 0.0, (), time_limit, callback, progress)
+
+
+def _caricaturing(encoder: Encoder) -> tuple[Stage, ...]:
+    """The stages of a caricature where no solver is given."""
+    return _SMOOTH if encoder.softened(1.0) is None else _HARD
 
 
 def _largest(encoder: Encoder, direction: Array, images: np.ndarray) -> float:

@@ -14,14 +14,31 @@ NATURAL, VISIBLE = 0.25, 0.05
 SMALL_ERROR = 0.03
 
 
-def finished(encoder: Encoder, x: Array, loss: Loss) -> tuple[Array, Array, dict[str, Array]]:
-    """The exact last step: images within [0, 1], their features, and how good they are."""
+def finished(
+    encoder: Encoder, x: Array, loss: Loss, start: Array | None = None
+) -> tuple[Array, Array, dict[str, Array]]:
+    """The exact last step: images within [0, 1], their features, and how good they are.
+
+    Images that the run started from are returned where they are better than what it found: the
+    variables that stand for them are rounded, and hard decisions may fall otherwise.
+    """
+    if start is not None:
+        x = _better(encoder, start, x, loss)
     if isinstance(loss, SquaredError):
         return _contrasted(encoder, x, loss)
     best = array_namespace(x).clip(x, 0.0, 1.0)
     features = encoder.encode(best)
     response = loss.response(features)
     return best, features, {"error": response + float("nan"), "response": response}
+
+
+def _better(encoder: Encoder, start: Array, x: Array, loss: Loss) -> Array:
+    """Of two images of each problem, the one of smaller loss."""
+    xp = array_namespace(x)
+    before, after = (
+        loss.value_and_grad(encoder.encode(xp.clip(images, 0.0, 1.0)))[0] for images in (start, x)
+    )
+    return xp.where(column(before < after, x), start, x)
 
 
 def _contrasted(

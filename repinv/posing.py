@@ -95,8 +95,11 @@ def posed(
         z = starts.about(level, parametrization, encoder.asarray(noise))
     else:
         x = targets.initial(initial, image_shape)
-        z = parametrization.inverse(encoder.asarray(np.repeat(x, n_preimages, axis=0)))
+        start = encoder.asarray(np.repeat(x, n_preimages, axis=0))
+        z = parametrization.inverse(start)
     position: dict[str, Any] = {"stage": 0, "iteration": 0, "z": z, "state": None}
+    if initial is not None:
+        position["start"] = start
     if weight is None and not jitter and is_localizable(parametrization):
         areas = starts.flat_areas(encoder, target[0, ...], image_shape)
         position |= {} if areas is None else {"areas": encoder.asarray(areas)}

@@ -110,7 +110,7 @@ def run(
         # Done: what the rule remembers, many times its images, is of no use to anybody.
         position = position | {"z": found.z, "state": None}
     x = space.image(found.z)
-    best, features, scores = finished(problem.encoder, x, problem.loss)
+    best, features, scores = finished(problem.encoder, x, problem.loss, position.get("start"))
     if problem.starts > 1 and position.get("reference") is None:
         # Stopped before the starts came together: the best of each image's.
         best, features, scores = several.best(problem.starts, best, features, scores)
@@ -152,7 +152,7 @@ def _next_stage(
         return (
             following
             | {"state": None}
-            | _kept(position, ("areas",))
+            | _kept(position, ("areas", "start"))
             | several.gathered(
                 space.image(found.z), problem.starts, problem.restorer, problem.parametrization
             )

@@ -97,7 +97,7 @@ class Layers:
         return run.rectified, all(key in run.ends for key in self._wanted)
 
     def check_calls(self, x: Tensor, device: str | None = None) -> None:
-        """Run all of the module; ValueError where a layer is called never, or which call is not told.
+        """Run the whole module, to count how often each layer is called.
 
         Parameters
         ----------
@@ -105,6 +105,11 @@ class Layers:
             On `device`, where one is given.
         device : str, optional
             To move all weights to, such as "meta", where nothing is computed.
+
+        Raises
+        ------
+        ValueError
+            If a layer is never called, or often and its name does not say which call is meant.
         """
         run = _Run(self._key, set(), 0.0, False)
         with _under_way(run):

@@ -74,7 +74,7 @@ class TorchEncoder(repinv.Encoder):
     in place, views and hooks included. Where the model can be traced, batch norms are folded into
     the convolutions before them and the graph is pulled back step by step, which is faster. At the
     first image of each size that is compared with the model itself; where features differ by
-    more than 1e-4 of their norm, or gradients by 1e-2, the model itself is run.
+    more than 1e-4 of their norm, or gradients by 1e-3, the model itself is run.
 
     Threads may share an encoder. Surrogate slopes (`relaxed`) are those of ReLU, whoever calls it.
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import skimage
 from skimage.data import camera
 from skimage.transform import downscale_local_mean
 
@@ -169,3 +170,28 @@ def test_integers_are_fractions_of_white():
 def test_impossible_caricatures_are_refused(image, options, match):
     with pytest.raises(ValueError, match=match):
         repinv.caricature(image, HOG, **options)
+
+
+@pytest.mark.parametrize("max_iter", [1, 30])
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        repinv.HOG.vlfeat(),
+        repinv.HOG.skimage(),
+        repinv.DSIFT.natural(5),
+        repinv.BoVW.pretrained(256, assignment="hard"),
+        repinv.HOGgle.pretrained(256),
+    ],
+    ids=lambda encoder: type(encoder).__name__,
+)
+def test_a_caricature_responds_no_less_than_the_image_that_it_starts_from(encoder, max_iter):
+    image = skimage.data.camera()[:64, :64]  # axis-aligned edges: ties between orientations
+    assert repinv.caricature(image, encoder, max_iter=max_iter).response[0] >= 1 - 1e-6
+
+
+def test_an_image_that_an_inversion_starts_from_counts_as_found():
+    image = skimage.util.img_as_float32(skimage.data.camera()[128:192, 200:264])
+    hog = repinv.HOG.vlfeat()
+    result = repinv.invert(hog(image), hog, shape=image.shape, initial=image, max_iter=5)
+    assert result.error[0] == 0
+    np.testing.assert_array_equal(result.image, image)

@@ -308,6 +308,16 @@ class HOGgle(Encoder):
         """
         return _parts.load(cls, path)
 
+    def softened(self, softness: float, /) -> HOGgle | None:
+        """The same codes of a softened local encoder; None where that takes no hard decisions."""
+        local = self.local.softened(softness)
+        return None if local is None else dataclasses.replace(self, local=local)
+
+    @property
+    def annealing(self) -> tuple[tuple[float, float], ...]:
+        """None: codes are met sooner by the encoder itself than by softened ones before it."""
+        return ()
+
     def __eq__(self, other: object) -> bool:
         return _parts.same(self, other)
 

@@ -216,5 +216,5 @@ def test_codes_are_a_map_with_channels():
     np.testing.assert_allclose(frames[-1], [64 - 20.5, 80 - 20.5])
     excited = repinv.maximize(hoggle, 5, shape=(48, 48), max_iter=60)
     assert excited.response[0] > 0.5
-    drawn = repinv.caricature(CAMERA[:64, :64], hoggle, strength=0.5, max_iter=60)
-    assert drawn.response[0] > 1
+    drawn = repinv.caricature(CAMERA[:64, :64], hoggle, strength=0.5)
+    assert drawn.response[0] > 1.1
