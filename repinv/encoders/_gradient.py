@@ -51,8 +51,9 @@ _OPTIONS: dict[str, Any] = {
 _UNWRAPPED: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 #: How kernels are compiled: cached on disk, without the interpreter's lock or zero checks.
 jit = numba.njit(**_OPTIONS)
-#: The same for what only kernels call, which compiles faster.
-helper = numba.njit(**_OPTIONS, **_UNWRAPPED)
+#: The same for what only kernels call. Inlined, so that there is one machine code of it: a kernel
+#: that was just compiled could otherwise call another than one that is read from the cache does.
+helper = numba.njit(**_OPTIONS, **_UNWRAPPED, forceinline=True)
 
 
 class Binning(NamedTuple):
@@ -94,7 +95,7 @@ def _arctan(t: Any) -> Any:
     raise NotImplementedError
 
 
-@overload(_arctan, jit_options={"fastmath": True})
+@overload(_arctan, jit_options={"fastmath": True, "forceinline": True})
 def _arctan_overload(t):  # type: ignore[no-untyped-def]
     """A polynomial in float32 (error below 1e-6 rad, rounding included), exact in float64."""
     if t != types.float32:

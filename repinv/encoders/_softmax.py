@@ -20,7 +20,7 @@ def _exp(x: Any) -> Any:
     raise NotImplementedError
 
 
-@overload(_exp, jit_options={"fastmath": True})
+@overload(_exp, jit_options={"fastmath": True, "forceinline": True})
 def _exp_overload(x):  # type: ignore[no-untyped-def]
     """2ⁿ·exp(f) in float32, which compiles to vector instructions; exact in float64."""
     if x != types.float32:
