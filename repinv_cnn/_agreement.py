@@ -23,11 +23,13 @@ from repinv_cnn._tape import pulled
 
 #: What a module may raise for an input that it does not take, or an operation that is not its.
 _FAILED = (RuntimeError, ValueError, TypeError, IndexError, AttributeError, AssertionError)
-#: Relative differences allowed of features and of gradients, by precision. Gradients of rectifiers
-#: jump where rounding changes a sign.
-_ALIKE = {torch.float32: (1e-4, 1e-3), torch.float64: (1e-10, 1e-8)}
+#: Relative differences allowed of features and of gradients, by precision. In float32 rounding
+#: changes which of two values is the larger, and with it gradients of VGG-16 by .7 %.
+_ALIKE = {torch.float32: (1e-4, 2e-2), torch.float64: (1e-10, 1e-8)}
 #: Held while a module is tried on images of a new size.
 LOCK = threading.RLock()
+#: Width of the surrogate slopes that gradients are compared with.
+_WIDTH = 1.0
 
 #: Computes layers: outputs by a call; outputs and their pullback by `vjp`.
 Function: TypeAlias = Any
@@ -38,6 +40,10 @@ class Way(NamedTuple):
 
     traced: bool
     channels_last: bool
+
+
+#: The module as it was given.
+_AS_GIVEN = Way(traced=False, channels_last=False)
 
 
 class Ways:
@@ -134,34 +140,21 @@ class Ways:
         ----------
         maps : Tensor
             An input of the module.
-
-        Raises
-        ------
-        ValueError
-            If torch cannot differentiate the module, and there is no other way.
         """
-        if maps.is_meta or self._ways[0] == self._last():
+        if maps.is_meta:
             return
-        expected, gradient, failure = self._expected(maps)
-        while self._ways[0] != self._last():
-            if self._agrees(maps, expected, gradient):
+        with torch.no_grad():
+            expected = None if self._ways[0] == _AS_GIVEN else self._reference(maps)
+        while self._ways[0] != _AS_GIVEN:
+            if self._has_features(maps, expected) and self._has_gradient(maps):
                 return
             self._ways.pop(0)
-        if failure is not None:
-            raise ValueError(
-                f"torch cannot differentiate this module up to the layer: {failure} Let the "
-                "operation in place return a new tensor, or name an earlier layer."
-            )
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what is built of the rest."""
         state = self.__dict__ | {"_built": {}}
         state.pop("dry", None)
         return state
-
-    def _last(self) -> Way:
-        """The module as it was given."""
-        return Way(False, False)
 
     def _cut(self, channels_last: bool) -> fx.GraphModule | None:
         """The traced graph in a layout, or None."""
@@ -191,29 +184,39 @@ class Ways:
             return _Compiled(torch.compile(Plain(cut, width).__call__ if width else cut))
         return Plain(cut, width)
 
-    def _expected(self, maps: Tensor) -> tuple[list[Tensor], Tensor | None, str | None]:
-        """Outputs and gradient of the module itself; where torch gives no gradient, why."""
+    def _has_features(self, maps: Tensor, expected: list[Tensor] | None) -> bool:
+        """Whether the present way gives the features that the module gives."""
+        relative = _ALIKE.get(maps.dtype, _ALIKE[torch.float32])[0]
         try:
-            outputs, pullback = self._reference.vjp(maps)
-            return list(outputs), pullback([_cotangent(a) for a in outputs]), None
-        except RuntimeError as error:
             with torch.no_grad():
-                outputs = self._reference(maps)
-            return list(outputs), None, str(error).partition("\n")[0]
-
-    def _agrees(self, maps: Tensor, expected: list[Tensor], gradient: Tensor | None) -> bool:
-        """Whether the present way gives what the module gives."""
-        function = self.function()
-        try:
-            outputs, pullback = function.vjp(laid_out(maps, self._ways[0].channels_last))
-            found = pullback([_cotangent(a) for a in outputs])
+                outputs = self.function()(laid_out(maps, self._ways[0].channels_last))
         except _FAILED:
             return False
-        features, slope = _ALIKE.get(maps.dtype, _ALIKE[torch.float32])
         return all(
-            a.shape == b.shape and a.dtype == b.dtype and _is_near(a, b, features)
-            for a, b in zip(outputs, expected, strict=True)
-        ) and (gradient is None or _is_near(found, gradient, slope))
+            a.shape == b.shape and a.dtype == b.dtype and _is_near(a, b, relative)
+            for a, b in zip(outputs, expected or (), strict=True)
+        )
+
+    def _has_gradient(self, maps: Tensor) -> bool:
+        """Whether its gradient is the module's, or the module has none.
+
+        With surrogate slopes, since those of rectifiers jump where rounding changes a sign; or
+        without them, since maxima of rectified values have several slopes where all are zero.
+        """
+        relative = _ALIKE.get(maps.dtype, _ALIKE[torch.float32])[1]
+        for width in (0.0,) if self._compiled else (_WIDTH, 0.0):
+            try:
+                expected = _gradient(self._reference.variant(width, False), maps)
+            except ValueError:
+                return True
+            try:
+                function = self.function(width)
+                found = _gradient(function, laid_out(maps, self._ways[0].channels_last))
+            except _FAILED:
+                return False
+            if _is_near(found, expected, relative):
+                return True
+        return False
 
 
 class _Compiled:
@@ -250,6 +253,13 @@ def laid_out(maps: Tensor, channels_last: bool) -> Tensor:
     if channels_last and maps.ndim == 4:
         return maps.contiguous(memory_format=torch.channels_last)
     return maps.contiguous()
+
+
+def _gradient(function: Function, maps: Tensor) -> Tensor:
+    """Random cotangents of what a function gives, pulled back."""
+    outputs, pullback = function.vjp(maps)
+    found: Tensor = pullback([_cotangent(output) for output in outputs])
+    return found
 
 
 def _cotangent(output: Tensor) -> Tensor:

@@ -47,14 +47,22 @@ _FRESH = frozenset(
         torch.matmul, torch.clone, torch.conv2d, functional.conv2d, functional.linear,
         functional.batch_norm, functional.layer_norm, functional.relu, functional.leaky_relu,
         functional.silu, functional.gelu, functional.hardswish, functional.softmax,
-        functional.max_pool2d, functional.avg_pool2d, functional.interpolate,
+        functional.max_pool2d, functional.avg_pool2d, functional.interpolate, torch.mean, torch.sum,
+        functional.adaptive_avg_pool2d, functional.adaptive_max_pool2d, functional.group_norm,
+        functional.scaled_dot_product_attention, getattr,
     ]
 )  # fmt: skip
+#: Methods of the same kind, beside those in `_ELEMENTWISE`.
+_FRESH_METHODS = frozenset(("mean", "sum", "size", "dim", "softmax", "amax", "matmul", "clone"))
 
 
 def out_of_place(cut: fx.GraphModule) -> bool:
     """Replace what works in place; False where that cannot be told to leave results as they are."""
     modules = dict(cut.named_modules())
+    for node in list(cut.graph.nodes):
+        if node.op == "call_module" and _returns_its_input(modules[str(node.target)]):
+            node.replace_all_uses_with(node.all_input_nodes[0])
+            cut.graph.erase_node(node)
     order = {node: number for number, node in enumerate(cut.graph.nodes)}
     fresh: set[fx.Node] = set()
     copied: dict[str, nn.Module] = {}
@@ -84,8 +92,7 @@ def _changed(node: fx.Node, modules: dict[str, nn.Module]) -> fx.Node | None:
     inputs = node.all_input_nodes
     if node.op == "call_module":
         module = modules[str(node.target)]
-        works = getattr(module, "inplace", False) is True and not _is_dropout(module)
-        return inputs[0] if works else None
+        return inputs[0] if getattr(module, "inplace", False) is True else None
     if node.op not in ("call_function", "call_method"):
         return None
     name = _name(node.target)
@@ -96,13 +103,13 @@ def _changed(node: fx.Node, modules: dict[str, nn.Module]) -> fx.Node | None:
         given = node.kwargs["out"]
         return given if isinstance(given, fx.Node) else inputs[0]
     if node.op == "call_function" and _options(node).get("inplace") is True:
-        return None if node.target is functional.dropout else inputs[0]
+        return inputs[0]
     return None
 
 
-def _is_dropout(module: nn.Module) -> bool:
-    """Whether a module changes nothing in evaluation mode."""
-    return isinstance(module, nn.modules.dropout._DropoutNd)
+def _returns_its_input(module: nn.Module) -> bool:
+    """Whether a module in evaluation mode returns the very tensor that it is given."""
+    return type(module) is nn.Identity or isinstance(module, nn.modules.dropout._DropoutNd)
 
 
 def _name(target: Any) -> str:
@@ -137,7 +144,7 @@ def _is_fresh(node: fx.Node, modules: dict[str, nn.Module]) -> bool:
     if node.op == "call_function":
         return node.target in _FRESH or _name(node.target) in _ELEMENTWISE
     if node.op == "call_method":
-        return str(node.target) in _ELEMENTWISE
+        return str(node.target) in _ELEMENTWISE | _FRESH_METHODS
     return node.op == "placeholder"
 
 

@@ -31,6 +31,8 @@ _COMMUTES = (
     functional.max_pool2d, functional.adaptive_max_pool2d, torch.max_pool2d, torch.flatten,
     torch.Tensor.flatten, functional.dropout,
 )  # fmt: skip
+#: What autograd says of operations in place that it cannot differentiate.
+_UNDIFFERENTIABLE = ("inplace operation", "in-place operation", "automatic differentiation")
 #: The runs that are under way in each thread, innermost last.
 _RUNS = threading.local()
 
@@ -87,8 +89,21 @@ class Layers:
         return self._run(x).outputs(self._wanted)
 
     def vjp(self, x: Tensor) -> tuple[Sequence[Tensor], Pullback]:
-        """The outputs of the layers, and their pullback by autograd."""
-        return pulled(self, x)
+        """The outputs of the layers, and their pullback by autograd.
+
+        Raises
+        ------
+        ValueError
+            If autograd does not differentiate the module; the pullback raises it too.
+        """
+        with _differentiating():
+            outputs, pull = pulled(self, x)
+
+        def pullback(v: Sequence[Tensor]) -> Tensor:
+            with _differentiating():
+                return pull(v)
+
+        return outputs, pullback
 
     def rectifies(self, x: Tensor) -> tuple[bool, bool]:
         """Whether there are rectifiers on the way to the layers, and whether one ends each."""
@@ -167,6 +182,21 @@ class _Tap:
             if run.key is self._key:
                 run.take(self._base, output)
                 return
+
+
+@contextlib.contextmanager
+def _differentiating() -> Iterator[None]:
+    """Says what to do where autograd refuses what a module does in place."""
+    try:
+        yield
+    except RuntimeError as error:
+        why = str(error).partition("\n")[0]
+        if not any(words in why for words in _UNDIFFERENTIABLE):
+            raise
+        raise ValueError(
+            f"torch cannot differentiate this module up to the layer: {why} Let the operation in "
+            "place return a new tensor, or name an earlier layer."
+        ) from None
 
 
 @contextlib.contextmanager

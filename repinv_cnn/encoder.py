@@ -73,8 +73,8 @@ class TorchEncoder(repinv.Encoder):
     Features and gradients are those of the model as torch runs it, in evaluation mode: operations
     in place, views and hooks included. Where the model can be traced, batch norms are folded into
     the convolutions before them and the graph is pulled back step by step, which is faster. At the
-    first image of each size that is compared with the model itself; where features differ by
-    more than 1e-4 of their norm, or gradients by 1e-3, the model itself is run.
+    first image of each size that is compared with the model itself, which is run instead where
+    features differ by more than 1e-4 of their norm, or gradients by more than 2 %.
 
     Threads may share an encoder. Surrogate slopes (`relaxed`) are those of ReLU, whoever calls it.
 
