@@ -8,12 +8,13 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 SPHINX := $(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
 METADATA := setup.cfg pyproject.toml constraints.txt
 
-.PHONY: help demo test doctest docs docs-short lint format wheel clean clean-kernels
+.PHONY: help demo test test-machines doctest docs docs-short lint format wheel clean clean-kernels
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo     invert the HOG of a photograph, and write demo.png"
 	@echo "make test     run the whole test suite"
+	@echo "make test-machines  run the numerical tests as other machines would"
 	@echo "make doctest  run the examples in the docstrings"
 	@echo "make docs     build the site, every tutorial run, in docs/_build/html"
 	@echo "make docs-short  the same with two tutorials, and look at it in Chromium"
@@ -28,6 +29,10 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n auto
+
+# SETTINGS=generic, plain, one, two, or several of them; all by default.
+test-machines: $(VENV)/.installed-test
+	PYTHON=$(CURDIR)/$(BIN)/python .ci/check-machines $(SETTINGS)
 
 doctest: $(VENV)/.installed-test
 	$(BIN)/python -m pytest --doctest-modules repinv repinv_cnn

@@ -143,7 +143,8 @@ def invert(
         Image to start from, in place of noise; or one of `repinv.inverters`, to start from the
         image that it finds.
     seed : int
-        Of the starts and the jitter; one seed gives one result.
+        Of the starts and the jitter. The same seed gives the same result, bit for bit, on one
+        machine with the same versions of the libraries.
     tol : float
         Stop when no energy falls by more than this share between two checks; 0 never does.
     check_every : int

@@ -33,6 +33,7 @@ def convolved(
         _has_many_places(x, stride)
         and _suits_onednn(weight, padding)
         and not torch.is_autocast_enabled("cpu")
+        and not torch.compiler.is_compiling()
     ):
         return torch.mkldnn_convolution(x, weight, bias, padding, stride, dilation, groups)
     return torch.conv2d(x, weight, bias, stride, padding, dilation, groups)

@@ -137,7 +137,7 @@ SEED = click.option(
     default=0,
     show_default=True,
     metavar="N",
-    help="Of the random start. The same seed gives the same image.",
+    help="Of the random start. The same seed gives the same image on the same machine.",
 )
 
 
