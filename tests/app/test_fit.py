@@ -1,10 +1,7 @@
 """``repinv fit``: folders of images, broken ones among them, and interrupts."""
 
-import os
-import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -104,16 +101,28 @@ def test_what_cannot_be_learned_is_told(run, folder, tmp_path, arguments, status
 
 def test_an_interrupt_writes_what_was_learned(folder, tmp_path):
     out = tmp_path / "hoggle.npz"
-    command = [sys.executable, "-m", "repinv.app.cli", "fit", "hoggle", folder, "--out", out]
-    command += ["--size", "12", "--passes", "100000"]
-    main = "import sys; from repinv.app.cli import main; main(sys.argv[1:])"
-    command = [sys.executable, "-c", main, *map(str, command[3:])]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ
+    arguments = ["fit", "hoggle", folder, "--out", out, "--size", "12", "--passes", "100000"]
+    # Interrupted as Ctrl-C does it, once the learning has said that it is under way.
+    main = """
+import signal, sys
+import sklearn.decomposition
+from repinv.app.cli import main
+
+class Learning(sklearn.decomposition.MiniBatchDictionaryLearning):
+    steps = 0
+
+    def partial_fit(self, *args, **kwargs):
+        Learning.steps += 1
+        if Learning.steps == 5:
+            signal.raise_signal(signal.SIGINT)
+        return super().partial_fit(*args, **kwargs)
+
+sklearn.decomposition.MiniBatchDictionaryLearning = Learning
+main(sys.argv[1:])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", main, *map(str, arguments)], capture_output=True, text=True
     )
-    time.sleep(12)
-    process.send_signal(signal.SIGINT)
-    printed, _ = process.communicate(timeout=60)
-    assert process.returncode == 0
-    assert "interrupted" in printed
+    assert done.returncode == 0
+    assert "interrupted" in done.stdout
     assert np.isfinite(repinv.HOGgle.load(out).atoms).all()
