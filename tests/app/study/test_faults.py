@@ -66,23 +66,7 @@ def _killed(path, store, kills, seed):
     return victims
 
 
-def _compile():
-    """Have all kernels compiled and on disk, in a process of its own.
-
-    A process that compiles HOG's pullback has its last bits otherwise than all that read it from
-    the cache afterwards: the very first jobs of an installation would differ from all others.
-    """
-    code = (
-        "import numpy as np, repinv\n"
-        "image = np.random.default_rng(0).random((40, 48)).astype(np.float32)\n"
-        "for e in (repinv.HOG.vlfeat(bilinear_orientations=True), repinv.DSIFT.natural()):\n"
-        "    repinv.invert(e(image), e, shape=image.shape, max_iter=12)\n"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
-
-
 def _check(write, tmp_path, kills, jobs):
-    _compile()
     text = write().read_text().replace("max_iter = 12", "max_iter = 150")
     path = write(text.replace("seeds = [0, 1]", f"seeds = {jobs // 8}"))
     victims = _killed(path, tmp_path / "killed", kills, seed=kills)
