@@ -122,9 +122,12 @@ def bare(module, x):
 
 
 @pytest.mark.parametrize("channels_last", [True, False])
+@pytest.mark.parametrize("hook", [False, True], ids=["", "with a hook"])
 @pytest.mark.parametrize("name", IN_PLACE)
-def test_features_and_gradients_of_a_module_that_works_in_place(name, channels_last):
+def test_features_and_gradients_of_a_module_that_works_in_place(name, hook, channels_last):
     module = Net(IN_PLACE[name]).double().eval()
+    if hook:  # which a traced graph would not call
+        module.two.register_forward_hook(lambda part, inputs, output: output * 1.5)
     encoder = TorchEncoder(module, "end", dtype=torch.float64, channels_last=channels_last)
     expected, v, gradient = bare(module, X)
     features, pullback = encoder.vjp(X)
