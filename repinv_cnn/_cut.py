@@ -106,10 +106,10 @@ def check_names(module: nn.Module, names: Sequence[str]) -> None:
     for name in names:
         base, _, call = name.partition(":")
         if base in layers and (not call or call.isdecimal()):
-            if isinstance(layers[base], nn.ModuleList | nn.ModuleDict):
+            if type(layers[base]).forward is nn.Module.forward:  # it has none of its own
                 first = next((name for name, _ in layers[base].named_children()), "…")
                 raise ValueError(
-                    f"layer {base!r} is a list that is never called. "
+                    f"layer {base!r} is a list of layers that is never called. "
                     f"Name one of its own, such as {base}.{first}."
                 )
             continue

@@ -399,3 +399,16 @@ def test_encoders_of_modules_that_are_run_survive_pickling():
     found, pull = again.vjp(X)
     torch.testing.assert_close(found, features)
     torch.testing.assert_close(pull(found), pullback(features))
+
+
+def test_a_dictionary_of_layers_that_is_called_is_a_layer():
+    class Group(nn.ModuleDict):
+        def forward(self, x):
+            for part in self.values():
+                x = part(x)
+            return {"out": x}
+
+    module = nn.Sequential(Group({"a": nn.Conv2d(3, 4, 3), "b": nn.ReLU()})).eval()
+    assert TorchEncoder(module, "0.b").feature_shape((3, 9, 9)) == (4, 7, 7)
+    with pytest.raises(TypeError, match="returns a dict with out"):
+        TorchEncoder(module, "0").feature_shape((3, 9, 9))
