@@ -26,10 +26,22 @@ _WRAPPERS = ("module", "_orig_mod")
 
 
 def unwrapped(module: nn.Module) -> nn.Module:
-    """The model itself, out of `DataParallel`, `DistributedDataParallel` or ``torch.compile``."""
+    """The model itself, out of `DataParallel`, `DistributedDataParallel` or ``torch.compile``.
+
+    Raises
+    ------
+    TypeError
+        If it is compiled to TorchScript, whose layers Python does not see.
+    """
     parallel = (nn.DataParallel, nn.parallel.DistributedDataParallel)
     while isinstance(module, parallel) or type(module).__name__ == "OptimizedModule":
         module = next(module._modules[name] for name in _WRAPPERS if name in module._modules)  # type: ignore[assignment]
+    if any(isinstance(part, torch.jit.ScriptModule) for part in module.modules()):
+        raise TypeError(
+            "TorchEncoder needs a model whose layers are called by Python; this one holds "
+            "TorchScript (torch.jit.script or torch.jit.trace). Pass the nn.Module that it was "
+            "made of; load_state_dict(scripted.state_dict()) fills that with its weights."
+        )
     return module
 
 
@@ -45,17 +57,9 @@ def frozen(module: nn.Module) -> nn.Module:
 
     Raises
     ------
-    TypeError
-        If it is compiled to TorchScript, whose layers Python does not see.
     ValueError
         If a parameter, or a statistic of a batch norm, is NaN or infinite.
     """
-    if any(isinstance(part, torch.jit.ScriptModule) for part in module.modules()):
-        raise TypeError(
-            "TorchEncoder needs a model whose layers are called by Python; this one holds "
-            "TorchScript (torch.jit.script or torch.jit.trace). Pass the nn.Module that it was "
-            "made of; load_state_dict(scripted.state_dict()) fills that with its weights."
-        )
     if module.training and any(isinstance(part, _TRAINED) for part in module.modules()):
         warnings.warn(
             "the module is in training mode, where dropout and batch norms depend on the batch; "
