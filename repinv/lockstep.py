@@ -73,7 +73,7 @@ def invert_each(
             # What to turn depends on the seed, and the encoder is asked a dozen times for it.
             settled["parametrization"] = spaces[seed]
         asked.append(posed(features, encoder, **settled))
-        if not settled["jitter"]:
+        if not settled["jitter"] and asked[-1][0].max_iter > 0:  # a blank target takes no search
             spaces[seed] = asked[-1][0].parametrization
     groups: list[list[int]] = []
     for number in range(len(asked)):

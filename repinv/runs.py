@@ -103,9 +103,9 @@ def run(
             found = None  # the old rule's memory goes before the new one's comes
         bar.update(before + found.iteration - bar.n)
     seconds += time.perf_counter() - began
-    joined = _joined(traces)
+    joined = _joined(traces) or _no_trace(len(found.z))
     anew = sum(problem.begins_anew(k) for k in range(1, position["stage"] + 1))
-    iterations = len(joined["energy"]) if joined else 0
+    iterations = len(joined["energy"])
     if last and found.iteration == length:
         # Done: what the rule remembers, many times its images, is of no use to anybody.
         position = position | {"z": found.z, "state": None}
@@ -137,6 +137,11 @@ def _joined(traces: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
         name: np.concatenate([part.get(name, np.zeros_like(part["energy"])) for part in traces])
         for name in names
     }
+
+
+def _no_trace(count: int) -> dict[str, np.ndarray]:
+    """The trace of a run of no evaluations."""
+    return {name: np.zeros((0, count), np.float32) for name in ("energy", "data")}
 
 
 def _next_stage(
