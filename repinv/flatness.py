@@ -1,14 +1,18 @@
-"""What features tell of flat images: the gray of a blank target."""
+"""What features tell of flat images and areas: the gray of a blank target, and where it is flat."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from array_api_compat import array_namespace
+from scipy import ndimage
 from scipy.optimize import minimize_scalar
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from repinv.encoder import Array, Encoder
+from repinv.solvers import to_host
 
 #: Grays whose features a target is compared with, the middle one first.
 _GRAYS = (0.5, 0.0, 1.0, 0.25, 0.1)
@@ -69,3 +73,136 @@ def blank_gray(
 def constant(gray: float, image_shape: tuple[int, int, int]) -> np.ndarray:
     """A constant image (1, C, H, W)."""
     return np.full((1, *image_shape), gray, np.float32)
+
+
+#: Share of the largest slope that is above rounding; deviation of the blur of a texture in pixels,
+#: and its contrast.
+_ROUNDING, _SMOOTH, _CONTRAST = 1e-5, 2.0, 0.1
+#: Difference, in units of the largest feature, from those of a constant image that is rounding.
+_SILENT = 1e-6
+#: Width in pixels of the least flat area, flat areas that have a level of their own at a start, and
+#: the share of an image below which they are not worth another way to invert it.
+_LEAST, _AREAS, _SHARE = 3, 32, 0.02
+
+
+class Areas(NamedTuple):
+    """Areas of an image (H, W), numbered from 1; 0 is no area.
+
+    `flat` are those that are flat, the largest; `joined` all sets of pixels that are alike, such as
+    the lines along a straight edge.
+    """
+
+    flat: np.ndarray
+    joined: np.ndarray
+
+
+def areas(encoder: Encoder, target: Array, image_shape: tuple[int, int, int]) -> Areas | None:
+    """Where features say that an image is exactly flat; None if that is nearly nowhere.
+
+    Parameters
+    ----------
+    encoder : Encoder
+    target : array, shape F
+        Features Φ₀ of one image.
+    image_shape : tuple of int
+        (C, H, W) of the image.
+
+    Notes
+    -----
+    Features are silent where they are those of a constant image, of whatever gray. An encoder that
+    knows which pixels vote for them tells where silence proves that there is no gradient across, or
+    down: the pixels that such a gradient compares are alike. Of other encoders, a pixel is taken to
+    be flat if silent features see it and no others do.
+    """
+    silent = _silent(encoder, target, image_shape)
+    if silent is None:
+        return None
+    still = encoder.still_pixels(to_host(silent), image_shape)
+    if still is None:
+        flat = ndimage.label(_opened(_seen_by_silent_ones(encoder, silent, image_shape)))[0]
+    else:
+        flat = _grown(ndimage.label(_opened(still.all(axis=0)))[0])
+    if np.mean(flat > 0) < _SHARE:
+        return None
+    joined = flat if still is None else _joined(still)
+    return Areas(_renumbered(flat, _AREAS), joined)
+
+
+def _renumbered(areas: np.ndarray, most: int | None = None, least: int = 1) -> np.ndarray:
+    """Areas numbered by size, so many of them at most, and with so many pixels at least."""
+    sizes = np.bincount(areas.ravel())
+    sizes[0] = 0
+    order = np.argsort(-sizes, kind="stable")[:most]
+    order = order[sizes[order] >= least]
+    number = np.zeros(sizes.size, np.float32)
+    number[order] = np.arange(1, order.size + 1)
+    return number[areas]
+
+
+def _joined(still: np.ndarray) -> np.ndarray:
+    """Sets of pixels that are alike since no gradient (2, H, W) lies across or down them."""
+    number = np.arange(still[0].size).reshape(still.shape[1:])
+    links = []
+    for along, where in ((number, still[0]), (number.T, still[1].T)):
+        for step in (-1, 1):
+            beside = np.clip(np.arange(along.shape[1]) + step, 0, along.shape[1] - 1)
+            links.append(np.stack([along[where], along[:, beside][where]]))
+    one, other = np.concatenate(links, axis=1)
+    graph = coo_array((np.ones(one.size, bool), (one, other)), shape=(number.size,) * 2)
+    sets = connected_components(graph, directed=False)[1].reshape(number.shape)
+    return _renumbered(sets + 1, least=2)
+
+
+def _silent(encoder: Encoder, target: Array, image_shape: tuple[int, int, int]) -> Array | None:
+    """Which features are those of constant images; None if none are, or these differ."""
+    dark, light = (encoder.encode(encoder.asarray(constant(g, image_shape))) for g in (0.3, 0.7))
+    xp = array_namespace(target)
+    rounding = _SILENT * float(xp.max(xp.abs(dark)))
+    if bool(xp.any(xp.abs(light - dark) > rounding)):
+        return None
+    silent = xp.abs(target - dark[0, ...]) <= rounding
+    return silent if bool(xp.any(silent)) else None
+
+
+def _grown(areas: np.ndarray) -> np.ndarray:
+    """Areas and the pixels beside them; what lies beside several is of none."""
+    padded = np.pad(areas, 1)
+    around = np.stack([padded[1:-1, :-2], padded[1:-1, 2:], padded[:-2, 1:-1], padded[2:, 1:-1]])
+    most = around.max(axis=0)
+    alone = np.all((around == 0) | (around == most), axis=0)
+    found: np.ndarray = np.where(areas > 0, areas, np.where(alone, most, 0))
+    return found
+
+
+def _seen_by_silent_ones(
+    encoder: Encoder, silent: Array, image_shape: tuple[int, int, int]
+) -> np.ndarray:
+    """Pixels (H, W) that silent features see and no others."""
+    texture = _texture(image_shape)
+    return _seen(encoder, texture, silent, 0) & ~_seen(encoder, texture, ~silent, 1)
+
+
+def _opened(flat: np.ndarray) -> np.ndarray:
+    """Without what is narrower than the least area; borders of the image are none of it."""
+    padded = np.pad(flat, _LEAST, mode="edge")
+    found: np.ndarray = ndimage.binary_opening(padded, np.ones((_LEAST, _LEAST)))
+    return found[_LEAST:-_LEAST, _LEAST:-_LEAST]
+
+
+def _texture(image_shape: tuple[int, int, int]) -> np.ndarray:
+    """A smooth texture of natural contrast."""
+    noise = np.random.default_rng(0).standard_normal((1, *image_shape))
+    smooth = ndimage.gaussian_filter(noise, (0, 0, _SMOOTH, _SMOOTH))
+    found: np.ndarray = (0.5 + _CONTRAST * smooth / smooth.std()).astype(np.float32)
+    return found
+
+
+def _seen(encoder: Encoder, x: np.ndarray, which: Array, seed: int) -> np.ndarray:
+    """Pixels (H, W) that the features of a kind see in an image."""
+    features, pullback = encoder.vjp(encoder.asarray(x))
+    xp = array_namespace(features)
+    draw = 0.5 + np.random.default_rng(seed).random(tuple(features.shape), np.float32)
+    cotangent = xp.astype(encoder.asarray(draw), features.dtype) * xp.astype(which, features.dtype)
+    grad = np.abs(to_host(pullback(cotangent))).max(axis=(0, 1))
+    found: np.ndarray = grad > _ROUNDING * grad.max()
+    return found

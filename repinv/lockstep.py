@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from array_api_compat import array_namespace
 
+from repinv.attempts import attempted
 from repinv.encoder import Array, Encoder
 from repinv.losses import SquaredError
 from repinv.parametrizations import Parametrization
@@ -108,7 +109,7 @@ def _together(asked: list[_Asked]) -> list[Result]:
     """The results of problems that are alike."""
     problem, position, notes = asked[0]
     if len(asked) == 1:
-        return [run(problem, position, {}, 0.0, notes, None, None, progress=False)]
+        return [attempted(problem, position, {}, 0.0, notes, None, None, progress=False)]
     xp = array_namespace(position["z"])
     count = position["z"].shape[0]
     targets = [_target(one) for one, _, _ in asked for _ in range(count)]

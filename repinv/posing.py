@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from repinv import flatness, memory, starts, targets
+from repinv import flatness, levels, memory, starts, targets
 from repinv import restorer as restorers
 from repinv.defaults import PRIORS, SEEDS, gathering, stages
 from repinv.encoder import Array, Encoder
@@ -103,9 +103,25 @@ def posed(
         z = parametrization.inverse(encoder.asarray(np.repeat(x, n_preimages, axis=0)))
     position: dict[str, Any] = {"stage": 0, "iteration": 0, "z": z, "state": None}
     if weight is None and not jitter and is_localizable(parametrization):
-        areas = starts.flat_areas(encoder, target[0, ...], image_shape)
-        position |= {} if areas is None else {"areas": encoder.asarray(areas)}
+        position |= _flat(problem, position["z"], noise if initial is None else None, seed)
     return problem, position, notes
+
+
+def _flat(problem: Problem, z: Array, noise: np.ndarray | None, seed: int) -> dict[str, Any]:
+    """What of a position is another one where features say that the image has flat areas."""
+    encoder, target = problem.encoder, problem.loss.target[0, ...]  # type: ignore[attr-defined]
+    image_shape = tuple(z.shape[1:])
+    areas = starts.flat_areas(encoder, target, image_shape)
+    if areas is not None:
+        return {"areas": encoder.asarray(areas)}
+    found = flatness.areas(encoder, target, image_shape)
+    if found is None:
+        return {}
+    joined = {"areas": encoder.asarray(found.joined)}
+    if noise is None:
+        return joined
+    x = encoder.asarray(levels.start(encoder, problem.loss, found.flat, noise, seed))
+    return joined | {"z": problem.parametrization.inverse(x), "plain": z}
 
 
 def _blank(

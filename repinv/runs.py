@@ -157,7 +157,7 @@ def _next_stage(
         return (
             following
             | {"state": None}
-            | _kept(position, ("areas",))
+            | _kept(position, ("areas", "plain"))
             | several.gathered(
                 space.image(found.z), problem.starts, problem.restorer, problem.parametrization
             )

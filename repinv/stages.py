@@ -19,7 +19,7 @@ from repinv.wrappers import Levelled, is_localizable, localized
 #: Iterations below which a stage turns what the one before it turned: curvature is learned anew.
 WORTHWHILE = 30
 #: What a position in a run holds beside its variables, and stages hand on to each other.
-HANDED_ON = ("around", "weights", "reference", "log_energy", "areas")
+HANDED_ON = ("around", "weights", "reference", "log_energy", "areas", "plain")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -193,6 +193,9 @@ def check_position(
     areas = position.get("areas")
     if areas is not None and areas.shape != z.shape[-2:]:
         raise ValueError("the run's flat areas are not of its image's size.")
+    plain = position.get("plain")
+    if plain is not None and tuple(plain.shape[1:]) != tuple(z.shape[1:]):
+        raise ValueError("the run's plain start is not of its image's size.")
     reference = position.get("reference")
     if reference is not None and (
         reference.shape != z.shape or not any(problem.gathers(k) for k in range(1, stage + 1))

@@ -323,6 +323,11 @@ class DSIFT(Encoder):
         flavour = dataclasses.replace(self.flavour, normalization=rule._replace(softness=softness))
         return dataclasses.replace(self, flavour=flavour)
 
+    def still_pixels(self, silent: np.ndarray, image_shape: tuple[int, ...], /) -> np.ndarray:
+        """Where silent features prove that an image has no gradient; see `Encoder`."""
+        self.feature_shape(image_shape)
+        return self.flavour.still(silent, *image_shape)
+
     def relaxed(self, width: float, /) -> DSIFT:
         """The same features, the clip pulled back as a bend, in units of it; see `Encoder`."""
         rule = self.flavour.normalization._replace(bend=_accept.real("width", width, above=0))
