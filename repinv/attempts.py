@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from repinv import convergence
 from repinv.result import Result
 from repinv.runs import run
-from repinv.solvers import Snapshot
+from repinv.solvers import Snapshot, to_host
 from repinv.stages import HANDED_ON, Problem
 
 #: Relative feature error with which no other attempt is made.
-_GOOD = 0.01
+_GOOD = 0.02
 
 
 def attempted(
@@ -28,10 +29,10 @@ def attempted(
     callback: Callable[[Snapshot], object] | None,
     progress: bool,
 ) -> Result:
-    """`run`, and again without its flat areas and from there with them, where it ends with an error.
+    """`run`, and again without flat areas, and from there with them, where an error is left.
 
-    Parameters are those of `run`. Levels of areas that are wrong cannot be corrected by small steps,
-    since the features are normalized; a free image finds them, but leaves texture in the areas.
+    Parameters are those of `run`. Wrong levels of areas are not corrected by small steps, since
+    features are normalized; an image that is free finds them, but has texture in the areas.
 
     Returns
     -------
@@ -40,15 +41,22 @@ def attempted(
     """
     began = time.perf_counter()
     best = run(problem, position, trace, seconds, notes, time_limit, callback, progress)
-    plain, areas, number = position.get("plain"), position.get("areas"), 1
+    plain, number = position.get("plain"), 1
     spent, evaluations = best.seconds, best.evaluations
     latest = best
+    # A photograph's few areas may cost more elsewhere than they gain: it is inverted without, too.
+    always = plain is not None and _is_same(position["areas"], position["flat"])
     most = 3 if problem.starts == 1 else 2  # starts that came together cannot part again
-    while plain is not None and number < most and _goes_on(latest) and best.error.max() > _GOOD:
+    while (
+        plain is not None
+        and number < most
+        and _goes_on(latest)
+        and (best.error.max() > _GOOD or (always and number == 1))
+    ):
         start = {"stage": 0, "iteration": 0, "state": None, "z": plain}
         if number == 2:
             around = _last(problem, latest)
-            start |= {"z": problem.parametrization.inverse(around), "areas": areas}
+            start |= {"z": problem.parametrization.inverse(around), "areas": position["flat"]}
         left = None if time_limit is None else time_limit - (time.perf_counter() - began)
         latest = run(problem, start, {}, 0.0, notes, left, callback, progress)
         spent, evaluations = spent + latest.seconds, evaluations + latest.evaluations
@@ -61,7 +69,14 @@ def attempted(
         best = replace(
             best, seconds=spent, evaluations=evaluations, notes=said, stop_reason=stopped
         )
-    return best
+    last = problem.lengths()[-1]
+    said = convergence.remark(best.trace, best.error, last, best.stop_reason)
+    return replace(best, notes=(*best.notes, *said))
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Whether two arrays are equal."""
+    return bool(np.array_equal(to_host(one), to_host(other)))
 
 
 def _goes_on(result: Result) -> bool:

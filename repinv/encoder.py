@@ -180,7 +180,9 @@ class Encoder(ABC):
     def still_pixels(
         self, silent: np.ndarray, image_shape: tuple[int, ...], /
     ) -> np.ndarray | None:
-        """Where silent features prove that an image has no gradient; None where it is not known.
+        """Where silent features prove that an image has no gradient across, and none down.
+
+        None where it is not known which pixels a feature is made of.
 
         Parameters
         ----------
@@ -191,7 +193,7 @@ class Encoder(ABC):
 
         Returns
         -------
-        still : ndarray of bool, shape (H, W), or None
+        still : ndarray of bool, shape (2, H, W), or None
         """
         return None
 

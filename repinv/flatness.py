@@ -83,6 +83,8 @@ _SILENT = 1e-6
 #: Width in pixels of the least flat area, flat areas that have a level of their own at a start, and
 #: the share of an image below which they are not worth another way to invert it.
 _LEAST, _AREAS, _SHARE = 3, 32, 0.02
+#: Share of an image above which it is a graphic.
+_GRAPHIC = 0.6
 
 
 class Areas(NamedTuple):
@@ -94,6 +96,11 @@ class Areas(NamedTuple):
 
     flat: np.ndarray
     joined: np.ndarray
+
+    @property
+    def is_graphic(self) -> bool:
+        """Whether most of an image is alike, as in a graphic, and not in a photograph."""
+        return bool(np.mean(self.joined > 0) > _GRAPHIC)
 
 
 def areas(encoder: Encoder, target: Array, image_shape: tuple[int, int, int]) -> Areas | None:
@@ -112,7 +119,7 @@ def areas(encoder: Encoder, target: Array, image_shape: tuple[int, int, int]) ->
     Features are silent where they are those of a constant image, of whatever gray. An encoder that
     knows which pixels vote for them tells where silence proves that there is no gradient across, or
     down: the pixels that such a gradient compares are alike. Of other encoders, a pixel is taken to
-    be flat if silent features see it and no others do.
+    be flat if silent features see how it changes across and down, and no others do.
     """
     silent = _silent(encoder, target, image_shape)
     if silent is None:
@@ -121,7 +128,7 @@ def areas(encoder: Encoder, target: Array, image_shape: tuple[int, int, int]) ->
     if still is None:
         flat = ndimage.label(_opened(_seen_by_silent_ones(encoder, silent, image_shape)))[0]
     else:
-        flat = _grown(ndimage.label(_opened(still.all(axis=0)))[0])
+        flat = _grown(ndimage.label(_opened(still[0] & still[1]))[0])
     if np.mean(flat > 0) < _SHARE:
         return None
     joined = flat if still is None else _joined(still)
@@ -136,12 +143,13 @@ def _renumbered(areas: np.ndarray, most: int | None = None, least: int = 1) -> n
     order = order[sizes[order] >= least]
     number = np.zeros(sizes.size, np.float32)
     number[order] = np.arange(1, order.size + 1)
-    return number[areas]
+    found: np.ndarray = number[areas]
+    return found
 
 
 def _joined(still: np.ndarray) -> np.ndarray:
     """Sets of pixels that are alike since no gradient (2, H, W) lies across or down them."""
-    number = np.arange(still[0].size).reshape(still.shape[1:])
+    number = np.arange(still[0].size).reshape(still[0].shape)
     links = []
     for along, where in ((number, still[0]), (number.T, still[1].T)):
         for step in (-1, 1):
@@ -177,15 +185,20 @@ def _grown(areas: np.ndarray) -> np.ndarray:
 def _seen_by_silent_ones(
     encoder: Encoder, silent: Array, image_shape: tuple[int, int, int]
 ) -> np.ndarray:
-    """Pixels (H, W) that silent features see and no others."""
+    """Pixels (H, W) whose change across and down silent features see, and no others."""
     texture = _texture(image_shape)
-    return _seen(encoder, texture, silent, 0) & ~_seen(encoder, texture, ~silent, 1)
+    found = ~_seen(encoder, texture, ~silent)
+    for axis in (2, 3):
+        # What varies along one axis alone is seen by encoders of differences along it.
+        lines = np.broadcast_to(texture.mean(axis=axis, keepdims=True) - 0.5, texture.shape)
+        found &= _seen(encoder, (0.5 + _CONTRAST / lines.std() * lines).astype(np.float32), silent)
+    return found
 
 
 def _opened(flat: np.ndarray) -> np.ndarray:
     """Without what is narrower than the least area; borders of the image are none of it."""
     padded = np.pad(flat, _LEAST, mode="edge")
-    found: np.ndarray = ndimage.binary_opening(padded, np.ones((_LEAST, _LEAST)))
+    found: np.ndarray = np.asarray(ndimage.binary_opening(padded, np.ones((_LEAST, _LEAST), bool)))
     return found[_LEAST:-_LEAST, _LEAST:-_LEAST]
 
 
@@ -197,11 +210,11 @@ def _texture(image_shape: tuple[int, int, int]) -> np.ndarray:
     return found
 
 
-def _seen(encoder: Encoder, x: np.ndarray, which: Array, seed: int) -> np.ndarray:
+def _seen(encoder: Encoder, x: np.ndarray, which: Array) -> np.ndarray:
     """Pixels (H, W) that the features of a kind see in an image."""
     features, pullback = encoder.vjp(encoder.asarray(x))
     xp = array_namespace(features)
-    draw = 0.5 + np.random.default_rng(seed).random(tuple(features.shape), np.float32)
+    draw = 0.5 + np.random.default_rng(1).random(tuple(features.shape), np.float32)
     cotangent = xp.astype(encoder.asarray(draw), features.dtype) * xp.astype(which, features.dtype)
     grad = np.abs(to_host(pullback(cotangent))).max(axis=(0, 1))
     found: np.ndarray = grad > _ROUNDING * grad.max()

@@ -1,4 +1,4 @@
-"""Where an inversion with flat areas starts: gray levels of the areas, and what lies between them."""
+"""Where an inversion with flat areas starts: their gray levels, and what lies between."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def _levels(errors, areas: np.ndarray, rng: np.random.Generator) -> np.ndarray: 
 def _harmonic(areas: np.ndarray) -> np.ndarray:
     """Functions (K, H, W), each 1 on its area, 0 on others, and harmonic between them."""
     count = int(areas.max())
-    basis = (areas == np.arange(1, count + 1)[:, None, None]).astype(np.float32)
+    basis: np.ndarray = (areas == np.arange(1, count + 1)[:, None, None]).astype(np.float32)
     free = areas == 0
     if not free.any():
         return basis

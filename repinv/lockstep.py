@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from array_api_compat import array_namespace
 
+from repinv import convergence
 from repinv.attempts import attempted
 from repinv.encoder import Array, Encoder
 from repinv.losses import SquaredError
@@ -116,17 +117,24 @@ def _together(asked: list[_Asked]) -> list[Result]:
     loss = replace(problem.loss, target=xp.concat(targets, axis=0))  # type: ignore[type-var]
     joined = position | {"z": xp.concat([place["z"] for _, place, _ in asked], axis=0)}
     whole = run(replace(problem, loss=loss), joined, {}, 0.0, (), None, None, progress=False)
-    parts = (slice(count * k, count * (k + 1)) for k in range(len(asked)))
+    parts = [slice(count * k, count * (k + 1)) for k in range(len(asked))]
     return [
-        replace(
-            whole,
-            images=whole.images[part],
-            error=whole.error[part],
-            features=whole.features[part, ...],
-            trace={name: values[:, part] for name, values in whole.trace.items()},
-            seconds=whole.seconds / len(asked),
-            notes=said,
-            run=({"problem": _SHARED}, {}),
-        )
+        _part(whole, part, whole.seconds / len(asked), said, problem.lengths()[-1])
         for part, (_, _, said) in zip(parts, asked, strict=True)
     ]
+
+
+def _part(whole: Result, part: slice, seconds: float, said: tuple[str, ...], last: int) -> Result:
+    """What of a run that several inversions shared is that of one."""
+    error = whole.error[part]
+    trace = {name: values[:, part] for name, values in whole.trace.items()}
+    return replace(
+        whole,
+        images=whole.images[part],
+        error=error,
+        features=whole.features[part, ...],
+        trace=trace,
+        seconds=seconds,
+        notes=(*said, *convergence.remark(trace, error, last, whole.stop_reason)),
+        run=({"problem": _SHARED}, {}),
+    )

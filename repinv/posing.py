@@ -117,11 +117,18 @@ def _flat(problem: Problem, z: Array, noise: np.ndarray | None, seed: int) -> di
     found = flatness.areas(encoder, target, image_shape)
     if found is None:
         return {}
-    joined = {"areas": encoder.asarray(found.joined)}
     if noise is None:
-        return joined
+        return {"areas": encoder.asarray(found.joined)}
+    flat = encoder.asarray(found.flat)
+    if not found.is_graphic:
+        return {"areas": flat, "plain": z, "flat": flat}
     x = encoder.asarray(levels.start(encoder, problem.loss, found.flat, noise, seed))
-    return joined | {"z": problem.parametrization.inverse(x), "plain": z}
+    return {
+        "areas": encoder.asarray(found.joined),
+        "z": problem.parametrization.inverse(x),
+        "plain": z,
+        "flat": flat,
+    }
 
 
 def _blank(

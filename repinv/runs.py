@@ -157,7 +157,7 @@ def _next_stage(
         return (
             following
             | {"state": None}
-            | _kept(position, ("areas", "plain"))
+            | _kept(position, ("areas", "plain", "flat"))
             | several.gathered(
                 space.image(found.z), problem.starts, problem.restorer, problem.parametrization
             )

@@ -19,7 +19,7 @@ from repinv.wrappers import Levelled, is_localizable, localized
 #: Iterations below which a stage turns what the one before it turned: curvature is learned anew.
 WORTHWHILE = 30
 #: What a position in a run holds beside its variables, and stages hand on to each other.
-HANDED_ON = ("around", "weights", "reference", "log_energy", "areas", "plain")
+HANDED_ON = ("around", "weights", "reference", "log_energy", "areas", "plain", "flat")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -168,16 +168,19 @@ class Levelled(_OnBase):
 
     @cached_property
     def _order(self) -> tuple[Array, Array, Array, Array, Array]:
-        """Pixels in the order of their areas; where each area ends among them, and begins; how many
-        pixels it has; and of each pixel the area, 0 for none.
+        """Pixels in the order of their areas, and each pixel's area.
+
+        Between them, of each area: where it ends and begins in this order, and how many it has.
         """
         xp = array_namespace(self.areas)
         numbers = np.asarray(to_device(self.areas, "cpu")).reshape(-1).astype(np.int64)
         count = np.bincount(numbers)
         ends = np.cumsum(count)
-        found = (np.argsort(numbers, kind="stable"), ends, ends - count, np.maximum(count, 1))
+        order = np.argsort(numbers, kind="stable")
         device = device_of(self.areas)
-        return tuple(xp.asarray(a, device=device) for a in (*found, numbers))  # type: ignore[return-value]
+        found = (order, ends, ends - count, np.maximum(count, 1), numbers)
+        first, second, third, fourth, fifth = (xp.asarray(a, device=device) for a in found)
+        return first, second, third, fourth, fifth
 
     def _flat(self, x: Array) -> Array:
         """P x."""

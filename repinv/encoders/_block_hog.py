@@ -156,7 +156,7 @@ class BoxHOG:
             _stillness.of_axis(box_axis(cell, count, np.float32), 0, size)
             for cell, count, size in zip(self.pixels_per_cell, counts, (height, width), strict=True)
         )
-        return _stillness.without_votes(np.moveaxis(cells, -1, 0), *axes, bins)
+        return _stillness.without_votes(np.moveaxis(cells, -1, 0), bins, *axes)
 
     def glyph(self, features: np.ndarray) -> np.ndarray:
         """Cells drawn with their mean over the blocks that they lie in."""

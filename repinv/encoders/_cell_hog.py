@@ -159,7 +159,7 @@ class CellHOG:
         bins = _stillness.axis_bins(2 * n, True, 0.0, self.softness > 0)
         _, rows, columns = self.plan(np.empty((1, height, width), np.float32), 1.0)
         votes = (_stillness.of_axis(a, 1, s) for a, s in ((rows, height), (columns, width)))
-        return _stillness.without_votes(cells, *votes, bins)
+        return _stillness.without_votes(cells, bins, *votes)
 
     def glyph(self, features: np.ndarray) -> np.ndarray:
         """The picture that VLFeat renders: a bin is summed over directions or blocks."""

@@ -193,8 +193,8 @@ class DenseSIFT:
                 )
                 pooled = np.zeros((self.orientations, *(len(v) for v in votes)), bool)
                 np.logical_or.at(pooled, windows, entries)
-                found |= _stillness.without_votes(pooled, *votes, bins)
-        still: np.ndarray = proven.all(axis=0)
+                found |= _stillness.without_votes(pooled, bins, *votes)
+        still: np.ndarray = np.asarray(proven.all(axis=0))
         return still
 
     def _arranged(self, descriptors: np.ndarray, size: tuple[int, ...]) -> np.ndarray:

@@ -44,16 +44,16 @@ def axis_bins(count: int, directed: bool, shift: float, shared: bool) -> Bins:
 
 
 def without_votes(
-    silent: np.ndarray, rows: np.ndarray, columns: np.ndarray, bins: Bins
+    silent: np.ndarray, bins: Bins, rows: np.ndarray, columns: np.ndarray
 ) -> np.ndarray:
     """Pixels (2, H, W) without a gradient across, and without one down.
 
     Parameters
     ----------
     silent : ndarray of bool, shape (bins, rows of cells, columns of cells)
+    bins : Bins
     rows, columns : ndarray, shapes (rows of cells, H) and (columns of cells, W)
         Which pixels vote for which cells.
-    bins : Bins
 
     Notes
     -----

@@ -125,7 +125,7 @@ class WindowHOG:
         votes = (_stillness.of_axis(axis, 0, size) for axis, size in axes)
         bins = _stillness.axis_bins(self.nbins, self.signed_gradient, 0.5, True)
         strips = cells.reshape(self.nbins, split[1] * split[2], -1)
-        padded = _stillness.without_votes(strips, *votes, bins)
+        padded = _stillness.without_votes(strips, bins, *votes)
         return padded[:, down : down + height, across : across + width]
 
     def holds(self, shape: tuple[int, ...]) -> bool:
