@@ -1,6 +1,6 @@
 """How often an inversion that has not converged says rightly how many evaluations more it needs.
 
-Runs of too few evaluations say in their notes how many more would about halve the error.
+Runs of few evaluations say in their notes how many more would about halve the error.
 Each is repeated with so many more; the forecast is right where the error has been halved within a
 factor of 2 of what it said: half as many more do not yet halve it, and twice as many do.
 
