@@ -177,6 +177,26 @@ class Encoder(ABC):
         """
         return None
 
+    def still_pixels(
+        self, silent: np.ndarray, image_shape: tuple[int, ...], /
+    ) -> np.ndarray | None:
+        """Where silent features prove that an image has no gradient across, and none down.
+
+        None where it is not known which pixels a feature is made of.
+
+        Parameters
+        ----------
+        silent : ndarray of bool, shape F
+            Which features of one image are those of a constant image.
+        image_shape : tuple of int
+            (C, H, W) of the image.
+
+        Returns
+        -------
+        still : ndarray of bool, shape (2, H, W), or None
+        """
+        return None
+
     def relaxed(self, width: float, /) -> Encoder | None:
         """The same features, with a pullback that hears units which are off or clipped.
 
@@ -295,6 +315,16 @@ class StraightThrough(Encoder):
     def feature_shape(self, image_shape: tuple[int, ...], /) -> tuple[int, ...]:
         """Shape of the features of `forward`; see `Encoder.feature_shape`."""
         return self.forward.feature_shape(image_shape)
+
+    def flat_places(self, features: Array, image_shape: tuple[int, ...], /) -> Array | None:
+        """Where features of `forward` say that an image is flat; see `Encoder.flat_places`."""
+        return self.forward.flat_places(features, image_shape)
+
+    def still_pixels(
+        self, silent: np.ndarray, image_shape: tuple[int, ...], /
+    ) -> np.ndarray | None:
+        """Where silent features of `forward` prove that there is no gradient; see `Encoder`."""
+        return self.forward.still_pixels(silent, image_shape)
 
     def image_shapes(self, feature_shape: tuple[int, ...], /) -> SizeRange | None:
         """Image sizes of `forward`; see `Encoder.image_shapes`."""

@@ -54,12 +54,14 @@ def _contrasted(
     best = xp.clip(x, 0.0, 1.0)
     features = encoder.encode(best)
     error = loss.value_and_grad(features)[0]
+    # An image that is constant has no contrast, and its gray may matter.
+    flat = xp.max(rows(best), axis=1) == xp.min(rows(best), axis=1)
     for contrast, factor, least in ((VISIBLE, 5.0, SMALL_ERROR), (NATURAL, 1.02, 0.0)):
         stretched = _stretched(x, contrast)
         its_features = encoder.encode(stretched)
         its_error = loss.value_and_grad(its_features)[0]
         faint = xp.std(rows(best), axis=1) < contrast
-        better = faint & ((its_error <= factor * error) | (its_error <= least))
+        better = faint & ~flat & ((its_error <= factor * error) | (its_error <= least))
         best = xp.where(column(better, x), stretched, best)
         features = xp.where(column(better, features), its_features, features)
         error = xp.where(better, its_error, error)

@@ -9,6 +9,8 @@ from typing import Any, TypeAlias
 
 from array_api_compat import array_namespace
 
+from repinv import convergence
+from repinv.attempts import attempted
 from repinv.encoder import Array, Encoder
 from repinv.losses import SquaredError
 from repinv.parametrizations import Parametrization
@@ -73,7 +75,7 @@ def invert_each(
             # What to turn depends on the seed, and the encoder is asked a dozen times for it.
             settled["parametrization"] = spaces[seed]
         asked.append(posed(features, encoder, **settled))
-        if not settled["jitter"]:
+        if not settled["jitter"] and asked[-1][0].max_iter > 0:  # a blank target takes no search
             spaces[seed] = asked[-1][0].parametrization
     groups: list[list[int]] = []
     for number in range(len(asked)):
@@ -108,24 +110,31 @@ def _together(asked: list[_Asked]) -> list[Result]:
     """The results of problems that are alike."""
     problem, position, notes = asked[0]
     if len(asked) == 1:
-        return [run(problem, position, {}, 0.0, notes, None, None, progress=False)]
+        return [attempted(problem, position, {}, 0.0, notes, None, None, progress=False)]
     xp = array_namespace(position["z"])
     count = position["z"].shape[0]
     targets = [_target(one) for one, _, _ in asked for _ in range(count)]
     loss = replace(problem.loss, target=xp.concat(targets, axis=0))  # type: ignore[type-var]
     joined = position | {"z": xp.concat([place["z"] for _, place, _ in asked], axis=0)}
     whole = run(replace(problem, loss=loss), joined, {}, 0.0, (), None, None, progress=False)
-    parts = (slice(count * k, count * (k + 1)) for k in range(len(asked)))
+    parts = [slice(count * k, count * (k + 1)) for k in range(len(asked))]
     return [
-        replace(
-            whole,
-            images=whole.images[part],
-            error=whole.error[part],
-            features=whole.features[part, ...],
-            trace={name: values[:, part] for name, values in whole.trace.items()},
-            seconds=whole.seconds / len(asked),
-            notes=said,
-            run=({"problem": _SHARED}, {}),
-        )
+        _part(whole, part, whole.seconds / len(asked), said, problem.lengths()[-1])
         for part, (_, _, said) in zip(parts, asked, strict=True)
     ]
+
+
+def _part(whole: Result, part: slice, seconds: float, said: tuple[str, ...], last: int) -> Result:
+    """What of a run that several inversions shared is that of one."""
+    error = whole.error[part]
+    trace = {name: values[:, part] for name, values in whole.trace.items()}
+    return replace(
+        whole,
+        images=whole.images[part],
+        error=error,
+        features=whole.features[part, ...],
+        trace=trace,
+        seconds=seconds,
+        notes=(*said, *convergence.remark(trace, error, last, whole.stop_reason)),
+        run=({"problem": _SHARED}, {}),
+    )

@@ -28,7 +28,12 @@ def feature_error(features: Any, target: Any) -> np.ndarray:
     Raises
     ------
     ValueError
-        If the shapes differ or a target is zero.
+        If the shapes differ.
+
+    Notes
+    -----
+    A target of norm zero has no scale of its own; the distance is then absolute, as in
+    `repinv.SquaredError`.
 
     Examples
     --------
@@ -43,11 +48,7 @@ def feature_error(features: Any, target: Any) -> np.ndarray:
             f"{np.shape(features)}. Encode both with the same encoder and image size."
         )
     scale = np.sum(phi_0**2, axis=1)
-    if not scale.all():
-        raise ValueError(
-            "expected targets that are not all zero; an error relative to one is none."
-        )
-    error: np.ndarray = np.sum((phi - phi_0) ** 2, axis=1) / scale
+    error: np.ndarray = np.sum((phi - phi_0) ** 2, axis=1) / np.where(scale > 0, scale, 1)
     return error
 
 

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from repinv import memory, starts, targets
+from repinv import flatness, levels, memory, starts, targets
 from repinv import restorer as restorers
 from repinv.defaults import PRIORS, SEEDS, gathering, stages
 from repinv.encoder import Array, Encoder
 from repinv.energy import Weighted
+from repinv.lbfgs import LBFGS
 from repinv.losses import SquaredError
-from repinv.parametrizations import Parametrization
+from repinv.parametrizations import Parametrization, Pixels
 from repinv.restorer import Restorer
 from repinv.rules import UpdateRule
 from repinv.stages import Problem, Stage
@@ -67,6 +68,10 @@ def posed(
     target = encoder.asarray(target)[None, ...]
     weight = targets.weight(target[0], encoder, image_shape, mask, filter_group, neighbourhood)
     weight = None if weight is None else encoder.asarray(weight)[None, ...]
+    gray = flatness.blank_gray(encoder, target, weight, image_shape)
+    if gray is not None:
+        z = encoder.asarray(np.repeat(flatness.constant(gray, image_shape), n_preimages, axis=0))
+        return _blank(encoder, SquaredError(target, weight), z, gray, notes)
     noise = starts.noise(seed, n_preimages * count, image_shape)
     level = starts.MIDDLE
     if parametrization is None:
@@ -101,6 +106,41 @@ def posed(
     if initial is not None:
         position["start"] = start
     if weight is None and not jitter and is_localizable(parametrization):
-        areas = starts.flat_areas(encoder, target[0, ...], image_shape)
-        position |= {} if areas is None else {"areas": encoder.asarray(areas)}
+        position |= _flat(problem, position["z"], noise if initial is None else None, seed)
     return problem, position, notes
+
+
+def _flat(problem: Problem, z: Array, noise: np.ndarray | None, seed: int) -> dict[str, Any]:
+    """What of a position is another one where features say that the image has flat areas."""
+    encoder, target = problem.encoder, problem.loss.target[0, ...]  # type: ignore[attr-defined]
+    image_shape = tuple(z.shape[1:])
+    areas = starts.flat_areas(encoder, target, image_shape)
+    if areas is not None:
+        return {"areas": encoder.asarray(areas)}
+    found = flatness.areas(encoder, target, image_shape)
+    if found is None:
+        return {}
+    if noise is None:
+        return {"areas": encoder.asarray(found.joined)}
+    flat = encoder.asarray(found.flat)
+    if not found.is_graphic:
+        return {"areas": flat, "plain": z, "flat": flat}
+    x = encoder.asarray(levels.start(encoder, problem.loss, found.flat, noise, seed))
+    return {
+        "areas": encoder.asarray(found.joined),
+        "z": problem.parametrization.inverse(x),
+        "plain": z,
+        "flat": flat,
+    }
+
+
+def _blank(
+    encoder: Encoder, loss: SquaredError, z: Array, gray: float, notes: tuple[str, ...]
+) -> tuple[Problem, dict[str, Any], tuple[str, ...]]:
+    """The problem of a blank target: it is solved by a constant image, and takes no evaluation."""
+    problem = Problem(encoder, loss, Pixels(), (), (Stage(1.0, LBFGS()),), 0, 0.0, 1)
+    note = (
+        f"the target is blank: its features are those of a constant image, here of gray {gray:.3g}"
+    )
+    position = {"stage": 0, "iteration": 0, "z": z, "state": None}
+    return problem, position, (*notes, note)

@@ -103,9 +103,9 @@ def run(
             found = None  # the old rule's memory goes before the new one's comes
         bar.update(before + found.iteration - bar.n)
     seconds += time.perf_counter() - began
-    joined = _joined(traces)
+    joined = _joined(traces) or _no_trace(len(found.z))
     anew = sum(problem.begins_anew(k) for k in range(1, position["stage"] + 1))
-    iterations = len(joined["energy"]) if joined else 0
+    iterations = len(joined["energy"])
     if last and found.iteration == length:
         # Done: what the rule remembers, many times its images, is of no use to anybody.
         position = position | {"z": found.z, "state": None}
@@ -139,6 +139,11 @@ def _joined(traces: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     }
 
 
+def _no_trace(count: int) -> dict[str, np.ndarray]:
+    """The trace of a run of no evaluations."""
+    return {name: np.zeros((0, count), np.float32) for name in ("energy", "data")}
+
+
 def _next_stage(
     problem: Problem,
     position: dict[str, Any],
@@ -152,7 +157,7 @@ def _next_stage(
         return (
             following
             | {"state": None}
-            | _kept(position, ("areas", "start"))
+            | _kept(position, ("areas", "plain", "flat", "start"))
             | several.gathered(
                 space.image(found.z), problem.starts, problem.restorer, problem.parametrization
             )

@@ -19,7 +19,7 @@ from repinv.wrappers import Levelled, is_localizable, localized
 #: Iterations below which a stage turns what the one before it turned: curvature is learned anew.
 WORTHWHILE = 30
 #: What a position in a run holds beside its variables, and stages hand on to each other.
-HANDED_ON = ("around", "weights", "reference", "log_energy", "areas", "start")
+HANDED_ON = ("around", "weights", "reference", "log_energy", "areas", "plain", "flat", "start")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -196,6 +196,9 @@ def check_position(
     start = position.get("start")
     if start is not None and start.shape != z.shape:
         raise ValueError("the image that the run started from is not of its image's size.")
+    plain = position.get("plain")
+    if plain is not None and tuple(plain.shape[1:]) != tuple(z.shape[1:]):
+        raise ValueError("the run's plain start is not of its image's size.")
     reference = position.get("reference")
     if reference is not None and (
         reference.shape != z.shape or not any(problem.gathers(k) for k in range(1, stage + 1))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from repinv import checkpoint
+from repinv.attempts import attempted
 from repinv.defaults import PRIORS as PRIORS
 from repinv.encoder import Array, Encoder
 from repinv.energy import Weighted
@@ -18,7 +19,7 @@ from repinv.priors import AlphaNorm, TotalVariation
 from repinv.restorer import Restorer
 from repinv.result import Result
 from repinv.rules import Momentum, UpdateRule
-from repinv.runs import moved, run
+from repinv.runs import moved
 from repinv.solvers import Snapshot
 from repinv.stages import HANDED_ON, Problem, Stage, check_position
 
@@ -207,7 +208,7 @@ def invert(
         tol=tol,
         check_every=check_every,
     )
-    return run(problem, position, {}, 0.0, notes, time_limit, callback, progress)
+    return attempted(problem, position, {}, 0.0, notes, time_limit, callback, progress)
 
 
 def resume(
@@ -285,7 +286,7 @@ def resume(
         check_position(problem, position, trace)
     except (KeyError, TypeError, AttributeError, IndexError) as error:
         raise ValueError(f"{path} is not a whole run saved by repinv ({error!r}).") from None
-    return run(problem, position, trace, seconds, notes, time_limit, callback, progress)
+    return attempted(problem, position, trace, seconds, notes, time_limit, callback, progress)
 
 
 def _under(prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace
+from array_api_compat import array_namespace, to_device
 from array_api_compat import device as device_of
 
 from repinv.batch import column, inner
@@ -167,22 +167,32 @@ class Levelled(_OnBase):
         return self._flat(self.base.image(z))
 
     @cached_property
-    def _members(self) -> tuple[Array, Array, Array]:
-        """Which pixels (K, D) are of each area, how many (K,) these are, and which of none (D,)."""
+    def _order(self) -> tuple[Array, Array, Array, Array, Array]:
+        """Pixels in the order of their areas, and each pixel's area.
+
+        Between them, of each area: where it ends and begins in this order, and how many it has.
+        """
         xp = array_namespace(self.areas)
-        numbers = xp.reshape(self.areas, (1, -1))
-        each = xp.arange(1, int(xp.max(numbers)) + 1, device=device_of(self.areas))
-        members = xp.astype(numbers == xp.reshape(each, (-1, 1)), xp.float32)
-        return members, xp.sum(members, axis=1), xp.reshape(numbers == 0, (-1,))
+        numbers = np.asarray(to_device(self.areas, "cpu")).reshape(-1).astype(np.int64)
+        count = np.bincount(numbers)
+        ends = np.cumsum(count)
+        order = np.argsort(numbers, kind="stable")
+        device = device_of(self.areas)
+        found = (order, ends, ends - count, np.maximum(count, 1), numbers)
+        first, second, third, fourth, fifth = (xp.asarray(a, device=device) for a in found)
+        return first, second, third, fourth, fifth
 
     def _flat(self, x: Array) -> Array:
         """P x."""
         xp = array_namespace(x)
-        members, count, others = self._members
-        members = xp.astype(members, x.dtype, copy=False)
-        lines = xp.reshape(x, (*x.shape[:2], -1))
-        means = xp.matmul(lines, members.mT) / xp.astype(count, x.dtype)
-        return xp.reshape(xp.where(others, lines, xp.matmul(means, members)), x.shape)
+        order, ends, begins, count, numbers = self._order
+        lines = xp.reshape(x, (x.shape[0] * x.shape[1], -1))
+        sums = xp.cumulative_sum(
+            xp.take(lines, order, axis=1), axis=1, dtype=xp.float64, include_initial=True
+        )
+        totals = xp.take(sums, ends, axis=1) - xp.take(sums, begins, axis=1)
+        means = xp.astype(totals / xp.astype(count, xp.float64), x.dtype)
+        return xp.reshape(xp.where(numbers > 0, xp.take(means, numbers, axis=1), lines), x.shape)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import skimage
 from skimage.transform import downscale_local_mean
 
 import repinv
-from repinv import lockstep
+from repinv import attempts, lockstep
 from repinv.lockstep import invert_each
 
 HOG = repinv.HOG.vlfeat(bilinear_orientations=True)
@@ -27,6 +27,7 @@ def runs(monkeypatch):
         return run(problem, position, *rest, **options)
 
     monkeypatch.setattr(lockstep, "run", counted)
+    monkeypatch.setattr(attempts, "run", counted)
     return sizes
 
 

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from repinv.encoders import _accept, _blocks
+from repinv.encoders import _accept, _blocks, _stillness
 from repinv.encoders._axes import box_axis
 from repinv.encoders._glyphs import draw
 from repinv.encoders._gradient import FLAT, SKIMAGE, Binning
@@ -141,6 +141,22 @@ class BoxHOG:
             return grad
 
         return features.reshape(shape), pullback
+
+    def still(self, silent: np.ndarray, height: int, width: int) -> np.ndarray:
+        """Pixels (2, H, W) without a gradient across, and down, as silent features prove."""
+        high, wide = self.cells_per_block
+        counts = (height // self.pixels_per_cell[0], width // self.pixels_per_cell[1])
+        cells = np.zeros((*counts, self.orientations), bool)
+        rows, columns = silent.shape[:2]
+        for y in range(high):
+            for x in range(wide):
+                cells[y : y + rows, x : x + columns] |= silent[:, :, y, x]
+        bins = _stillness.axis_bins(self.orientations, False, 0.5, False)
+        axes = (
+            _stillness.of_axis(box_axis(cell, count, np.float32), 0, size)
+            for cell, count, size in zip(self.pixels_per_cell, counts, (height, width), strict=True)
+        )
+        return _stillness.without_votes(np.moveaxis(cells, -1, 0), bins, *axes)
 
     def glyph(self, features: np.ndarray) -> np.ndarray:
         """Cells drawn with their mean over the blocks that they lie in."""

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from repinv.encoders import _accept, _blocks
+from repinv.encoders import _accept, _blocks, _stillness
 from repinv.encoders._axes import bilinear_axis
 from repinv.encoders._glyphs import draw
 from repinv.encoders._gradient import C_FLOAT, DPM, Binning
@@ -146,6 +146,20 @@ class CellHOG:
             return pull_cells(grad)
 
         return self._crop(features.reshape(channels, height, width)), pullback
+
+    def still(self, silent: np.ndarray, height: int, width: int) -> np.ndarray:
+        """Pixels (2, H, W) without a gradient across, and down, as silent features prove."""
+        n, counts = self.orientations, (self.cells(height), self.cells(width))
+        if self.layout == _blocks.DALAL_TRIGGS:
+            undirected = silent.reshape(4, n, *counts).all(axis=0)
+            cells = np.concatenate([undirected, undirected])
+        else:
+            channels = _blocks.cell_channels(self.layout, n)
+            cells = self._uncrop(silent, (channels, *counts))[: 2 * n]
+        bins = _stillness.axis_bins(2 * n, True, 0.0, self.softness > 0)
+        _, rows, columns = self.plan(np.empty((1, height, width), np.float32), 1.0)
+        votes = (_stillness.of_axis(a, 1, s) for a, s in ((rows, height), (columns, width)))
+        return _stillness.without_votes(cells, bins, *votes)
 
     def glyph(self, features: np.ndarray) -> np.ndarray:
         """The picture that VLFeat renders: a bin is summed over directions or blocks."""

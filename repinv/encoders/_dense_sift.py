@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from repinv.encoders import _accept, _descriptors
+from repinv.encoders import _accept, _descriptors, _stillness
 from repinv.encoders._dense_axes import Layout
 from repinv.encoders._dense_grids import KorniaGrid, NaturalGrid, Sizes, VLFeatGrid
 from repinv.encoders._descriptors import Normalization
@@ -169,6 +169,33 @@ class DenseSIFT:
             return grad
 
         return self._arranged(descriptors, image.shape[1:]), pullback
+
+    def still(self, silent: np.ndarray, channels: int, height: int, width: int) -> np.ndarray:
+        """Pixels (2, H, W) without a gradient across, and down, in any channel."""
+        counts = [rows * columns for rows, columns in self.counts(height, width)]
+        ends = np.cumsum(counts)
+        descriptors = self._unarranged(silent, (channels, int(ends[-1]), self.size))
+        proven = np.zeros((channels, 2, height, width), bool)
+        bins = _stillness.axis_bins(self.orientations, True, 0.0, True)
+        for grid, count, end in zip(self.grids, counts, ends, strict=True):
+            own = descriptors[:, end - count : end]
+            axes = [grid.axis(w, size, np.float32) for w, size in ((0, height), (1, width))]
+            votes = [
+                _stillness.of_taps(axis.windows, size)
+                for axis, size in zip(axes, (height, width), strict=True)
+            ]
+            y, x = (axis.grid.window for axis in axes)
+            windows = np.ix_(np.arange(self.orientations), y.ravel(), x.ravel())
+            for one, found in zip(own, proven, strict=True):
+                entries = one.reshape(len(y), len(x), *grid.bins, self.orientations)
+                entries = entries.transpose(4, 0, 2, 1, 3).reshape(
+                    self.orientations, y.size, x.size
+                )
+                pooled = np.zeros((self.orientations, *(len(v) for v in votes)), bool)
+                np.logical_or.at(pooled, windows, entries)
+                found |= _stillness.without_votes(pooled, bins, *votes)
+        still: np.ndarray = np.asarray(proven.all(axis=0))
+        return still
 
     def _arranged(self, descriptors: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
         """(C, frames, D) → the mirrored layout, channels side by side in a descriptor."""

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 
-from repinv.encoders import _accept, _blocks
+from repinv.encoders import _accept, _blocks, _stillness
 from repinv.encoders._axes import block_axis
 from repinv.encoders._block_hog import normalized, square_root
 from repinv.encoders._glyphs import SIDE, draw
 from repinv.encoders._gradient import C_FLOAT, Binning
-from repinv.encoders._oriented import Pullback, oriented_cells
+from repinv.encoders._oriented import Axis, Pullback, oriented_cells
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,6 +89,45 @@ class WindowHOG:
         unique, index = np.unique(starts, return_inverse=True)
         return unique, index.reshape(starts.shape)
 
+    def _axes(self, starts_y: np.ndarray, starts_x: np.ndarray, dtype: Any) -> tuple[Axis, Axis]:
+        """Axes of blocks that start there, one pixel further for the margin."""
+        rows, columns = (
+            block_axis(
+                tuple((starts + 1).tolist()),
+                self.block_size[axis],
+                self.cell_size[axis],
+                self.sigma,
+                dtype,
+            )
+            for axis, starts in ((1, starts_y), (0, starts_x))
+        )
+        return rows, columns
+
+    def still(self, silent: np.ndarray, height: int, width: int) -> np.ndarray:
+        """Pixels (2, H, W) without a gradient across, and down, as silent features prove."""
+        rows_of, columns_of = self._counts(height, width)
+        starts_y, index_y = self._starts(rows_of, 1)
+        starts_x, index_x = self._starts(columns_of, 0)
+        _, _, cells_x, cells_y, _ = self.window_shape()
+        windows = silent.reshape(rows_of, columns_of, *self.window_shape())
+        blocks = np.zeros((starts_y.size, starts_x.size, cells_x, cells_y, self.nbins), bool)
+        pick = (index_y[:, None, None, :], index_x[None, :, :, None])
+        np.logical_or.at(blocks, pick, windows)
+        split = (self.nbins, starts_y.size, cells_y + 1, starts_x.size, cells_x + 1)
+        cells = np.zeros(split, bool)
+        cells[:, :, 1:, :, 1:] = blocks.transpose(4, 0, 3, 1, 2)
+        across, down = (pad + 1 for pad in self.padding)
+        axes = zip(
+            self._axes(starts_y, starts_x, np.float32),
+            (height + 2 * down, width + 2 * across),
+            strict=True,
+        )
+        votes = (_stillness.of_axis(axis, 0, size) for axis, size in axes)
+        bins = _stillness.axis_bins(self.nbins, self.signed_gradient, 0.5, True)
+        strips = cells.reshape(self.nbins, split[1] * split[2], -1)
+        padded = _stillness.without_votes(strips, bins, *votes)
+        return padded[:, down : down + height, across : across + width]
+
     def holds(self, shape: tuple[int, ...]) -> bool:
         """Whether features of one image may have this shape."""
         window = math.prod(self.window_shape())
@@ -124,16 +164,7 @@ class WindowHOG:
         )
         starts_y, index_y = self._starts(rows_of, 1)
         starts_x, index_x = self._starts(columns_of, 0)
-        rows, columns = (
-            block_axis(
-                tuple((starts + 1).tolist()),
-                self.block_size[axis],
-                self.cell_size[axis],
-                self.sigma,
-                image.dtype,
-            )
-            for axis, starts in ((1, starts_y), (0, starts_x))
-        )
+        rows, columns = self._axes(starts_y, starts_x, image.dtype)
         strips, pull_cells = oriented_cells(image, binning, rows, columns, keep=keep)
         _, _, cells_x, cells_y, _ = self.window_shape()
         split = (self.nbins, starts_y.size, cells_y + 1, starts_x.size, cells_x + 1)

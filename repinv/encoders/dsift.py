@@ -323,6 +323,19 @@ class DSIFT(Encoder):
         flavour = dataclasses.replace(self.flavour, normalization=rule._replace(softness=softness))
         return dataclasses.replace(self, flavour=flavour)
 
+    def still_pixels(
+        self, silent: np.ndarray, image_shape: tuple[int, ...], /
+    ) -> np.ndarray | None:
+        """Where silent features prove that an image has no gradient; see `Encoder`.
+
+        None where descriptors of low contrast are zero, which proves nothing.
+        """
+        self.feature_shape(image_shape)
+        if self.flavour.normalization.threshold > 0:
+            return None
+        channels, height, width = image_shape
+        return self.flavour.still(silent, channels, height, width)
+
     def relaxed(self, width: float, /) -> DSIFT:
         """The same features, the clip pulled back as a bend, in units of it; see `Encoder`."""
         rule = self.flavour.normalization._replace(bend=_accept.real("width", width, above=0))

@@ -318,6 +318,11 @@ class HOG(Encoder):
         flavour = dataclasses.replace(self.flavour, softness=softness)
         return dataclasses.replace(self, flavour=flavour)
 
+    def still_pixels(self, silent: np.ndarray, image_shape: tuple[int, ...], /) -> np.ndarray:
+        """Where silent features prove that an image has no gradient; see `Encoder`."""
+        self.feature_shape(image_shape)
+        return self.flavour.still(silent, *image_shape[1:])
+
     def relaxed(self, width: float, /) -> HOG | None:
         """The same features, clips pulled back as bends, in units of them; see `Encoder`."""
         width = _accept.real("width", width, above=0)

@@ -1,0 +1,40 @@
+"""Whether a run says that it has not converged."""
+
+import numpy as np
+import pytest
+import skimage
+
+import repinv
+from repinv.convergence import forecast, remark
+
+PHOTOGRAPH = skimage.data.camera()[150:214, 180:244].astype(np.float32) / 255
+
+
+@pytest.mark.parametrize("power", [1.5, 2.0, 4.0])
+def test_the_forecast_is_a_little_more_than_a_power_law_takes(power):
+    more = forecast(np.arange(1, 401) ** -power, 400)
+    exact = 400 * (2 ** (1 / power) - 1)
+    assert exact < more < 1.4 * exact
+
+
+def test_a_run_that_falls_slowly_has_converged():
+    assert forecast(np.arange(1, 401) ** -0.5, 400) is None
+    assert forecast(np.ones(400), 400) is None
+    assert forecast(np.arange(1, 401) ** -2.0, 3) is None
+
+
+def test_errors_that_are_negligible_and_runs_that_were_stopped_have_no_remark():
+    trace = {"data": np.arange(1.0, 401)[:, None] ** -2}
+    assert remark(trace, np.array([1e-3]), 40, "max_iter")
+    assert not remark(trace, np.array([1e-5]), 40, "max_iter")
+    assert not remark(trace, np.array([1e-3]), 40, "callback")
+    assert not remark(trace, np.array([1e-3]), 40, "time_limit")
+
+
+def test_an_inversion_that_is_cut_short_says_so():
+    hog = repinv.HOG.opencv(win_size=(64, 64))
+    features = hog(PHOTOGRAPH)
+    short = repinv.invert(features, hog, shape=(64, 64), max_iter=60)
+    assert "not converged" in short.notes[-1]
+    stopped = repinv.invert(features, hog, shape=(64, 64), callback=lambda s: s.iteration >= 60)
+    assert not any("not converged" in note for note in stopped.notes)
