@@ -221,15 +221,15 @@ class HOG(Encoder):
     @classmethod
     def opencv(
         cls,
-        win_size: tuple[int, int] = (64, 128),
-        block_size: tuple[int, int] = (16, 16),
-        block_stride: tuple[int, int] = (8, 8),
-        cell_size: tuple[int, int] = (8, 8),
-        nbins: int = 9,
-        win_sigma: float = -1,
-        l2_hys_threshold: float = 0.2,
-        gamma_correction: bool = True,
-        signed_gradient: bool = False,
+        win_size: tuple[int, int] | None = None,
+        block_size: tuple[int, int] | None = None,
+        block_stride: tuple[int, int] | None = None,
+        cell_size: tuple[int, int] | None = None,
+        nbins: int | None = None,
+        win_sigma: float | None = None,
+        l2_hys_threshold: float | None = None,
+        gamma_correction: bool | None = None,
+        signed_gradient: bool | None = None,
         win_stride: tuple[int, int] | None = None,
         padding: tuple[int, int] | None = None,
         *,
@@ -239,21 +239,25 @@ class HOG(Encoder):
 
         Parameters
         ----------
-        win_size, block_size, block_stride, cell_size : tuple of int
-            (width, height) in pixels.
-        nbins : int
-            Bins of 180°, or of 360° if `signed_gradient`.
-        win_sigma : float
-            Width of the Gaussian that weights the pixels of a block; -1 for an eighth of the
-            sum of the block's sides.
-        l2_hys_threshold : float
-            Where normalized entries are clipped.
-        gamma_correction : bool
-            Take the square root of pixels first.
-        signed_gradient : bool
-            Tell opposite gradients apart.
+        win_size, block_size, block_stride, cell_size : tuple of int, optional
+            (width, height) in pixels; (64, 128), (16, 16), (8, 8) and (8, 8) unless given.
+        nbins : int, optional
+            Bins of 180°, or of 360° if `signed_gradient`; 9 unless given.
+        win_sigma : float, optional
+            Width of the Gaussian that weights the pixels of a block; unless given, or if not
+            positive, an eighth of the sum of the block's sides.
+        l2_hys_threshold : float, optional
+            Where normalized entries are clipped; 0.2 unless given.
+        gamma_correction : bool, optional
+            Take the square root of pixels first. Unless given, it is what OpenCV's constructor
+            does: True where none of the sizes and `nbins` is given, as in ``HOGDescriptor()``;
+            False where any of them is, as in ``HOGDescriptor(win, block, stride, cell, nbins)``.
+        signed_gradient : bool, optional
+            Tell opposite gradients apart; False unless given.
         win_stride, padding : tuple of int, optional
-            (width, height); a cell and nothing unless given.
+            (width, height); a cell and nothing unless given. OpenCV rounds `padding` to
+            ``(p + n - 1) & -n``, n being the greatest common divisor of the strides of windows
+            and blocks: up to a multiple where n is a power of two, to other numbers elsewhere.
         value_range : tuple of float
             Pixel values that 0 and 1 of a batch stand for.
 
@@ -266,12 +270,19 @@ class HOG(Encoder):
         Notes
         -----
         OpenCV's arctangent is approximate; features differ from its own by up to 5e-4.
+        `HOG.from_opencv` reads all settings from a descriptor that is there already. OpenCV 4
+        clips all features of a process at the threshold of the first descriptor that computed any;
+        here each has its own.
 
         Examples
         --------
         >>> import repinv
         >>> repinv.HOG.opencv().feature_shape((1, 128, 64))
         (3780,)
+        >>> repinv.HOG.opencv().flavour.gamma_correction
+        True
+        >>> repinv.HOG.opencv((32, 32)).flavour.gamma_correction
+        False
         """
         flavour = _window_hog.opencv(
             win_size,
@@ -287,6 +298,50 @@ class HOG(Encoder):
             padding,
         )
         return cls(flavour, value_range)
+
+    @classmethod
+    def from_opencv(
+        cls,
+        descriptor: Any,
+        win_stride: tuple[int, int] | None = None,
+        padding: tuple[int, int] | None = None,
+        *,
+        value_range: tuple[float, float] = (0.0, 255.0),
+    ) -> HOG:
+        """The features of a ``cv2.HOGDescriptor`` that is there already: every setting is read.
+
+        Parameters
+        ----------
+        descriptor : cv2.HOGDescriptor
+            However it was made: with or without sizes, changed afterwards, or loaded from a file.
+        win_stride, padding : tuple of int, optional
+            (width, height), as they are given to its method ``compute``.
+        value_range : tuple of float
+            Pixel values that 0 and 1 of a batch stand for.
+
+        Returns
+        -------
+        HOG
+            As `HOG.opencv` makes them.
+
+        Raises
+        ------
+        TypeError
+            If `descriptor` has no such settings.
+        ValueError
+            If OpenCV does not compute features with these settings either.
+
+        Examples
+        --------
+        >>> import cv2, repinv
+        >>> descriptor = cv2.HOGDescriptor((32, 32), (16, 16), (8, 8), (8, 8), 9)
+        >>> repinv.HOG.from_opencv(descriptor) == repinv.HOG.opencv((32, 32))
+        True
+        """
+        settings = _window_hog.settings(descriptor)
+        return cls.opencv(
+            **settings, win_stride=win_stride, padding=padding, value_range=value_range
+        )
 
     @property
     def restorer(self) -> str:
