@@ -300,7 +300,7 @@ def caricature(
 @cli.command(short_help="List encoder flavours and their options.")
 def encoders() -> None:
     """List the flavours of encoders, with their options and defaults."""
-    from repinv.app import expressions
+    from repinv import expressions
 
     for flavour in expressions.FLAVOURS:
         values = [

@@ -37,7 +37,7 @@ def encoder_of(
     context: click.Context, parameter: click.Parameter, value: str
 ) -> tuple[str, Encoder]:
     """An encoder expression and the encoder it names; the expression is never run."""
-    from repinv.app import expressions
+    from repinv import expressions
 
     try:
         return value, expressions.parse(value)

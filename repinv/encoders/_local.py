@@ -11,7 +11,7 @@ import numpy as np
 from repinv.encoder import Array, Encoder, Pullback
 from repinv.encoders import _accept
 from repinv.encoders._threads import each
-from repinv.image import as_batch
+from repinv.image import as_batch, channels_last
 
 #: (descriptors (F, D), image shape (C, H, W), keep) → the code of one image, and a function from a
 #: cotangent of the code to one of the descriptors.
@@ -41,9 +41,11 @@ def accept(encoder: Any, local: Any, name: str, width: int) -> None:
             "none. Use one whose descriptor_axis is not None, such as repinv.HOG.vlfeat()."
         )
     found = _sizes(local)
-    if found and width not in found:
+    # Descriptors of several channels are those of each, side by side.
+    fits = width % found[0] == 0 if found and local.any_channels else width in found
+    if found and not fits:
         raise _misfit(width, found[0])
-    for attribute in ("channels", "value_range", "precision"):
+    for attribute in ("channels", "value_range", "precision", "channel_axis", "any_channels"):
         object.__setattr__(encoder, attribute, getattr(local, attribute))
 
 
@@ -153,9 +155,12 @@ def encode(local: Encoder, x: Array, code: Code, words: tuple[int, ...]) -> np.n
 def call(local: Encoder, image: Any, code: Code, words: tuple[int, ...]) -> np.ndarray:
     """Code of one image, whose descriptors are those of the local encoder's own call."""
     # The local encoder moves its channels itself; here they are only looked at.
-    axis = getattr(local, "channel_axis", -1)
-    upright = np.moveaxis(image, axis, -1) if axis != -1 and np.ndim(image) == 3 else image
-    pixels = as_batch(upright, precision=local.precision, channels=local.channels)
+    pixels = as_batch(
+        channels_last(image, local.channel_axis),
+        precision=local.precision,
+        channels=local.channels,
+        any_channels=local.any_channels,
+    )
     rows = _fitting(descriptors(local, local(image)[None]), words)
     return code(rows[0], pixels.shape[1:], False)[0]
 

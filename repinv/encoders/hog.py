@@ -12,7 +12,7 @@ from repinv.encoder import Array, Encoder, Pullback, SizeRange
 from repinv.encoders import _accept, _block_hog, _cell_hog, _window_hog
 from repinv.encoders._block_hog import BoxHOG
 from repinv.encoders._cell_hog import CellHOG
-from repinv.encoders._images import channels_last, encode_images, pullback_of
+from repinv.encoders._images import encode_images, pullback_of
 from repinv.encoders._window_hog import WindowHOG
 
 
@@ -38,6 +38,8 @@ class HOG(Encoder):
         What integer pixels become in a call.
     channel_axis : int
         Axis of the channels in a call with a colour image.
+    any_channels : bool
+        Whether images of a call may have any number of channels.
 
     See Also
     --------
@@ -87,6 +89,7 @@ class HOG(Encoder):
     channels: int | None = None
     precision: Any = np.float32
     channel_axis: int = -1
+    any_channels: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "value_range", _accept.value_range(self.value_range))
@@ -190,7 +193,7 @@ class HOG(Encoder):
         transform_sqrt : bool
             Take the square root of pixels first.
         channel_axis : int or None
-            None for gray images, else the axis of channels in a call.
+            None for gray images, else the axis of channels, of any number, in a call.
         value_range : tuple of float
             Pixel values that 0 and 1 of a batch stand for.
 
@@ -216,7 +219,7 @@ class HOG(Encoder):
         if channel_axis is None:
             return cls(flavour, value_range, 1, np.float64)
         axis = _accept.whole("channel_axis", channel_axis, -3, 2)
-        return cls(flavour, value_range, None, np.float64, axis)
+        return cls(flavour, value_range, None, np.float64, axis, any_channels=True)
 
     @classmethod
     def opencv(
@@ -399,6 +402,12 @@ class HOG(Encoder):
         """Axis of a cell's vector; None for block by block flavours; see `Encoder`."""
         return self.flavour.descriptor_axis if isinstance(self.flavour, CellHOG) else None
 
+    @property
+    def both_layouts(self) -> str | None:
+        """VLFeat's C code puts channels first, cyvlfeat and MATLAB put them last."""
+        is_vlfeat = isinstance(self.flavour, CellHOG) and not self.flavour.descriptor_axis
+        return "VLFeat" if is_vlfeat else None
+
     def frames(self, image_shape: tuple[int, ...], /) -> np.ndarray:
         """Centres (y, x) of the cells; see `Encoder.frames`."""
         self.feature_shape(image_shape)
@@ -446,10 +455,6 @@ class HOG(Encoder):
         """Features of a batch, and each image's pullback."""
         encode = functools.partial(self.flavour.vjp, value_range=self.value_range, keep=keep)
         return encode_images(images, self.feature_shape(images.shape[1:]), encode)
-
-    def __call__(self, image: Array) -> np.ndarray:
-        """Features of one image, whose pixel values are taken as they are; see `Encoder`."""
-        return super().__call__(channels_last(image, self.channel_axis))
 
     def glyph(self, features: Array, /) -> np.ndarray:
         """A picture of features: a bar for every bin of every cell, along the edge.

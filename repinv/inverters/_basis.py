@@ -157,6 +157,7 @@ class DirectOptimization(_base.Inverter):
             features,
             self.encoder,
             shape=image_shape[1:],
+            layout=self.encoder.layout,
             parametrization=CosineBasis(self.deviation),
             priors=(),
             solver=LBFGS(),

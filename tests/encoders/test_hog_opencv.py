@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import skimage
 
-from repinv import DSIFT, HOG
-from repinv.app import expressions
+from repinv import DSIFT, HOG, expressions
 
 IMAGE = skimage.data.camera()[100:260, 60:250].copy()
 #: OpenCV's arctangent is approximate, by so much in its features.

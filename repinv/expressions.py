@@ -69,6 +69,33 @@ def constructor(flavour: str) -> Callable[..., Encoder]:
     return make
 
 
+def encoder_of(given: Any) -> Encoder:
+    """The encoder that is given, or that an expression names.
+
+    Raises
+    ------
+    TypeError
+        If it is neither.
+    ValueError
+        As `parse` does.
+
+    Examples
+    --------
+    >>> encoder_of("hog.vlfeat") == repinv.HOG.vlfeat() == encoder_of(repinv.HOG.vlfeat())
+    True
+    """
+    if isinstance(given, str):
+        return parse(given)
+    if not isinstance(given, Encoder):
+        kind = given.__name__ if isinstance(given, type) else type(given).__name__
+        what = f"the class {kind} itself" if isinstance(given, type) else kind
+        raise TypeError(
+            f"expected an encoder, such as repinv.HOG.vlfeat(), or its expression, such as "
+            f"'hog.vlfeat'; got {what}."
+        )
+    return given
+
+
 def options(flavour: str) -> dict[str, Any]:
     """Names and defaults of a flavour's options, in order."""
     parameters = inspect.signature(constructor(flavour)).parameters
