@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from repinv.encoders._block_hog import BoxHOG
 from repinv.encoders._cell_hog import CellHOG
 from repinv.encoders._images import encode_images, pullback_of
 from repinv.encoders._window_hog import WindowHOG
+from repinv.image import on_host
 
 
 @dataclasses.dataclass(frozen=True)
@@ -456,7 +458,7 @@ class HOG(Encoder):
         encode = functools.partial(self.flavour.vjp, value_range=self.value_range, keep=keep)
         return encode_images(images, self.feature_shape(images.shape[1:]), encode)
 
-    def glyph(self, features: Array, /) -> np.ndarray:
+    def glyph(self, features: Array, /, *, shape: tuple[int, ...] | None = None) -> np.ndarray:
         """A picture of features: a bar for every bin of every cell, along the edge.
 
         Bars are orthogonal to the gradients they stand for, and as bright as their bin is
@@ -465,7 +467,9 @@ class HOG(Encoder):
         Parameters
         ----------
         features : ndarray, shape F
-            Of one image, in the layout that a call returns.
+            Of one image, in the layout that a call returns; or flat, with `shape`.
+        shape : tuple of int, optional
+            (H, W) or (H, W, C) of the image that flat features are of.
 
         Returns
         -------
@@ -484,8 +488,23 @@ class HOG(Encoder):
         >>> hog = repinv.HOG.vlfeat()
         >>> hog.glyph(hog(np.eye(64))).shape
         (168, 168)
+        >>> hog.glyph(hog(np.eye(64)).ravel(), shape=(64, 64)).shape
+        (168, 168)
         """
-        features = np.asarray(features)
+        features = on_host(features)
+        if shape is not None:
+            expected = self.feature_shape(((*shape, self.channels or 1)[2], *shape[:2]))
+            if features.size != math.prod(expected):
+                raise ValueError(
+                    f"features of shape {features.shape} are not of an image of {shape}, which "
+                    f"has {expected}. Give the shape of their image."
+                )
+            features = features.reshape(expected)
+        elif features.ndim == 1 and len(self.flavour.example()) > 1:
+            raise ValueError(
+                f"flat features do not tell how their {features.size} numbers are laid out. Give "
+                "the shape of their image: glyph(features, shape=(H, W))."
+            )
         if not self.flavour.holds(features.shape):
             raise ValueError(
                 f"expected features of this HOG, such as {self.flavour.example()}; got shape "
