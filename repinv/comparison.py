@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ from repinv.methods import Method, inverted, listed
 from repinv.photographs import photographs
 from repinv.reading import read
 from repinv.solvers import to_host
+from repinv.streams import Images, stream
 from repinv.tables import Column, as_csv, as_json, as_markdown, as_text
 
 #: What a table shows, in the order in which it is read.
@@ -144,7 +145,7 @@ def compare(
     rescale: bool = False,
     features_given: bool | None = None,
     yardstick: Encoder | str | None = None,
-    references: Iterable[Array] | None = None,
+    references: Images | None = None,
     max_iter: int = 400,
     seed: int = 0,
     time_limit: float | None = None,
@@ -172,7 +173,7 @@ def compare(
     yardstick : Encoder or str, optional
         In whose features errors are measured. By default each method is measured in the features
         that it inverts, so that errors of different encoders are in different units.
-    references : iterable of array, optional
+    references : iterable of array or path, or path of a folder, optional
         Two images or more of the photograph's size, whose features' mean distance is 100 in the
         paper's unit; by default the photographs of scikit-image and quarters of them.
     max_iter, seed, time_limit : optional
@@ -220,7 +221,7 @@ def compare(
         )
     photograph = None if features_given else _photograph(image_or_features, encoders)
     settings = {"max_iter": max_iter, "seed": seed, "time_limit": time_limit}
-    given = None if references is None else tuple(references)
+    given = None if references is None else tuple(stream(references))
     rows: list[Reconstruction] = []
     interrupted = False
     for method in tqdm(named, disable=not progress, unit="method"):

@@ -12,7 +12,7 @@ from repinv.colour import Decorrelated
 from repinv.encoder import Array, Encoder
 from repinv.energy import Weighted
 from repinv.fourier import Fourier
-from repinv.image import as_batch, as_unit, channels_last
+from repinv.image import as_batch, as_unit, channels_last, to_gray
 from repinv.lbfgs import LBFGS
 from repinv.losses import Shortfall
 from repinv.parametrizations import Parametrization, Spectral
@@ -25,6 +25,7 @@ from repinv.rules import Adam, UpdateRule
 from repinv.runs import run
 from repinv.solvers import Snapshot
 from repinv.stages import Problem, Stage
+from repinv.streams import Images, stream
 from repinv.wrappers import Jitter
 
 #: What keeps an image natural while a component is excited, where no priors are given. A spectrum
@@ -46,7 +47,7 @@ def maximize(
     shape: tuple[int, ...],
     strength: float = 2.0,
     scale: float | None = None,
-    images: Array | None = None,
+    images: Images | None = None,
     n_images: int = 1,
     diversity: float = 0.0,
     max_iter: int = 300,
@@ -78,7 +79,7 @@ def maximize(
         Response that is enough, in units of `scale`.
     scale : float, optional
         Z: the response ⟨Φ, d⟩ that counts as 1. By default the largest of `images`.
-    images : array, shape (N, H, W) or (N, H, W, C), in [0, 1], optional
+    images : array (N, H, W) or (N, H, W, C) in [0, 1], or iterable of such, or path, optional
         What the largest response is measured on; by default crops of scikit-image's photographs.
     n_images : int
         Images to find.
@@ -287,10 +288,19 @@ def _largest(encoder: Encoder, direction: Array, images: np.ndarray) -> float:
     return largest
 
 
-def _references(images: Array | None, size: tuple[int, int, int]) -> np.ndarray:
+def _reference(image: Any, channels: int) -> np.ndarray:
+    """An image (C, H, W) in [0, 1], in as many channels as are measured."""
+    unit = as_unit(image)
+    if unit.ndim == 3 and unit.shape[-1] == 3 and channels == 1:
+        unit = to_gray(unit)
+    found: np.ndarray = as_batch(unit, channels=channels)[0]
+    return found
+
+
+def _references(images: Images | None, size: tuple[int, int, int]) -> np.ndarray:
     """Images (N, C, H, W) in [0, 1] to measure responses on, of a shape (C, H, W)."""
     if images is not None:
-        found = [as_batch(as_unit(image), channels=size[0])[0] for image in images]
+        found = [_reference(image, size[0]) for image in stream(images)]
         if not found or any(x.shape != size for x in found):
             shapes = sorted({x.shape for x in found})
             raise ValueError(f"images must have the shape (C, H, W) = {size}; got {shapes}.")

@@ -80,7 +80,7 @@ class DSIFT(Encoder):
     value_range: tuple[float, float] = (0.0, 1.0)
     channels: int | None = 1
     channel_axis: int = -1
-    any_channels: bool = False
+    any_channels: bool = dataclasses.field(default=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "value_range", _accept.value_range(self.value_range))

@@ -91,7 +91,7 @@ class HOG(Encoder):
     channels: int | None = None
     precision: Any = np.float32
     channel_axis: int = -1
-    any_channels: bool = False
+    any_channels: bool = dataclasses.field(default=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "value_range", _accept.value_range(self.value_range))

@@ -6,7 +6,7 @@ import dataclasses
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 import numpy as np
@@ -22,6 +22,7 @@ from repinv.losses import SquaredError
 from repinv.reading import read
 from repinv.result import Result
 from repinv.solvers import to_host
+from repinv.streams import Images, stream, total
 
 _I = TypeVar("_I", bound="Inverter")
 #: Numbers of a window that may not be exceeded where its size is left to the inverter.
@@ -200,7 +201,7 @@ def gray(image: Any) -> np.ndarray:
 
 
 def pairs(
-    images: Iterable[Any], encoder: Encoder, side: int | None, most: int, seed: int, progress: bool
+    images: Images, encoder: Encoder, side: int | None, most: int, seed: int, progress: bool
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
     """The side of windows; and of each image in turn windows (M, side² · D) and patches (M, p²).
 
@@ -215,7 +216,8 @@ def pairs(
             f"inverters find gray images; the encoder takes {encoder.channels} channels."
         )
     chosen_side = None if side is None else _accept.whole("window", side)
-    for number, given in enumerate(tqdm(images, disable=not progress, unit="image")):
+    bar = tqdm(stream(images), total=total(images), disable=not progress, unit="image")
+    for number, given in enumerate(bar):
         image = gray(given)
         cells, to_cells = view(encoder, (1, *image.shape))
         x = as_batch(image, precision=encoder.precision, channels=encoder.channels)

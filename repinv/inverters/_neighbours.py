@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from repinv.encoder import Array, Encoder
+from repinv.encoder import Encoder
 from repinv.encoders import _accept, _learning, _maps
 from repinv.inverters import _base
+from repinv.streams import Images
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -67,7 +67,7 @@ class NearestPatches(_base.Windowed):
     @classmethod
     def fit(
         cls,
-        images: Iterable[Array],
+        images: Images,
         encoder: Encoder,
         *,
         window: int | None = None,
@@ -81,8 +81,9 @@ class NearestPatches(_base.Windowed):
 
         Parameters
         ----------
-        images : iterable of array, shape (H, W) or (H, W, 3)
-            Floats in [0, 1], or integers that stand for fractions of white.
+        images : iterable of array or path, or path
+            Arrays (H, W) or (H, W, 3), of floats in [0, 1] or integers that stand for fractions of
+            white; paths of images; or that of a folder of images.
         encoder : Encoder
             With cells, blocks or descriptors on one grid.
         window : int, optional
@@ -178,7 +179,7 @@ class ExemplarLDA(_base.Windowed):
     @classmethod
     def fit(
         cls,
-        images: Iterable[Array],
+        images: Images,
         encoder: Encoder,
         *,
         window: int | None = None,
@@ -193,8 +194,9 @@ class ExemplarLDA(_base.Windowed):
 
         Parameters
         ----------
-        images : iterable of array, shape (H, W) or (H, W, 3)
-            Floats in [0, 1], or integers that stand for fractions of white.
+        images : iterable of array or path, or path
+            Arrays (H, W) or (H, W, 3), of floats in [0, 1] or integers that stand for fractions of
+            white; paths of images; or that of a folder of images.
         encoder : Encoder
             With cells, blocks or descriptors on one grid.
         window : int, optional
@@ -240,7 +242,7 @@ class ExemplarLDA(_base.Windowed):
 
 
 def _sample(
-    images: Iterable[Any],
+    images: Images,
     encoder: Encoder,
     window: int | None,
     per_image: int,

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
-from repinv.encoder import Array, Encoder
+from repinv.encoder import Encoder
 from repinv.encoders import _accept, _learning, _maps, _nonnegative
 from repinv.encoders.hoggle import HOGgle
 from repinv.inverters import _base
+from repinv.streams import Images
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -62,7 +63,7 @@ class PairedDictionary(_base.Windowed):
     @classmethod
     def fit(
         cls,
-        images: Iterable[Array],
+        images: Images,
         encoder: Encoder,
         *,
         n_atoms: int = 1024,
@@ -76,8 +77,9 @@ class PairedDictionary(_base.Windowed):
 
         Parameters
         ----------
-        images : iterable of array, shape (H, W) or (H, W, 3)
-            Floats in [0, 1], or integers that stand for fractions of white.
+        images : iterable of array or path, or path
+            Arrays (H, W) or (H, W, 3), of floats in [0, 1] or integers that stand for fractions of
+            white; paths of images; or that of a folder of images.
         encoder : Encoder
             With cells, blocks or descriptors on one grid.
         n_atoms : int

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
 
 import numpy as np
 
-from repinv.encoder import Array, Encoder
+from repinv.encoder import Encoder
 from repinv.encoders import _accept, _pretrained
 from repinv.inverters import _base
+from repinv.streams import Images
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -57,7 +57,7 @@ class Ridge(_base.Windowed):
     @classmethod
     def fit(
         cls,
-        images: Iterable[Array],
+        images: Images,
         encoder: Encoder,
         *,
         window: int | None = None,
@@ -70,8 +70,9 @@ class Ridge(_base.Windowed):
 
         Parameters
         ----------
-        images : iterable of array, shape (H, W) or (H, W, 3)
-            Floats in [0, 1], or integers that stand for fractions of white.
+        images : iterable of array or path, or path
+            Arrays (H, W) or (H, W, 3), of floats in [0, 1] or integers that stand for fractions of
+            white; paths of images; or that of a folder of images.
         encoder : Encoder
             With cells, blocks or descriptors on one grid.
         window : int, optional
