@@ -238,7 +238,7 @@ def invert(
 def resume(
     path: str | os.PathLike[str],
     *,
-    encoder: Encoder | None = None,
+    encoder: Encoder | str | None = None,
     time_limit: float | None = None,
     callback: Callable[[Snapshot], object] | None = None,
     progress: bool = False,
@@ -249,7 +249,7 @@ def resume(
     ----------
     path : path
         What `Result.save` wrote.
-    encoder : Encoder, optional
+    encoder : Encoder or str, optional
         Needed for encoders that are not repinv's own.
     time_limit, callback, progress : optional
         As for `invert`.
@@ -283,6 +283,7 @@ def resume(
     >>> bool(np.all(continued.image == whole.image))
     True
     """
+    named = None if encoder is None else expressions.encoder_of(encoder)
     header, arrays = checkpoint.load(path)
     try:
         described = dict(header["problem"])
@@ -290,7 +291,7 @@ def resume(
             raise ValueError(
                 f"{path}: the run's encoder is not one of repinv's own; pass it as encoder=."
             )
-        given = checkpoint.restore(described["encoder"]) if encoder is None else encoder
+        given = checkpoint.restore(described["encoder"]) if named is None else named
         rest = {
             name: moved(checkpoint.restore(value), given.asarray)
             for name, value in described.items()

@@ -14,7 +14,7 @@ from repinv.encoder import Encoder
 #: Pixels of all pre-images from which it is said.
 LARGE = 2**20
 #: Side of the texture that is inverted to see how long an evaluation takes, and evaluations of it.
-_SIDE, _EVALUATIONS = 384, 6
+_SIDE, _EVALUATIONS = 1024, 4
 #: A longest side that is offered, at which inversions take minutes.
 _OFFERED = 1024
 

@@ -10,7 +10,7 @@ from array_api_compat import array_namespace, device
 from scipy.fft import dctn
 from tqdm import tqdm
 
-from repinv import tasks
+from repinv import expressions, tasks
 from repinv.cosine import dct, idct
 from repinv.encoder import Array, Encoder
 from repinv.encoders import _accept
@@ -116,7 +116,7 @@ class DirectOptimization(_base.Inverter):
     def fit(
         cls,
         images: Images,
-        encoder: Encoder,
+        encoder: Encoder | str,
         *,
         n_components: int = 1024,
         max_iter: int = 200,
@@ -143,6 +143,7 @@ class DirectOptimization(_base.Inverter):
         ValueError
             If there are no images.
         """
+        encoder = expressions.encoder_of(encoder)
         side = int(_accept.whole("n_components", n_components) ** 0.5)
         power, count = np.zeros((side, side)), 0
         for given in tqdm(stream(images), total=total(images), disable=not progress, unit="image"):

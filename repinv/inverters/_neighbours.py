@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from repinv import expressions
 from repinv.encoder import Encoder
 from repinv.encoders import _accept, _learning, _maps
 from repinv.inverters import _base
@@ -68,7 +69,7 @@ class NearestPatches(_base.Windowed):
     def fit(
         cls,
         images: Images,
-        encoder: Encoder,
+        encoder: Encoder | str,
         *,
         window: int | None = None,
         n_neighbors: int = 4,
@@ -84,7 +85,7 @@ class NearestPatches(_base.Windowed):
         images : iterable of array or path, or path
             Arrays (H, W) or (H, W, 3), of floats in [0, 1] or integers that stand for fractions of
             white; paths of images; or that of a folder of images.
-        encoder : Encoder
+        encoder : Encoder or str
             With cells, blocks or descriptors on one grid.
         window : int, optional
             Cells along a window; by default 5, or fewer where these are wide.
@@ -102,6 +103,7 @@ class NearestPatches(_base.Windowed):
         ValueError
             If there are fewer windows than neighbours.
         """
+        encoder = expressions.encoder_of(encoder)
         side, windows, patches = _sample(
             images, encoder, window, windows_per_image, max_windows, seed, progress
         )
@@ -180,7 +182,7 @@ class ExemplarLDA(_base.Windowed):
     def fit(
         cls,
         images: Images,
-        encoder: Encoder,
+        encoder: Encoder | str,
         *,
         window: int | None = None,
         n_detections: int = 16,
@@ -197,7 +199,7 @@ class ExemplarLDA(_base.Windowed):
         images : iterable of array or path, or path
             Arrays (H, W) or (H, W, 3), of floats in [0, 1] or integers that stand for fractions of
             white; paths of images; or that of a folder of images.
-        encoder : Encoder
+        encoder : Encoder or str
             With cells, blocks or descriptors on one grid.
         window : int, optional
             Cells along a window; by default 5, or fewer where these are wide.
@@ -217,6 +219,7 @@ class ExemplarLDA(_base.Windowed):
         ValueError
             If there are fewer windows than detections.
         """
+        encoder = expressions.encoder_of(encoder)
         side, windows, patches = _sample(
             images, encoder, window, windows_per_image, max_windows, seed, progress
         )

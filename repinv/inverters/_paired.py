@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from repinv import expressions
 from repinv.encoder import Encoder
 from repinv.encoders import _accept, _learning, _maps, _nonnegative
 from repinv.encoders.hoggle import HOGgle
@@ -64,7 +65,7 @@ class PairedDictionary(_base.Windowed):
     def fit(
         cls,
         images: Images,
-        encoder: Encoder,
+        encoder: Encoder | str,
         *,
         n_atoms: int = 1024,
         window: int | None = None,
@@ -80,7 +81,7 @@ class PairedDictionary(_base.Windowed):
         images : iterable of array or path, or path
             Arrays (H, W) or (H, W, 3), of floats in [0, 1] or integers that stand for fractions of
             white; paths of images; or that of a folder of images.
-        encoder : Encoder
+        encoder : Encoder or str
             With cells, blocks or descriptors on one grid.
         n_atoms : int
             K.
@@ -100,6 +101,7 @@ class PairedDictionary(_base.Windowed):
         ValueError
             If there are fewer windows than atoms.
         """
+        encoder = expressions.encoder_of(encoder)
         side = cut = 0
 
         def rows() -> Iterator[np.ndarray]:

@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 
+from repinv import expressions
 from repinv.encoder import Encoder
 from repinv.encoders import _accept, _pretrained
 from repinv.inverters import _base
@@ -58,7 +59,7 @@ class Ridge(_base.Windowed):
     def fit(
         cls,
         images: Images,
-        encoder: Encoder,
+        encoder: Encoder | str,
         *,
         window: int | None = None,
         regularization: float = 0.1,
@@ -73,7 +74,7 @@ class Ridge(_base.Windowed):
         images : iterable of array or path, or path
             Arrays (H, W) or (H, W, 3), of floats in [0, 1] or integers that stand for fractions of
             white; paths of images; or that of a folder of images.
-        encoder : Encoder
+        encoder : Encoder or str
             With cells, blocks or descriptors on one grid.
         window : int, optional
             Cells along a window; by default 5, or fewer where these are wide.
@@ -91,6 +92,7 @@ class Ridge(_base.Windowed):
         ValueError
             If there are fewer than two windows.
         """
+        encoder = expressions.encoder_of(encoder)
         share = _accept.real("regularization", regularization, above=0)
         count, side = 0, 0
         total = products = np.zeros(())

@@ -199,6 +199,8 @@ def test_files_have_the_pixel_values_of_the_encoder(folder):
 def test_a_local_encoder_may_be_named_by_its_expression():
     named = BoVW.fit(IMAGES, "dsift.vlfeat(step=4, size=4, fast=True)", 4, progress=False)
     assert named == BoVW.fit(IMAGES, SIFT, 4, progress=False)
+    ridge = inverters.Ridge.fit(IMAGES, "hog.vlfeat", progress=False)
+    assert ridge == inverters.Ridge.fit(IMAGES, HOG.vlfeat(), progress=False)
 
 
 @pytest.mark.parametrize(
