@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -149,6 +150,11 @@ def read(
 
 def real_and_finite(features: Array) -> Array:
     """Features as an array of real and finite numbers in float32."""
+    if isinstance(features, str | os.PathLike):
+        raise TypeError(
+            f"features must be an array; got the name {os.fspath(features)!r}. Read it first, such "
+            "as by numpy.load."
+        )
     features = detached(features)
     if not is_array_api_obj(features) or is_numpy_array(features):
         try:

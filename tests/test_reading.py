@@ -149,6 +149,11 @@ def test_the_pair_of_a_visualization_is_refused_in_words():
         quick(pair, HOG.skimage())
 
 
+def test_the_name_of_a_file_is_refused_in_words():
+    with pytest.raises(TypeError, match=r"got the name 'f\.npy'. Read it first"):
+        quick("f.npy")
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -15,6 +15,8 @@ from repinv.encoder import Encoder
 LARGE = 2**20
 #: Side of the texture that is inverted to see how long an evaluation takes, and evaluations of it.
 _SIDE, _EVALUATIONS = 1024, 4
+#: How much longer a pixel of a far larger image takes, which is not in the processor's caches.
+_FARTHER, _FAR = 1.5, 2.0
 #: A longest side that is offered, at which inversions take minutes.
 _OFFERED = 1024
 
@@ -64,6 +66,7 @@ def evaluation_seconds(encoder: Encoder, image_shape: tuple[int, int, int]) -> f
     except ValueError:  # networks may take images of one size alone
         return None
     ratio = height * width / math.prod(sides)
+    ratio *= _FARTHER if ratio > _FAR else 1.0
     return float(result.seconds) / _EVALUATIONS * ratio
 
 
