@@ -16,6 +16,7 @@ from .encoders.dsift import DSIFT as DSIFT
 from .encoders.fisher import FisherVector as FisherVector
 from .encoders.hog import HOG as HOG
 from .encoders.hoggle import HOGgle as HOGgle
+from .encoders.pca import PCA as PCA
 from .encoders.vlad import VLAD as VLAD
 from .energy import Energy as Energy
 from .energy import Weighted as Weighted

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from repinv import metrics
+from repinv import expressions, metrics, scales
 from repinv.encoder import Array, Encoder
-from repinv.image import as_batch, as_unit, from_batch, to_gray
+from repinv.image import as_batch, as_unit, channels_last, from_batch, to_gray
 from repinv.methods import Method, inverted, listed
 from repinv.photographs import photographs
+from repinv.reading import read
 from repinv.solvers import to_host
+from repinv.streams import Images, stream
 from repinv.tables import Column, as_csv, as_json, as_markdown, as_text
 
 #: What a table shows, in the order in which it is read.
@@ -139,9 +141,11 @@ def compare(
     methods: Sequence[Any],
     *,
     shape: tuple[int, ...] | None = None,
+    layout: str | None = None,
+    rescale: bool = False,
     features_given: bool | None = None,
-    yardstick: Encoder | None = None,
-    references: Iterable[Array] | None = None,
+    yardstick: Encoder | str | None = None,
+    references: Images | None = None,
     max_iter: int = 400,
     seed: int = 0,
     time_limit: float | None = None,
@@ -152,20 +156,24 @@ def compare(
     Parameters
     ----------
     image_or_features : array
-        An image (H, W), (H, W, 1) or (H, W, 3): floats in [0, 1], or integers that stand for
-        fractions of white. Or features, which all methods then invert.
+        An image (H, W), (H, W, 1) or (H, W, 3), or of as many channels as all methods take:
+        floats in [0, 1], or integers that stand for fractions of white. Or features, which all
+        methods then invert; a stack of several images' features gives each method a row for each.
     methods : sequence
-        Each an encoder, a pair (encoder, options of `repinv.invert`), an inverter with ``.encoder``
-        and ``.invert(features)``, or a `Method`, which has a name.
+        Each an encoder or its expression on the command line, a pair (encoder, options of
+        `repinv.invert`), an inverter with ``.encoder`` and ``.invert(features)``, or a `Method`,
+        which has a name.
     shape : tuple of int, optional
         (H, W) or (H, W, C) of the image that features are of; says that features are given.
+    layout, rescale : optional
+        Of features, as for `repinv.invert`.
     features_given : bool, optional
         Whether `image_or_features` are features. By default they are if `shape` is given, or if
         their own shape is not that of an image.
-    yardstick : Encoder, optional
+    yardstick : Encoder or str, optional
         In whose features errors are measured. By default each method is measured in the features
         that it inverts, so that errors of different encoders are in different units.
-    references : iterable of array, optional
+    references : iterable of array or path, or path of a folder, optional
         Two images or more of the photograph's size, whose features' mean distance is 100 in the
         paper's unit; by default the photographs of scikit-image and quarters of them.
     max_iter, seed, time_limit : optional
@@ -203,86 +211,150 @@ def compare(
     name,error,pairwise_error,ncc,ssim,psnr,seconds
     """
     named = listed(methods)
+    ruler = None if yardstick is None else expressions.encoder_of(yardstick)
+    encoders = [method.encoder for method in named]
     if features_given is None:
-        features_given = shape is not None or not _looks_like_an_image(image_or_features)
-    if not features_given and shape is not None:
-        raise ValueError("shape goes with features; an image has its own size. Leave it out.")
-    photograph = None if features_given else _photograph(image_or_features)
+        features_given = shape is not None or not _looks_like_an_image(image_or_features, encoders)
+    if not features_given and (shape is not None or layout is not None):
+        raise ValueError(
+            "shape and layout go with features; an image has its own size. Leave them out."
+        )
+    photograph = None if features_given else _photograph(image_or_features, encoders)
     settings = {"max_iter": max_iter, "seed": seed, "time_limit": time_limit}
-    given = None if references is None else tuple(references)
+    given = None if references is None else tuple(stream(references))
     rows: list[Reconstruction] = []
+    interrupted = False
     for method in tqdm(named, disable=not progress, unit="method"):
-        try:
-            row = _reconstructed(
-                method,
-                None if photograph is None else as_seen(photograph, method.encoder),
-                image_or_features,
-                shape,
-                yardstick,
-                given,
-                settings,
-            )
         # Whatever a method raises is its own affair, and the table's other rows are not.
+        try:
+            if photograph is None:
+                targets = _read(method, image_or_features, shape, layout, rescale)
+            else:
+                targets = [_seen(method, as_seen(photograph, method.encoder))]
         except Exception as error:
-            row = Reconstruction(method.name, failure=_reason(error))
-        rows.append(row)
-        if "interrupted" in row.notes:
-            rest = named[len(rows) :]
-            rows += [Reconstruction(m.name, failure="not run: interrupted") for m in rest]
-            break
+            rows.append(Reconstruction(method.name, failure=_reason(error)))
+            continue
+        for target in targets:
+            try:
+                if interrupted:
+                    raise RuntimeError("not run: interrupted")
+                row = _reconstructed(method, target, ruler, given, settings)
+            except Exception as error:
+                row = Reconstruction(target.name, failure=_reason(error))
+            rows.append(row)
+            interrupted |= "interrupted" in row.notes
     if all(row.failure for row in rows):
         reasons = "; ".join(f"{row.name}: {row.failure}" for row in rows)
         raise ValueError(f"none of the methods gave an image. {reasons}")
     return Comparison(tuple(rows), photograph)
 
 
-def _looks_like_an_image(array: Any) -> bool:
+@dataclass(frozen=True)
+class _Target:
+    """What a row is to meet: features (*F), the shape (H, W[, C]) of their image, the image."""
+
+    name: str
+    features: Array
+    shape: tuple[int, ...] | None
+    seen: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
+
+
+def _looks_like_an_image(array: Any, encoders: Sequence[Encoder]) -> bool:
     """Whether an array has the shape of an image."""
-    dims = np.shape(array)
-    return len(dims) == 2 or (len(dims) == 3 and dims[-1] in (1, 3))
+    dims = tuple(getattr(array, "shape", None) or np.shape(array))
+    if len(dims) != 3:
+        return len(dims) == 2
+    count = dims[_channel_axis(encoders)]
+    return count in (1, 3) or _all_take(encoders, count)
 
 
-def _photograph(image: Any) -> np.ndarray:
-    """A checked image in [0, 1], (H, W) or (H, W, 3)."""
-    return from_batch(as_batch(as_unit(image))[0])
+def _channel_axis(encoders: Sequence[Encoder]) -> int:
+    """Where the channels of a photograph stand: where all encoders have them, or last."""
+    axes = {encoder.channel_axis for encoder in encoders}
+    return axes.pop() if len(axes) == 1 else -1
+
+
+def _all_take(encoders: Sequence[Encoder], count: int) -> bool:
+    """Whether all encoders take images of so many channels, though it is neither gray nor RGB."""
+    return all(
+        encoder.any_channels if encoder.channels is None else encoder.channels == count
+        for encoder in encoders
+    )
+
+
+def _photograph(image: Any, encoders: Sequence[Encoder]) -> np.ndarray:
+    """A checked image in [0, 1], (H, W) or (H, W, C)."""
+    unit = as_unit(channels_last(image, _channel_axis(encoders)))
+    any_channels = unit.ndim == 3 and _all_take(encoders, unit.shape[-1])
+    return from_batch(as_batch(unit, any_channels=any_channels)[0])
 
 
 def as_seen(photograph: np.ndarray, encoder: Encoder) -> np.ndarray:
     """A photograph in as many channels as an encoder takes."""
-    if encoder.channels == 1:
+    if encoder.channels == 1 and photograph.ndim == 3:
         return to_gray(photograph)
     if encoder.channels == 3 and photograph.ndim == 2:
         return np.repeat(photograph[..., None], 3, axis=-1)
     return photograph
 
 
-def _reconstructed(
+def _seen(method: Method, seen: np.ndarray) -> _Target:
+    """What a row is to meet: the features of a photograph, as its encoder sees this."""
+    encoder = method.encoder
+    x = encoder.asarray(_batch(seen, encoder))
+    # Compiles what is compiled on first use, so that the clock does not see it.
+    features, pullback = encoder.vjp(x)
+    pullback(features)
+    return _Target(method.name, features[0, ...], seen.shape, seen)
+
+
+def _read(
     method: Method,
-    seen: np.ndarray | None,
     features: Array,
     shape: tuple[int, ...] | None,
+    layout: str | None,
+    rescale: bool,
+) -> list[_Target]:
+    """What rows are to meet: given features, of one image or of several."""
+    encoder = method.encoder
+    reading = read(features, encoder, shape, layout)
+    channels, *sides = reading.size
+    size = (*sides, *((channels,) * (channels > 1)))
+    found = []
+    for number in range(len(reading)):
+        one, notes = reading.features[number, ...], reading.notes
+        much, is_fixed = scales.factor(one, encoder, reading.size) if rescale else (1.0, True)
+        if much != 1:
+            if not is_fixed:
+                raise scales.unscalable(much, encoder)
+            one, notes = one / much, (*notes, scales.scaled(much))
+        name = f"{method.name}, image {number + 1}" if len(reading) > 1 else method.name
+        found.append(_Target(name, one, size, notes=notes))
+    return found
+
+
+def _reconstructed(
+    method: Method,
+    target: _Target,
     yardstick: Encoder | None,
     references: tuple[Array, ...] | None,
     settings: dict[str, Any],
 ) -> Reconstruction:
     """One row: invert, and measure."""
-    encoder = method.encoder
-    if seen is not None:
-        x = encoder.asarray(as_batch(seen, channels=encoder.channels))
-        # Compiles what is compiled on first use, so that the clock does not see it.
-        features, pullback = encoder.vjp(x)
-        pullback(features)
-        features, shape = features[0, ...], seen.shape
+    encoder, seen = method.encoder, target.seen
     began = time.perf_counter()
-    result = inverted(method, features, shape, settings)
+    # Features are in the encoder's own layout by now.
+    own = settings | {"layout": encoder.layout}
+    result = inverted(method, target.features, target.shape, own)
     seconds = time.perf_counter() - began
     image = np.asarray(to_host(result.image))
-    notes = tuple(result.notes)
+    notes = (*target.notes, *result.notes)
     if result.stop_reason in ("interrupted", "time_limit"):
         notes = (*notes, result.stop_reason)
     ruler = encoder if yardstick is None else yardstick
-    target = encoded(ruler, seen) if seen is not None else to_host(features)
-    error, pairwise = _errors(ruler, image, target, references)
+    wanted = encoded(ruler, seen) if seen is not None else to_host(target.features)
+    error, pairwise = _errors(ruler, image, wanted, references)
     ncc = ssim = psnr = np.nan
     if seen is not None and image.shape == seen.shape:
         ncc, ssim, psnr = (of(image, seen) for of in (metrics.ncc, metrics.ssim, metrics.psnr))
@@ -290,7 +362,7 @@ def _reconstructed(
         size = "x".join(map(str, image.shape))
         notes = (*notes, f"its image is of {size}, and not compared with the photograph")
     return Reconstruction(
-        method.name, error, pairwise, ncc, ssim, psnr, seconds=seconds, image=image, notes=notes
+        target.name, error, pairwise, ncc, ssim, psnr, seconds=seconds, image=image, notes=notes
     )
 
 
@@ -306,7 +378,7 @@ def _errors(
         size = (ruler.channels or channels, *image.shape[:2])
         others = [from_batch(x) for x in photographs(size)]
     else:
-        others = [as_seen(_photograph(each), ruler) for each in references]
+        others = [as_seen(_photograph(each, [ruler]), ruler) for each in references]
     if len(others) < 2:
         return error, np.nan
     unit = metrics.pairwise_distance(encoded(ruler, other) for other in others)
@@ -315,8 +387,17 @@ def _errors(
 
 def encoded(encoder: Encoder, image: np.ndarray) -> np.ndarray:
     """Features of one image in [0, 1], flat."""
-    x = as_batch(image, precision=encoder.precision, channels=encoder.channels)
-    return to_host(encoder.encode(encoder.asarray(x))).ravel()
+    return to_host(encoder.encode(encoder.asarray(_batch(image, encoder)))).ravel()
+
+
+def _batch(image: np.ndarray, encoder: Encoder) -> np.ndarray:
+    """An image (H, W) or (H, W, C) as a batch of one that an encoder takes."""
+    return as_batch(
+        image,
+        precision=encoder.precision,
+        channels=encoder.channels,
+        any_channels=encoder.any_channels,
+    )
 
 
 def _reason(error: Exception) -> str:

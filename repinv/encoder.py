@@ -39,6 +39,11 @@ class Encoder(ABC):
     unit_pixels : bool
         Whether `__call__` reads integer pixels as fractions of white, as networks do, and not as
         the numbers that they are.
+    channel_axis : int
+        Axis of the channels of images that a call is given.
+    any_channels : bool
+        Whether these may have any number of channels, as where a ``channel_axis`` was named; else
+        three axes are an image in gray or in RGB, or of `channels` channels.
 
     See Also
     --------
@@ -67,6 +72,8 @@ class Encoder(ABC):
     value_range: tuple[float, float] = (0.0, 1.0)
     precision: Any = np.float32
     unit_pixels: ClassVar[bool] = False
+    channel_axis: int = -1
+    any_channels: bool = False
 
     @property
     def restorer(self) -> str | None:
@@ -111,8 +118,21 @@ class Encoder(ABC):
         """
         return None
 
+    @property
+    def layout(self) -> str | None:
+        """Layout of features that are maps: "channels_first" or "channels_last"; else None."""
+        axis = self.descriptor_axis
+        return None if axis is None else "channels_last" if axis else "channels_first"
+
+    @property
+    def both_layouts(self) -> str | None:
+        """Library whose bindings return maps in both layouts, so that a shape may leave it open."""
+        return None
+
     def frames(self, image_shape: tuple[int, ...], /) -> np.ndarray:
         """Centres of the local descriptors of an image of shape (C, H, W).
+
+        Unless an encoder says otherwise, those of a map divide the image evenly.
 
         Returns
         -------
@@ -122,12 +142,21 @@ class Encoder(ABC):
         Raises
         ------
         TypeError
-            If the features are not local descriptors.
+            If the features are not local descriptors, or not on a map.
         """
-        raise TypeError(
-            f"expected an encoder of local descriptors; the features of {type(self).__name__} "
-            "have no frames. Use one whose descriptor_axis is not None."
-        )
+        counts = list(self.feature_shape(image_shape))
+        axis = self.descriptor_axis
+        if axis is None or len(counts) != 3:
+            raise TypeError(
+                f"expected an encoder of local descriptors; the features of {type(self).__name__} "
+                "have no frames. Use one whose descriptor_axis is not None."
+            )
+        del counts[axis]
+        centres = [
+            (np.arange(count) + 0.5) * size / count - 0.5
+            for count, size in zip(counts, image_shape[1:], strict=True)
+        ]
+        return np.stack(np.meshgrid(*centres, indexing="ij"), axis=-1).reshape(-1, 2)
 
     def encode(self, x: Array, /) -> Array:
         """Features ``(N, *F)`` of a batch, without the intermediates of a pullback."""
@@ -135,7 +164,7 @@ class Encoder(ABC):
 
     def asarray(self, a: Array, /) -> Array:
         """Bring an array to the library and device that this encoder computes with."""
-        return np.asarray(a)
+        return _image.on_host(a)
 
     def balance(self, target: Array, image_shape: tuple[int, ...], /) -> Array | None:
         """Weights of the squared differences from one image's features; None if all are alike.
@@ -255,14 +284,21 @@ class Encoder(ABC):
         ----------
         image : array, shape (H, W) or (H, W, C), any real dtype
             Pixel values are taken as they are, without rescaling, unless `unit_pixels` is set.
+            Channels stand on `channel_axis`.
 
         Returns
         -------
         features : ndarray, shape F
         """
+        image = _image.channels_last(image, self.channel_axis)
         if self.unit_pixels:
             image = _image.as_unit(image, precision=self.precision)
-        pixels = _image.as_batch(image, precision=self.precision, channels=self.channels)
+        pixels = _image.as_batch(
+            image,
+            precision=self.precision,
+            channels=self.channels,
+            any_channels=self.any_channels,
+        )
         encoder = self
         if self.value_range != (0.0, 1.0):
             encoder = dataclasses.replace(self, value_range=(0.0, 1.0))  # type: ignore[type-var]
@@ -300,9 +336,8 @@ class StraightThrough(Encoder):
     backward: Encoder
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "channels", self.forward.channels)
-        object.__setattr__(self, "value_range", self.forward.value_range)
-        object.__setattr__(self, "precision", self.forward.precision)
+        for name in ("channels", "value_range", "precision", "channel_axis", "any_channels"):
+            object.__setattr__(self, name, getattr(self.forward, name))
 
     def vjp(self, x: Array, /) -> tuple[Array, Pullback]:
         """Features of `forward` and pullback of `backward`; see `Encoder.vjp`."""

@@ -7,23 +7,25 @@ from typing import Any
 
 import numpy as np
 
-from repinv import memory, starts, targets
+from repinv import expressions, memory, starts, targets
 from repinv.colour import Decorrelated
 from repinv.encoder import Array, Encoder
 from repinv.energy import Weighted
 from repinv.fourier import Fourier
-from repinv.image import as_batch, as_unit
+from repinv.image import as_batch, as_unit, channels_last, to_gray
 from repinv.lbfgs import LBFGS
 from repinv.losses import Shortfall
 from repinv.parametrizations import Parametrization, Spectral
 from repinv.photographs import photographs
 from repinv.priors import IntensityRange, NaturalContrast, TotalVariation
+from repinv.reading import image_shape
 from repinv.references import Diversity, Pull
 from repinv.result import Result
 from repinv.rules import Adam, UpdateRule
 from repinv.runs import run
 from repinv.solvers import Snapshot
 from repinv.stages import Problem, Stage
+from repinv.streams import Images, stream
 from repinv.wrappers import Jitter
 
 #: What keeps an image natural while a component is excited, where no priors are given. A spectrum
@@ -46,13 +48,13 @@ _PULL = 1.0
 
 
 def maximize(
-    encoder: Encoder,
+    encoder: Encoder | str,
     component: Any,
     *,
     shape: tuple[int, ...],
     strength: float = 2.0,
     scale: float | None = None,
-    images: Array | None = None,
+    images: Images | None = None,
     n_images: int = 1,
     diversity: float = 0.0,
     max_iter: int = 300,
@@ -71,8 +73,8 @@ def maximize(
 
     Parameters
     ----------
-    encoder : Encoder
-        Φ.
+    encoder : Encoder or str
+        Φ; or its expression on the command line, such as ``"hog.vlfeat"``.
     component : int, tuple of int, or array of the features' shape
         A class or a channel (its mean over all places), one feature, or a direction d, such as
         the weights of a linear classifier (``LinearSVC().coef_``). Of a classifier,
@@ -84,7 +86,7 @@ def maximize(
         Response that is enough, in units of `scale`.
     scale : float, optional
         Z: the response ⟨Φ, d⟩ that counts as 1. By default the largest of `images`.
-    images : array, shape (N, H, W) or (N, H, W, C), in [0, 1], optional
+    images : array (N, H, W) or (N, H, W, C) in [0, 1], or iterable of such, or path, optional
         What the largest response is measured on; by default crops of scikit-image's photographs.
     n_images : int
         Images to find.
@@ -136,13 +138,14 @@ def maximize(
     >>> result.image.shape, bool(result.response[0] > 0.5)
     ((32, 32), True)
     """
+    encoder = expressions.encoder_of(encoder)
     targets.check_counts(n_images=n_images, max_iter=max_iter, check_every=check_every)
     targets.check_counts(least=0, jitter=jitter)
     if not (strength > 0 and diversity >= 0):
         raise ValueError(
             f"strength must be > 0 and diversity >= 0; got {strength} and {diversity}."
         )
-    size = targets.image_shape(shape, encoder)
+    size = image_shape(shape, encoder)
     features = tuple(encoder.feature_shape(size))
     memory.check_fits(*size[1:], size[0], n_images, n_features=int(np.prod(features)))
     direction = encoder.asarray(targets.direction(component, encoder, features))[None, ...]
@@ -173,7 +176,7 @@ def maximize(
 
 def caricature(
     image: Array,
-    encoder: Encoder,
+    encoder: Encoder | str,
     *,
     strength: float = 0.5,
     max_iter: int = 100,
@@ -191,9 +194,10 @@ def caricature(
     Parameters
     ----------
     image : array, shape (H, W) or (H, W, C)
-        x₀; floats in [0, 1], or integers that stand for fractions of white.
-    encoder : Encoder
-        Φ; of a network, the layer is the encoder's.
+        x₀; floats in [0, 1], or integers that stand for fractions of white. Channels stand where a
+        call of the encoder takes them.
+    encoder : Encoder or str
+        Φ; of a network, the layer is the encoder's. Or its expression on the command line.
     strength : float
         From 0, the image itself, to 1, twice its response.
     max_iter : int
@@ -236,10 +240,12 @@ def caricature(
     >>> bool(result.response[0] > 1)
     True
     """
+    encoder = expressions.encoder_of(encoder)
     targets.check_counts(max_iter=max_iter, check_every=check_every)
     if not 0 <= strength <= 1:
         raise ValueError(f"strength must lie between 0 and 1; got {strength}.")
-    pixels = as_batch(as_unit(image), channels=encoder.channels)
+    unit = as_unit(channels_last(image, encoder.channel_axis))
+    pixels = as_batch(unit, channels=encoder.channels, any_channels=encoder.any_channels)
     x = encoder.asarray(pixels)
     channels, height, width = pixels.shape[1:]
     n_features = int(np.prod(encoder.feature_shape((channels, height, width))))
@@ -295,10 +301,19 @@ def _largest(encoder: Encoder, direction: Array, images: np.ndarray) -> float:
     return largest
 
 
-def _references(images: Array | None, size: tuple[int, int, int]) -> np.ndarray:
+def _reference(image: Any, channels: int) -> np.ndarray:
+    """An image (C, H, W) in [0, 1], in as many channels as are measured."""
+    unit = as_unit(image)
+    if unit.ndim == 3 and unit.shape[-1] == 3 and channels == 1:
+        unit = to_gray(unit)
+    found: np.ndarray = as_batch(unit, channels=channels)[0]
+    return found
+
+
+def _references(images: Images | None, size: tuple[int, int, int]) -> np.ndarray:
     """Images (N, C, H, W) in [0, 1] to measure responses on, of a shape (C, H, W)."""
     if images is not None:
-        found = [as_batch(as_unit(image), channels=size[0])[0] for image in images]
+        found = [_reference(image, size[0]) for image in stream(images)]
         if not found or any(x.shape != size for x in found):
             shapes = sorted({x.shape for x in found})
             raise ValueError(f"images must have the shape (C, H, W) = {size}; got {shapes}.")

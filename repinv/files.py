@@ -1,4 +1,4 @@
-"""Images and features on disk: read defensively, written whole or not at all."""
+"""Images on disk, and all bytes of a file: read defensively, written whole or not at all."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import io
 import os
 import tempfile
 import warnings
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +22,6 @@ MAX_BYTES = 2**31
 IMAGE_SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".npy")
 
 _FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "PPM", "WEBP")
-_FEATURE_SUFFIXES = (".npy", ".npz")
 
 
 def read(path: str | os.PathLike[str]) -> np.ndarray:
@@ -49,7 +46,7 @@ def read(path: str | os.PathLike[str]) -> np.ndarray:
         If it is truncated, no image, or of more than `MAX_PIXELS` pixels.
     """
     path = Path(path)
-    data = _contents(path)
+    data = contents(path)
     try:
         pixels = _decoded(data)
     except MemoryError as error:
@@ -163,53 +160,7 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
         raise
 
 
-def read_features(path: str | os.PathLike[str]) -> np.ndarray:
-    """Features from a NumPy file.
-
-    Parameters
-    ----------
-    path : path
-        .npy, or .npz that holds one array or one named 'features'. Pickled objects are refused.
-
-    Returns
-    -------
-    features : ndarray, floating or integer, finite
-
-    Raises
-    ------
-    OSError
-        If the file cannot be opened.
-    ValueError
-        If it is truncated, pickled, or holds anything else.
-    """
-    path = Path(path)
-    data = _contents(path)
-    try:
-        features = _loaded(data)
-    except (ValueError, EOFError, OSError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        if "pickle" in str(error) or "Object arrays" in str(error):
-            raise ValueError(
-                f"{path} holds pickled objects, which could run code when opened, and is refused. "
-                "Save a plain array: numpy.save(path, numpy.asarray(features, dtype=float))."
-            ) from error
-        raise ValueError(
-            f"expected an array saved by numpy.save or numpy.savez; {path} cannot be read as one: "
-            f"{(str(error).splitlines() or [''])[0].rstrip('.')}. Save it again."
-        ) from error
-    if features.dtype.kind not in "buif":
-        raise ValueError(f"expected features of real numbers; {path} holds {features.dtype}.")
-    if features.size == 0:
-        raise ValueError(f"expected features; {path} holds none, its shape is {features.shape}.")
-    if not np.isfinite(features).all():
-        n_bad = np.count_nonzero(~np.isfinite(features))
-        raise ValueError(
-            f"expected finite features; {path} holds {n_bad} NaN or infinite of {features.size}. "
-            "Compute them again from an image without such pixels."
-        )
-    return features
-
-
-def _contents(path: Path) -> bytes:
+def contents(path: Path) -> bytes:
     """All bytes of a file that exists and is not too large."""
     if not path.exists():
         raise FileNotFoundError(f"expected a file; there is no {path}. Check the name.")
@@ -338,39 +289,3 @@ def _check_size(height: int, width: int) -> None:
         raise ValueError(
             f"it states {height} x {width} pixels, and at most {MAX_PIXELS} are taken; crop it"
         )
-
-
-def _loaded(data: bytes) -> np.ndarray:
-    """The array of an .npy or .npz file, no larger in memory than the file makes plausible."""
-    if data.startswith(b"\x80"):
-        raise ValueError("it is a pickle")
-    if not data.startswith(b"PK"):
-        return _array(io.BytesIO(data), len(data))
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        members = {Path(info.filename).stem: info for info in archive.infolist()}
-        name = "features" if "features" in members else next(iter(members), "")
-        if not members or (len(members) > 1 and name != "features"):
-            found = ", ".join(sorted(members)) or "nothing"
-            raise ValueError(f"it holds {found}, and one array or one named 'features' is taken")
-        if members[name].file_size > MAX_BYTES:
-            raise ValueError(f"its array unpacks to {members[name].file_size >> 20} MiB")
-        with archive.open(members[name]) as file:
-            return _array(file, members[name].file_size)
-
-
-def _array(file: Any, n_bytes: int) -> np.ndarray:
-    """One array, once its header has been found to promise what the file holds."""
-    data = io.BytesIO(file.read(n_bytes))
-    version = np.lib.format.read_magic(data)
-    header = (
-        np.lib.format.read_array_header_1_0
-        if version == (1, 0)
-        else (np.lib.format.read_array_header_2_0)
-    )
-    shape, _, dtype = header(data)
-    promised, held = int(np.prod(shape, dtype=object)) * dtype.itemsize, n_bytes - data.tell()
-    if not dtype.hasobject and promised > held:
-        raise ValueError(f"it is truncated: {held} bytes of the {promised} that its header states")
-    data.seek(0)
-    array: np.ndarray = np.lib.format.read_array(data, allow_pickle=False)
-    return array

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
+from array_api_compat import is_array_api_obj, is_numpy_array, to_device
 
 _LAYOUT = "an image of shape (H, W), (H, W, 1) or (H, W, 3)"
 
 
-def as_batch(image: Any, *, precision: Any = np.float32, channels: int | None = None) -> np.ndarray:
+def as_batch(
+    image: Any,
+    *,
+    precision: Any = np.float32,
+    channels: int | None = None,
+    any_channels: bool = False,
+) -> np.ndarray:
     """A user's image as a batch of one, with its pixel values untouched.
 
     Parameters
     ----------
     image : array, shape (H, W) or (H, W, C), any real dtype
-        C is 1 or 3, unless `channels` says otherwise.
+        C is 1 or 3, unless `channels` or `any_channels` says otherwise.
     precision : dtype
         What integer pixels become; float32 and float64 pixels keep their type.
     channels : int or None
         Number of channels that the taker needs; None for any.
+    any_channels : bool
+        Whether all numbers of channels are taken, where `channels` is None.
 
     Returns
     -------
@@ -42,11 +52,46 @@ def as_batch(image: Any, *, precision: Any = np.float32, channels: int | None = 
     pixels = _checked(image)
     if pixels.ndim == 2:
         pixels = pixels[..., None]
-    _check_channels(pixels.shape, channels)
+    if channels is not None or not any_channels:
+        _check_channels(pixels.shape, channels)
     dtype = pixels.dtype if pixels.dtype in (np.float32, np.float64) else np.dtype(precision)
     x = np.array(np.moveaxis(pixels, -1, 0)[None], dtype=dtype, order="C")
     _check_finite(x[0])
     return x
+
+
+def channels_last(image: Any, axis: int) -> Any:
+    """A user's image with the channels, if it has any, moved from an axis to the last one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> channels_last(np.zeros((3, 4, 5)), 0).shape, channels_last(np.zeros((4, 5)), 0).shape
+    ((4, 5, 3), (4, 5))
+    """
+    if axis in (-1, 2) or len(getattr(image, "shape", np.shape(image))) != 3:
+        return image
+    return np.moveaxis(_checked(image), axis, -1)
+
+
+def detached(a: Any) -> Any:
+    """An array of any library without its gradient, and bfloat16, which NumPy lacks, as float32.
+
+    What is no array is returned as it is.
+    """
+    if callable(getattr(a, "detach", None)):
+        a = a.detach()
+    if str(getattr(a, "dtype", "")).endswith("bfloat16"):
+        a = a.float() if hasattr(a, "float") else a.astype(np.float32)
+    return a
+
+
+def on_host(a: Any) -> np.ndarray:
+    """An array of any library and device as NumPy, without its gradient."""
+    a = detached(a)
+    if is_array_api_obj(a) and not is_numpy_array(a):
+        a = to_device(a, "cpu")
+    return np.asarray(a)
 
 
 def from_batch(x: Any, /) -> np.ndarray:
@@ -149,8 +194,13 @@ def to_gray(image: Any) -> np.ndarray:
 
 def _checked(image: Any) -> np.ndarray:
     """The image as an array of real numbers with two or three axes, none of them empty."""
+    if isinstance(image, str | os.PathLike):
+        raise TypeError(
+            f"expected {_LAYOUT} as an array; got the name {os.fspath(image)!r}. Read it first, "
+            "e.g. with skimage.io.imread."
+        )
     try:
-        pixels = np.asarray(image)
+        pixels = np.asarray(detached(image))
     except (TypeError, RuntimeError, ValueError) as error:
         kind = f"{type(image).__module__.split('.')[0]}.{type(image).__name__}"
         device = f" on {image.device}" if hasattr(image, "device") else ""

@@ -38,11 +38,9 @@ def check_fits(
     n_features : int
         Of one image; left out where they are few.
     """
-    size = height * width * channels
-    of_images = (_ARRAYS + 2 * pairs(size)) * size
-    of_features = _FEATURES * n_features
-    needed, free = 4 * (of_images + of_features) * n_images, available()
-    if free is not None and needed > free:
+    of_images, of_features = _numbers(height, width, channels, n_features)
+    wanted, free = 4 * (of_images + of_features) * n_images, available()
+    if free is not None and wanted > free:
         count = f"{n_images} images" if n_images > 1 else "an image"
         features = fewer = ""
         if of_features > of_images:
@@ -50,9 +48,20 @@ def check_fits(
             fewer = " Fewer features take less too, such as those of a larger step."
         raise ValueError(
             f"inverting {count} of {height}x{width} pixels{features} needs about "
-            f"{needed / 2**30:.3g} GiB of memory; {free / 2**30:.3g} GiB are free. "
+            f"{wanted / 2**30:.3g} GiB of memory; {free / 2**30:.3g} GiB are free. "
             f"Make the image smaller, or ask for fewer.{fewer}"
         )
+
+
+def needed(height: int, width: int, channels: int, n_images: int, *, n_features: int = 0) -> int:
+    """Bytes that inverting images of this size takes; parameters as of `check_fits`."""
+    return 4 * sum(_numbers(height, width, channels, n_features)) * n_images
+
+
+def _numbers(height: int, width: int, channels: int, n_features: int) -> tuple[int, int]:
+    """Numbers that an inversion holds of an image, and of its features."""
+    size = height * width * channels
+    return (_ARRAYS + 2 * pairs(size)) * size, _FEATURES * n_features
 
 
 def _of_the_system() -> int | None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from repinv import expressions
 from repinv.encoder import Array, Encoder
 from repinv.result import Result
 from repinv.tasks import invert
@@ -19,13 +20,13 @@ class Method:
 
     Parameters
     ----------
-    by : Encoder or inverter
-        An encoder, which `repinv.invert` inverts; or anything with an attribute ``encoder`` and a
-        method ``invert(features) -> Result``.
+    by : Encoder, str or inverter
+        An encoder, or its expression on the command line, which `repinv.invert` inverts; or
+        anything with an attribute ``encoder`` and a method ``invert(features) -> Result``.
     options : mapping of str to object
         Keyword arguments of `repinv.invert`, or of the inverter's ``invert``.
     name : str
-        What its row is called; by default that of the class.
+        What its row is called; by default that of the class, or the expression.
 
     See Also
     --------
@@ -46,9 +47,13 @@ class Method:
     name: str = ""
 
     def __post_init__(self) -> None:
+        if isinstance(self.by, str):
+            object.__setattr__(self, "name", self.name or self.by)
+            object.__setattr__(self, "by", expressions.encoder_of(self.by))
         if not (isinstance(self.by, Encoder) or _is_inverter(self.by)):
             raise TypeError(
-                "expected an encoder, or an inverter with .encoder and .invert(features); got "
+                "expected an encoder, its expression, or an inverter with .encoder and "
+                ".invert(features); got "
                 f"{self.by!r}."
             )
         unknown = [name for name in self.options if name not in _accepted(self.by)]
@@ -96,7 +101,7 @@ def _method(given: Any) -> Method:
     """What was given as a method, as one."""
     if isinstance(given, Method):
         return given
-    if isinstance(given, tuple):
+    if isinstance(given, tuple | list):
         if len(given) != 2 or not isinstance(given[1], Mapping):
             raise TypeError(f"expected a pair (encoder, options); got {given!r}.")
         return Method(*given)

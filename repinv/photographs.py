@@ -10,17 +10,19 @@ from repinv.image import as_unit
 NAMES = ("astronaut", "chelsea", "coffee", "rocket")
 
 
-def photographs(size: tuple[int, int, int]) -> np.ndarray:
+def photographs(size: tuple[int, int, int], *, whole: bool = False) -> np.ndarray:
     """The photographs and quarters of them, at a size.
 
     Parameters
     ----------
     size : (int, int, int)
         (C, H, W); channels are gray unless there are three.
+    whole : bool
+        Leave out the quarters.
 
     Returns
     -------
-    x : ndarray, shape (20, C, H, W), float32, in [0, 1]
+    x : ndarray, shape (20, C, H, W), or (4, C, H, W) of whole ones, float32, in [0, 1]
 
     Examples
     --------
@@ -33,11 +35,11 @@ def photographs(size: tuple[int, int, int]) -> np.ndarray:
     channels, height, width = size
     found = []
     for name in NAMES:
-        whole = as_unit(getattr(skimage.data, name)())
-        middle, centre = whole.shape[0] // 2, whole.shape[1] // 2
-        halves = whole[:middle], whole[middle:]
+        image = as_unit(getattr(skimage.data, name)())
+        middle, centre = image.shape[0] // 2, image.shape[1] // 2
+        halves = image[:middle], image[middle:]
         quarters = [part for half in halves for part in (half[:, :centre], half[:, centre:])]
-        for part in (whole, *quarters):
+        for part in (image, *([] if whole else quarters)):
             x = np.moveaxis(resize(part, (height, width), anti_aliasing=True), -1, 0)
             gray = np.repeat(x.mean(axis=0, keepdims=True), channels, axis=0)
             found.append(x if channels == 3 else gray)

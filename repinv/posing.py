@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from repinv import flatness, levels, memory, starts, targets
+from repinv import flatness, levels, memory, scales, starts, targets
 from repinv import restorer as restorers
 from repinv.defaults import PRIORS, SEEDS, gathering, stages
 from repinv.encoder import Array, Encoder
@@ -15,6 +15,7 @@ from repinv.energy import Weighted
 from repinv.lbfgs import LBFGS
 from repinv.losses import SquaredError
 from repinv.parametrizations import Parametrization, Pixels
+from repinv.reading import Reading
 from repinv.restorer import Restorer
 from repinv.rules import UpdateRule
 from repinv.stages import Problem, Stage
@@ -22,10 +23,10 @@ from repinv.wrappers import Jitter, is_localizable
 
 
 def posed(
-    features: Array,
+    reading: Reading,
     encoder: Encoder,
     *,
-    shape: tuple[int, ...] | None,
+    rescale: bool,
     n_preimages: int,
     mask: Array | None,
     filter_group: slice | Sequence[int] | None,
@@ -44,7 +45,8 @@ def posed(
 ) -> tuple[Problem, dict[str, Any], tuple[str, ...]]:
     """The problem of an inversion, the position where it starts, and notes for the user.
 
-    Parameters are those of `repinv.invert`, whose signature is the one place of their defaults.
+    Features of one image have been read; other parameters are those of `repinv.invert`, whose
+    signature is the one place of their defaults.
 
     Raises
     ------
@@ -58,15 +60,26 @@ def posed(
     restorer = restorers.chosen(prior, encoder)
     count = seeds if seeds is not None else 1 if restorer is None else SEEDS
     targets.check_counts(seeds=count)
-    target, image_shape, notes = targets.target(features, encoder, shape)
+    target, image_shape, notes = reading.features[0, ...], reading.size, reading.notes
     restorers.check_use(restorer, count, image_shape[0], initial is not None)
     if hasattr(initial, "invert"):
         initial = targets.inverted(initial, target, encoder, image_shape)
     memory.check_fits(
         *image_shape[1:], image_shape[0], n_preimages * count, n_features=int(np.prod(target.shape))
     )
-    target = encoder.asarray(target)[None, ...]
-    weight = targets.weight(target[0], encoder, image_shape, mask, filter_group, neighbourhood)
+    mask = reading.mask(mask, encoder)
+    target = encoder.asarray(target)
+    weight = targets.weight(target, encoder, image_shape, mask, filter_group, neighbourhood)
+    number, is_fixed = scales.factor(target, encoder, image_shape, weight)
+    if number != 1 and rescale:
+        if not is_fixed:
+            raise scales.unscalable(number, encoder)
+        target = target / number
+        weight = targets.weight(target, encoder, image_shape, mask, filter_group, neighbourhood)
+    if number != 1:
+        note = scales.scaled(number) if rescale else scales.told(number, is_fixed)
+        notes = (*notes, note)
+    target = target[None, ...]
     weight = None if weight is None else encoder.asarray(weight)[None, ...]
     gray = flatness.blank_gray(encoder, target, weight, image_shape)
     if gray is not None:

@@ -8,7 +8,9 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
+from repinv import expressions, parameters
 from repinv.encoder import Encoder
+from repinv.tasks import invert
 
 
 class Transformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -16,11 +18,14 @@ class Transformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     Parameters
     ----------
-    encoder : Encoder
-        What images are encoded with. It is not fitted here; see e.g. `repinv.BoVW.fit`.
+    encoder : Encoder or str
+        What images are encoded with, or its expression on the command line, such as
+        ``"hog.vlfeat(cell_size=4)"``. It is not fitted here; see e.g. `repinv.BoVW.fit`.
     image_shape : tuple of int, optional
         (H, W) or (H, W, C) of images that come as flat rows; one of these may be -1, as in
         `numpy.reshape`. None where they come as images.
+    inversion : dict, optional
+        Options of `repinv.invert` for `inverse_transform`, such as ``{"max_iter": 200}``.
 
     Attributes
     ----------
@@ -34,6 +39,10 @@ class Transformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     Images of one call are all of one size. Pixel values are taken as they are, as in a call of the
     encoder; fitting looks at their shape alone.
 
+    Parameters of the encoder are those of the transformer behind ``encoder__``, as in a search over
+    ``encoder__cell_size``: the options of an expression, or the fields of an encoder and of its
+    flavour.
+
     Examples
     --------
     >>> import numpy as np
@@ -42,11 +51,60 @@ class Transformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     >>> images = np.random.default_rng(0).random((5, 32, 32), dtype=np.float32)
     >>> Transformer(repinv.HOG.vlfeat()).fit_transform(images).shape
     (5, 496)
+    >>> Transformer("hog.vlfeat").set_params(encoder__cell_size=4).fit_transform(images).shape
+    (5, 1984)
     """
 
-    def __init__(self, encoder: Encoder, *, image_shape: tuple[int, ...] | None = None) -> None:
+    def __init__(
+        self,
+        encoder: Encoder | str,
+        *,
+        image_shape: tuple[int, ...] | None = None,
+        inversion: dict[str, Any] | None = None,
+    ) -> None:
         self.encoder = encoder
         self.image_shape = image_shape
+        self.inversion = inversion
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Parameters by name; deep, those of the encoder too, behind ``encoder__``.
+
+        Parameters
+        ----------
+        deep : bool
+
+        Returns
+        -------
+        params : dict
+        """
+        found: dict[str, Any] = super().get_params(deep=False)
+        if deep:
+            nested = parameters.of(self.encoder)
+            found |= {f"encoder__{name}": value for name, value in nested.items()}
+        return found
+
+    def set_params(self, **params: Any) -> Transformer:
+        """Change parameters, those of the encoder behind ``encoder__``.
+
+        Parameters
+        ----------
+        **params
+
+        Returns
+        -------
+        self : Transformer
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter.
+        """
+        nested = {name: params.pop(name) for name in [*params] if name.startswith("encoder__")}
+        super().set_params(**params)
+        changes = {name.removeprefix("encoder__"): value for name, value in nested.items()}
+        if changes:
+            self.encoder = parameters.changed(self.encoder, changes)
+        return self
 
     def fit(self, X: Any, y: Any = None) -> Transformer:
         """Note the shape of images.
@@ -96,6 +154,44 @@ class Transformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             )
         return self._encoded(images)
 
+    def inverse_transform(self, X: Any) -> np.ndarray:
+        """Find images of features, by `repinv.invert`.
+
+        Parameters
+        ----------
+        X : array, shape (N, number of features)
+            As `transform` returns them.
+
+        Returns
+        -------
+        images : ndarray, of the shape that `fit` was given but for N
+            In the encoder's range of pixel values, such as [0, 1]: images, or flat rows with
+            `image_shape`.
+
+        Raises
+        ------
+        ValueError
+            If the features are of another number than those of `transform`.
+        """
+        check_is_fitted(self)
+        rows = check_array(X, estimator=self)
+        if rows.shape[1] != self._n_features_out:
+            raise ValueError(
+                f"expected rows of {self._n_features_out} features, as transform returns them; got "
+                f"{rows.shape[1]}. Give those of images of shape {self.image_shape_}."
+            )
+        encoder = expressions.encoder_of(self.encoder)
+        shape = np.moveaxis(np.empty(self.image_shape_, bool), encoder.channel_axis, -1).shape
+        shape = shape if len(self.image_shape_) == 3 else self.image_shape_
+        options = {"layout": encoder.layout} | dict(self.inversion or {})
+        images = invert(rows, encoder, shape=shape, **options).images
+        if images.ndim == 4:
+            axis = encoder.channel_axis
+            images = np.moveaxis(images, -1, axis if axis < 0 else axis + 1)
+        low, high = (0.0, 1.0) if encoder.unit_pixels else encoder.value_range
+        images = low + (high - low) * images
+        return images.reshape(len(rows), -1) if self.image_shape is not None else images
+
     def _images(self, X: Any, *, reset: bool) -> np.ndarray:
         """Checked images (N, H, W) or (N, H, W, C)."""
         if self.image_shape is not None:
@@ -120,7 +216,8 @@ class Transformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     def _encoded(self, images: np.ndarray) -> np.ndarray:
         """Features of images, one row each."""
-        return np.stack([np.ravel(self.encoder(image)) for image in images])
+        encoder = expressions.encoder_of(self.encoder)
+        return np.stack([np.ravel(encoder(image)) for image in images])
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace, is_array_api_obj, is_numpy_array
 
 from repinv.encoder import Array, Encoder
+from repinv.image import as_unit, on_host
+from repinv.reading import with_bias
 
 
 def check_counts(*, least: int = 1, **counts: int) -> None:
@@ -17,83 +18,6 @@ def check_counts(*, least: int = 1, **counts: int) -> None:
     for name, value in counts.items():
         if value != int(value) or value < least:
             raise ValueError(f"{name} must be a whole number >= {least}; got {value}.")
-
-
-def image_shape(shape: tuple[int, ...], encoder: Encoder) -> tuple[int, int, int]:
-    """(C, H, W) of an image of shape (H, W) or (H, W, C)."""
-    if (
-        not isinstance(shape, tuple | list)
-        or len(shape) not in (2, 3)
-        or any(int(n) != n or n < 1 for n in shape)
-    ):
-        raise ValueError(f"shape must be (H, W) or (H, W, C), in pixels; got {shape}.")
-    channels = shape[2] if len(shape) == 3 else (encoder.channels or 1)
-    if encoder.channels is not None and channels != encoder.channels:
-        raise ValueError(
-            f"the encoder takes {encoder.channels} channel(s); shape={shape} has {channels}."
-        )
-    return int(channels), int(shape[0]), int(shape[1])
-
-
-def target(
-    features: Array, encoder: Encoder, shape: tuple[int, ...] | None
-) -> tuple[Array, tuple[int, int, int], tuple[str, ...]]:
-    """Checked features in the encoder's layout, the image shape (C, H, W), and notes."""
-    checked = _real_and_finite(features)
-    given = tuple(int(n) for n in checked.shape)
-    if 0 in given or not given:
-        raise ValueError(f"features are empty: their shape is {given}.")
-    notes: tuple[str, ...] = ()
-    if shape is None:
-        sizes = _sizes(encoder, given)
-        if sizes is None:
-            raise ValueError(
-                f"features of shape {given} do not tell the size of the image; pass shape=(H, W), "
-                "or on the command line --shape HxW."
-            )
-        (height, _), (width, _) = sizes
-        shape = (height, width)
-        notes = (f"shape {height}x{width} is the smallest of {_range(sizes)} that fit",)
-    size = image_shape(shape, encoder)
-    expected = tuple(encoder.feature_shape(size))
-    flat = len([n for n in given if n != 1]) <= 1
-    if given != expected and not (flat and math.prod(given) == math.prod(expected)):
-        sizes = _sizes(encoder, given)
-        fit = f"fit images of {_range(sizes)}" if sizes else "are not of this encoder"
-        raise ValueError(f"features of shape {given} {fit}; shape={tuple(shape)} gives {expected}.")
-    return array_namespace(checked).reshape(checked, expected), size, notes
-
-
-def _real_and_finite(features: Array) -> Array:
-    """Features as an array of real and finite numbers; NumPy's in float32."""
-    if not is_array_api_obj(features) or is_numpy_array(features):
-        features = np.asarray(features)
-        if features.dtype.kind not in "fiu" and features.size:
-            raise TypeError(
-                f"features must be real numbers; got an array of dtype {features.dtype}."
-            )
-        with np.errstate(over="ignore"):
-            features = features.astype(np.float32)
-    xp = array_namespace(features)
-    if not xp.isdtype(features.dtype, ("real floating", "integral")):
-        raise TypeError(f"features must be real numbers; got an array of dtype {features.dtype}.")
-    if not bool(xp.all(xp.isfinite(features))):
-        raise ValueError("features must be finite in float32; these hold NaN, infinity or more.")
-    return features
-
-
-def _sizes(encoder: Encoder, feature_shape: tuple[int, ...]) -> Any:
-    """`Encoder.image_shapes`, or None for a shape that cannot be this encoder's."""
-    try:
-        return encoder.image_shapes(feature_shape)
-    except (ValueError, IndexError):
-        return None
-
-
-def _range(sizes: Any) -> str:
-    """Sizes in words."""
-    (a, b), (c, d) = sizes
-    return f"{a}..{b} x {c}..{d} pixels"
 
 
 def weight(
@@ -190,7 +114,7 @@ def _central(positions: np.ndarray, count: int) -> np.ndarray:
 
 def direction(component: Any, encoder: Encoder, shape: tuple[int, ...]) -> np.ndarray:
     """d (*F) of a component: an index, a channel, or a direction in the features' space."""
-    wanted = np.asarray(component)
+    wanted = on_host(component)
     if wanted.dtype.kind in "iu" and wanted.ndim == 0:
         axis = 0 if len(shape) == 1 else encoder.descriptor_axis
         if axis is None:
@@ -212,9 +136,11 @@ def direction(component: Any, encoder: Encoder, shape: tuple[int, ...]) -> np.nd
     if wanted.dtype.kind not in "biuf":
         raise TypeError(f"component must be numbers; got dtype {wanted.dtype}.")
     if wanted.shape != shape and wanted.size != math.prod(shape):
+        bias = wanted.size == math.prod(shape) + 1
         raise ValueError(
             f"a direction must have the features' shape {shape}, or be flat with "
             f"{math.prod(shape)} entries; got {wanted.shape}."
+            + (f" {with_bias(wanted.size)}" if bias else "")
         )
     if not (np.isfinite(wanted).all() and wanted.any()):
         raise ValueError("a direction must be finite, and not zero everywhere.")
@@ -240,7 +166,7 @@ def _check_inside(index: tuple[int, ...], shape: tuple[int, ...]) -> None:
 
 def _mask(mask: Array, shape: tuple[int, ...]) -> np.ndarray:
     """A checked mask as weights of the squared differences."""
-    weight = np.asarray(mask)
+    weight = on_host(mask)
     if weight.dtype.kind not in "bfiu":
         raise TypeError(f"mask must be boolean or weights; got dtype {weight.dtype}.")
     weight = weight.astype(np.float32)
@@ -259,9 +185,11 @@ def _mask(mask: Array, shape: tuple[int, ...]) -> np.ndarray:
 
 def initial(image: Array, size: tuple[int, int, int]) -> np.ndarray:
     """A checked start (1, C, H, W)."""
-    x = np.asarray(image)
+    x = on_host(image)
     if x.dtype.kind not in "bfiu":
         raise TypeError(f"initial must be an image of real numbers; got dtype {x.dtype}.")
+    if x.dtype in (np.uint8, np.uint16):
+        x = as_unit(x)
     x = x.astype(np.float32)
     x = x[..., None] if x.ndim == 2 else x
     x = np.moveaxis(x, -1, 0)[None]

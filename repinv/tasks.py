@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from repinv import checkpoint
+from repinv import checkpoint, expressions, stacks
 from repinv.attempts import attempted
 from repinv.defaults import PRIORS as PRIORS
 from repinv.encoder import Array, Encoder
@@ -16,6 +16,7 @@ from repinv.energy import Weighted
 from repinv.parametrizations import Parametrization, Pixels
 from repinv.posing import posed
 from repinv.priors import AlphaNorm, TotalVariation
+from repinv.reading import read
 from repinv.restorer import Restorer
 from repinv.result import Result
 from repinv.rules import Momentum, UpdateRule
@@ -78,9 +79,11 @@ def mahendran(shape: tuple[int, int], max_iter: int = 800) -> dict[str, Any]:
 
 def invert(
     features: Array,
-    encoder: Encoder,
+    encoder: Encoder | str,
     *,
     shape: tuple[int, ...] | None = None,
+    layout: str | None = None,
+    rescale: bool = False,
     n_preimages: int = 1,
     mask: Array | None = None,
     filter_group: slice | Sequence[int] | None = None,
@@ -105,14 +108,24 @@ def invert(
     Parameters
     ----------
     features : array
-        Φ₀, in the layout in which the mirrored library returns it, or flat.
-    encoder : Encoder
-        Φ.
+        Φ₀, in the layout in which the mirrored library returns it, or flat. Of several images: a
+        stack of these along a first axis, such as rows (N, D), and each is a problem of its own.
+    encoder : Encoder or str
+        Φ; or its expression on the command line, such as ``"hog.vlfeat(cell_size=4)"``.
     shape : tuple of int, optional
         (H, W) or (H, W, C) of the image. Where features determine the size well enough it may be
         left out: the smallest size that fits is taken, and `Result.notes` says so.
+    layout : {"channels_first", "channels_last"}, optional
+        Where channels stand in features that are maps. It is read from their shape, unless that
+        leaves it open: VLFeat's C code returns HOG as (31, y, x), cyvlfeat and MATLAB return it as
+        (y, x, 31), and flat features of theirs do not tell.
+    rescale : bool
+        Scale features that are at another scale than the encoder's, such as SIFT descriptors as
+        uint8 or words that were counted. Only where the norm of an encoder's features is fixed;
+        else it is an error. By default `Result.notes` says by which factor they differ.
     n_preimages : int
-        Images to find, each from a start of its own.
+        Images to find, each from a start of its own; of several images' features, for each of
+        these, one after the other.
     mask : array, broadcastable to the features in their layout, optional
         Boolean, or weights ≥ 0 of the squared differences: which features count.
     filter_group : slice or sequence of int, optional
@@ -160,12 +173,13 @@ def invert(
     Returns
     -------
     result : Result
-        Also when interrupted from the keyboard: with the best images so far.
+        Also when interrupted from the keyboard: with the best images so far. Of several images'
+        features, the images in their order.
 
     Raises
     ------
     TypeError, ValueError
-        If the features are not the encoder's, or an option is impossible.
+        If the features are not the encoder's, could be in two layouts, or an option is impossible.
 
     See Also
     --------
@@ -187,34 +201,46 @@ def invert(
     >>> result = repinv.invert(hog(image), hog, shape=(32, 32), max_iter=100)
     >>> result.image.shape, bool(result.error[0] < 0.01)
     ((32, 32), True)
+
+    Features of several images, flat as rows of a data set are:
+
+    >>> rows = np.stack([hog(image).ravel(), hog(image.T).ravel()])
+    >>> repinv.invert(rows, hog, shape=(32, 32), max_iter=20).images.shape
+    (2, 32, 32)
     """
-    problem, position, notes = posed(
-        features,
-        encoder,
-        shape=shape,
-        n_preimages=n_preimages,
-        mask=mask,
-        filter_group=filter_group,
-        neighbourhood=neighbourhood,
-        max_iter=max_iter,
-        solver=solver,
-        parametrization=parametrization,
-        priors=priors,
-        prior=prior,
-        seeds=seeds,
-        jitter=jitter,
-        initial=initial,
-        seed=seed,
-        tol=tol,
-        check_every=check_every,
-    )
-    return attempted(problem, position, {}, 0.0, notes, time_limit, callback, progress)
+    encoder = expressions.encoder_of(encoder)
+    reading = read(features, encoder, shape, layout)
+    asked = [
+        posed(
+            reading.of(number),
+            encoder,
+            rescale=rescale,
+            n_preimages=n_preimages,
+            mask=mask,
+            filter_group=filter_group,
+            neighbourhood=neighbourhood,
+            max_iter=max_iter,
+            solver=solver,
+            parametrization=parametrization,
+            priors=priors,
+            prior=prior,
+            seeds=seeds,
+            jitter=jitter,
+            initial=initial,
+            seed=seed,
+            tol=tol,
+            check_every=check_every,
+        )
+        for number in range(len(reading))
+    ]
+    results = stacks.found(asked, time_limit, callback, progress)
+    return results[0] if len(results) == 1 else stacks.as_one(results)
 
 
 def resume(
     path: str | os.PathLike[str],
     *,
-    encoder: Encoder | None = None,
+    encoder: Encoder | str | None = None,
     time_limit: float | None = None,
     callback: Callable[[Snapshot], object] | None = None,
     progress: bool = False,
@@ -225,7 +251,7 @@ def resume(
     ----------
     path : path
         What `Result.save` wrote.
-    encoder : Encoder, optional
+    encoder : Encoder or str, optional
         Needed for encoders that are not repinv's own.
     time_limit, callback, progress : optional
         As for `invert`.
@@ -259,6 +285,7 @@ def resume(
     >>> bool(np.all(continued.image == whole.image))
     True
     """
+    named = None if encoder is None else expressions.encoder_of(encoder)
     header, arrays = checkpoint.load(path)
     try:
         described = dict(header["problem"])
@@ -266,7 +293,7 @@ def resume(
             raise ValueError(
                 f"{path}: the run's encoder is not one of repinv's own; pass it as encoder=."
             )
-        given = checkpoint.restore(described["encoder"]) if encoder is None else encoder
+        given = checkpoint.restore(described["encoder"]) if named is None else named
         rest = {
             name: moved(checkpoint.restore(value), given.asarray)
             for name, value in described.items()

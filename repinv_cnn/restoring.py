@@ -78,6 +78,7 @@ def scenes(
             encoder.encode(encoder.asarray(image[None, None]))[0],
             encoder,
             shape=image.shape,
+            layout=encoder.layout,
             max_iter=evaluations[index // count],
             seed=int(rng.integers(1 << 30)),
             n_preimages=STARTS,

@@ -176,7 +176,8 @@ def test_methods_of_one_name_are_numbered():
     ("methods", "kind", "words"),
     [
         ([], ValueError, "one method or more"),
-        (["hog.vlfeat"], TypeError, "expected an encoder"),
+        ([3], TypeError, "expected an encoder"),
+        (["hog.vlfeet"], ValueError, "Did you mean hog.vlfeat"),
         ([(HOG, 3)], TypeError, "pair"),
         ([(HOG, {"max_itre": 3})], TypeError, "has no option max_itre"),
         ([(Flat(), {"seed": 3})], TypeError, "Flat.invert has no option seed"),

@@ -13,6 +13,7 @@ import tifffile
 from PIL import Image
 
 from repinv import files, png
+from repinv.feature_files import read_features
 
 rng = np.random.default_rng(0)
 GRAY = rng.random((20, 30))
@@ -201,7 +202,7 @@ def test_an_empty_file_is_refused(tmp_path):
     with pytest.raises(ValueError, match="empty file"):
         files.read(tmp_path / "a.png")
     with pytest.raises(ValueError, match="empty file"):
-        files.read_features(tmp_path / "a.png")
+        read_features(tmp_path / "a.png")
 
 
 def test_a_missing_file_and_a_folder_are_named(tmp_path):
@@ -321,12 +322,12 @@ FEATURES = rng.random((3, 4, 5))
 
 def test_features_come_from_npy(tmp_path):
     np.save(tmp_path / "f.npy", FEATURES)
-    np.testing.assert_array_equal(files.read_features(tmp_path / "f.npy"), FEATURES)
+    np.testing.assert_array_equal(read_features(tmp_path / "f.npy"), FEATURES)
 
 
 def test_features_in_fortran_order_are_read(tmp_path):
     np.save(tmp_path / "f.npy", np.asfortranarray(FEATURES))
-    np.testing.assert_array_equal(files.read_features(tmp_path / "f.npy"), FEATURES)
+    np.testing.assert_array_equal(read_features(tmp_path / "f.npy"), FEATURES)
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
@@ -334,16 +335,16 @@ def test_features_come_from_npz(tmp_path, save):
     save(tmp_path / "one.npz", anything=FEATURES)
     save(tmp_path / "named.npz", other=np.zeros(3), features=FEATURES)
     for name in ("one.npz", "named.npz"):
-        np.testing.assert_array_equal(files.read_features(tmp_path / name), FEATURES)
+        np.testing.assert_array_equal(read_features(tmp_path / name), FEATURES)
 
 
 def test_an_npz_of_several_arrays_must_name_its_features(tmp_path):
     np.savez(tmp_path / "f.npz", a=FEATURES, b=FEATURES)
     with pytest.raises(ValueError, match=r"it holds a, b, and one array or one named 'features'"):
-        files.read_features(tmp_path / "f.npz")
+        read_features(tmp_path / "f.npz")
     zipfile.ZipFile(tmp_path / "none.npz", "w").close()
     with pytest.raises(ValueError, match="it holds nothing"):
-        files.read_features(tmp_path / "none.npz")
+        read_features(tmp_path / "none.npz")
 
 
 class _Bomb:
@@ -357,7 +358,7 @@ def test_pickles_are_refused_and_never_run(tmp_path):
     (tmp_path / "raw.npy").write_bytes(pickle.dumps(_Bomb()))
     for name in ("object.npy", "object.npz", "raw.npy"):
         with pytest.raises(ValueError, match=r"pickled objects.*is refused.*numpy\.save"):
-            files.read_features(tmp_path / name)
+            read_features(tmp_path / name)
 
 
 @pytest.mark.parametrize("name", ["f.npy", "f.npz"])
@@ -367,7 +368,7 @@ def test_truncated_features_are_refused(tmp_path, name, part):
     data = (tmp_path / name).read_bytes()
     (tmp_path / name).write_bytes(data[: int(part * len(data))])
     with pytest.raises(ValueError, match=rf"expected an array saved.*{name} cannot be read"):
-        files.read_features(tmp_path / name)
+        read_features(tmp_path / name)
 
 
 def test_a_header_that_promises_the_moon_allocates_nothing(tmp_path):
@@ -377,13 +378,13 @@ def test_a_header_that_promises_the_moon_allocates_nothing(tmp_path):
     )
     (tmp_path / "f.npy").write_bytes(stream.getvalue() + bytes(64))
     with pytest.raises(ValueError, match="truncated: 64 bytes of the 8000000000000000000"):
-        files.read_features(tmp_path / "f.npy")
+        read_features(tmp_path / "f.npy")
 
 
 def test_images_are_no_features(tmp_path):
     files.write(tmp_path / "a.png", GRAY)
     with pytest.raises(ValueError, match="expected an array saved"):
-        files.read_features(tmp_path / "a.png")
+        read_features(tmp_path / "a.png")
 
 
 @pytest.mark.parametrize(
@@ -399,4 +400,4 @@ def test_images_are_no_features(tmp_path):
 def test_features_that_are_no_numbers_are_refused(tmp_path, array, words):
     np.save(tmp_path / "f.npy", array)
     with pytest.raises(ValueError, match=words):
-        files.read_features(tmp_path / "f.npy")
+        read_features(tmp_path / "f.npy")

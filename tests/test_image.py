@@ -89,8 +89,16 @@ def test_what_is_not_made_of_real_numbers_is_refused(image, words):
 
 def test_a_tensor_that_numpy_cannot_see_gets_the_way_out():
     torch = pytest.importorskip("torch")
-    with pytest.raises(TypeError, match=r"got torch.Tensor on cpu.*numpy\(force=True\)"):
-        as_batch(torch.zeros((4, 4), requires_grad=True))
+    with pytest.raises(TypeError, match=r"got torch.Tensor on meta.*numpy\(force=True\)"):
+        as_batch(torch.zeros((4, 4), device="meta"))
+
+
+def test_a_tensor_that_requires_a_gradient_or_is_of_half_precision_is_taken():
+    torch = pytest.importorskip("torch")
+    plain = np.arange(16, dtype=np.float32).reshape(4, 4)
+    grad = torch.asarray(plain.copy()).requires_grad_()
+    np.testing.assert_array_equal(as_batch(grad)[0, 0], plain)
+    np.testing.assert_array_equal(as_batch(grad.to(torch.bfloat16))[0, 0], plain)
 
 
 @pytest.mark.parametrize(

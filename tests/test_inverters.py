@@ -26,7 +26,7 @@ ENCODERS = {
     "HOG.vlfeat": repinv.HOG.vlfeat(),
     "HOG.dpm": repinv.HOG.dpm(),
     "HOG.skimage": repinv.HOG.skimage(),
-    "HOG.opencv": repinv.HOG.opencv(win_size=(128, 128)),
+    "HOG.opencv": repinv.HOG.opencv(win_size=(128, 128), gamma_correction=True),
     "DSIFT.vlfeat": repinv.DSIFT.vlfeat(8, 8),
     "DSIFT.natural": repinv.DSIFT.natural(5),
     "DSIFT.kornia": repinv.DSIFT.kornia(stride=8),

@@ -6,7 +6,7 @@ import skimage
 from skimage.transform import downscale_local_mean
 
 import repinv
-from repinv import attempts, lockstep
+from repinv import attempts, stacks
 from repinv.lockstep import invert_each
 
 HOG = repinv.HOG.vlfeat(bilinear_orientations=True)
@@ -20,13 +20,13 @@ OPTIONS = {"shape": (32, 32), "max_iter": 20}
 @pytest.fixture
 def runs(monkeypatch):
     """How many problems each run had."""
-    sizes, run = [], lockstep.run
+    sizes, run = [], stacks.run
 
     def counted(problem, position, *rest, **options):
         sizes.append(position["z"].shape[0])
         return run(problem, position, *rest, **options)
 
-    monkeypatch.setattr(lockstep, "run", counted)
+    monkeypatch.setattr(stacks, "run", counted)
     monkeypatch.setattr(attempts, "run", counted)
     return sizes
 

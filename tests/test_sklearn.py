@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import skimage
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.utils.estimator_checks import check_estimator
 
@@ -112,3 +114,91 @@ def test_scikit_learns_own_checks_pass():
     skipped = {r["check_name"] for r in results if r["status"] != "passed"}
     assert skipped <= {"check_array_api_input"}
     assert len(results) > 40
+
+
+BILINEAR = repinv.HOG.vlfeat(bilinear_orientations=True)
+
+
+def photographs(count=2):
+    names = ("camera", "coins", "moon")[:count]
+    found = [getattr(skimage.data, name)()[: 4 * 64 : 4, : 4 * 64 : 4] / 255 for name in names]
+    return np.stack(found).astype(np.float32)
+
+
+def test_the_inverse_is_the_inversion():
+    images = photographs()
+    step = Transformer(BILINEAR, inversion={"max_iter": 120}).fit(images)
+    features = step.transform(images)
+    found = step.inverse_transform(features)
+    assert found.shape == images.shape
+    again = step.transform(found)
+    for one, other in zip(again, features, strict=True):
+        assert np.sum((one - other) ** 2) < 0.02 * np.sum(other**2)
+    quick = Transformer(BILINEAR, inversion={"max_iter": 10}).fit(images)
+    alone = repinv.invert(features[1], BILINEAR, shape=(64, 64), max_iter=10).image
+    np.testing.assert_allclose(quick.inverse_transform(features)[1], alone, atol=1e-3)
+
+
+def test_the_inverse_has_the_form_of_what_was_fitted():
+    images = photographs()
+    rows = images.reshape(2, -1)
+    quick = {"inversion": {"max_iter": 3}}
+    step = Transformer(BILINEAR, image_shape=(64, 64), **quick).fit(rows)
+    assert step.inverse_transform(step.transform(rows)).shape == rows.shape
+    bands = np.repeat(images[:, None], 5, axis=1)
+    step = Transformer(repinv.HOG.skimage(channel_axis=0), **quick).fit(bands)
+    assert step.inverse_transform(step.transform(bands)).shape == bands.shape
+    step = Transformer(repinv.HOG.opencv((64, 64)), **quick).fit(255 * images)
+    found = step.inverse_transform(step.transform(255 * images))
+    assert 50 < found.max() <= 255
+
+
+def test_the_inverse_of_other_features_is_refused():
+    step = Transformer(BILINEAR).fit(photographs())
+    with pytest.raises(ValueError, match=r"expected rows of 1984 features.*got 31"):
+        step.inverse_transform(np.zeros((2, 31)))
+
+
+def test_a_pipeline_is_inverted():
+    images = photographs(3)
+    pipeline = make_pipeline(Transformer(BILINEAR, inversion={"max_iter": 5}), StandardScaler())
+    features = pipeline.fit_transform(images)
+    assert pipeline.inverse_transform(features).shape == images.shape
+
+
+@pytest.mark.parametrize(
+    "encoder", ["hog.vlfeat", "hog.vlfeat(8)", repinv.HOG.vlfeat()], ids=["name", "call", "encoder"]
+)
+def test_parameters_of_the_encoder_are_nested(encoder):
+    images = photographs()
+    step = Transformer(encoder)
+    assert step.get_params()["encoder__cell_size"] == 8
+    assert "encoder__cell_size" not in step.get_params(deep=False)
+    changed = clone(step).set_params(encoder__cell_size=16, image_shape=None)
+    assert changed.fit_transform(images).shape == (2, 31 * 16)
+    assert step.fit_transform(images).shape == (2, 31 * 64)
+    with pytest.raises(ValueError, match=r"no parameter 'cell_sise'\. It has .*cell_size"):
+        step.set_params(encoder__cell_sise=4)
+
+
+def test_a_search_goes_over_parameters_of_the_encoder():
+    kinds = np.array([0, 1] * 6)
+    rng = np.random.default_rng(0)
+    stripes = np.tile(np.arange(32) % 8 < 4, (32, 1)).astype(float)
+    images = np.stack([stripes if kind else stripes.T for kind in kinds])
+    images += 0.1 * rng.standard_normal(images.shape)
+    pipeline = make_pipeline(Transformer("hog.vlfeat"), LinearSVC())
+    search = GridSearchCV(pipeline, {"transformer__encoder__cell_size": [8, 16]}, cv=2)
+    search.fit(images, kinds)
+    assert search.best_score_ == 1
+
+
+def test_parameters_of_parts_of_parts_are_nested():
+    local = repinv.DSIFT.vlfeat(step=4, size=4, fast=True)
+    words = repinv.BoVW(local, np.random.default_rng(0).random((4, 128)), grid=(2, 2))
+    step = Transformer(words)
+    assert step.get_params()["encoder__local__value_range"] == (0.0, 1.0)
+    step.set_params(encoder__grid=(1, 1), encoder__local__value_range=(0, 255))
+    assert step.encoder.grid == (1, 1)
+    wide = repinv.DSIFT.vlfeat(step=4, size=4, fast=True, value_range=(0, 255))
+    assert step.encoder.local == wide

@@ -16,10 +16,13 @@ from repinv.app.comparing import compare
 from repinv.app.fitting import fit
 from repinv.app.options import (
     COLOR,
-    FEATURE_SUFFIXES,
+    LAYOUT,
     OUT,
+    RESCALE,
     SEED,
+    SIZE,
     check_outputs,
+    check_source,
     max_iter_option,
     print_report,
     shape_of,
@@ -52,6 +55,9 @@ def cli(context: click.Context, show_traceback: bool) -> None:
     help="Size of the pre-image in pixels. Only with features; by default the smallest that fits. "
     "Features of bovw, dsift.vlfeat and dsift.phow do not tell their size and need it.",
 )
+@LAYOUT
+@RESCALE
+@SIZE
 @COLOR
 @click.option(
     "--out",
@@ -59,7 +65,8 @@ def cli(context: click.Context, show_traceback: bool) -> None:
     type=click.Path(path_type=Path),
     metavar="FILE",
     help="Write the best pre-image: .png and .tif with 16 bits, .jpg with 8, .npy the very "
-    "numbers, .npz the whole result, which repinv.resume continues.",
+    "numbers, .npz the whole result, which repinv.resume continues. Of several images' features, "
+    "FILE-1 and so on.",
 )
 @max_iter_option(400)
 @click.option(
@@ -89,6 +96,9 @@ def invert(
     source: Path,
     encoder: tuple[str, Encoder],
     shape: tuple[int, int] | None,
+    layout: str | None,
+    rescale: bool,
+    size: int | None,
     color: bool,
     out: Path | None,
     figure: Path | None,
@@ -104,8 +114,9 @@ def invert(
 ) -> None:
     """Find a natural image whose features equal those of an image, or given ones.
 
-    IMAGE_OR_FEATURES is a PNG, JPEG or TIFF image, or a .npy or .npz file of features as the
-    library that the flavour is named after returns them.
+    IMAGE_OR_FEATURES is a PNG, JPEG or TIFF image, or a file of features as the library that the
+    flavour is named after returns them, flat or not: .npy, .npz, .mat, .csv, .txt, .h5 or .pt, and
+    FILE:KEY for one array of several. Rows of several images' features are inverted each.
 
     \b
     Examples:
@@ -113,10 +124,7 @@ def invert(
       repinv invert cat.jpg --encoder 'bovw(n_words=1024, grid=(16, 16))' --figure figure.png
       repinv invert features.npy --encoder 'hog.skimage(orientations=8)' --shape 240x320
     """  # noqa: D301
-    if shape is not None and source.suffix.lower() not in FEATURE_SUFFIXES:
-        raise click.UsageError(
-            "--shape goes with features; an image has its own size. Leave it out."
-        )
+    check_source(source, shape=shape, layout=layout, rescale=rescale, size=size)
     check_outputs(source, out, figure, movie)
     from repinv.app.inversion import run
 
@@ -125,6 +133,10 @@ def invert(
         source,
         made,
         shape=shape,
+        layout=layout,
+        rescale=rescale,
+        side=size,
+        say=None if quiet else lambda text: click.echo(f"repinv: {text}", err=True),
         color=color,
         out=out,
         figure=figure,
@@ -147,7 +159,7 @@ def invert(
     "-c",
     required=True,
     metavar="N",
-    help="Channel N, one feature '(5, 0, 3)', or a .npy file of a direction, such as the weights "
+    help="Channel N, one feature '(5, 0, 3)', or a file of a direction, such as the weights "
     "of a linear classifier.",
 )
 @click.option("--shape", required=True, callback=shape_of, metavar="HxW", help="Size of the image.")
@@ -246,6 +258,7 @@ def maximize(
 
 @cli.command(short_help="Exaggerate what a representation sees in an image.")
 @click.argument("source", metavar="IMAGE", type=click.Path(path_type=Path))
+@SIZE
 @COLOR
 @click.option(
     "--strength",
@@ -261,6 +274,7 @@ def maximize(
 def caricature(
     source: Path,
     encoder: tuple[str, Encoder],
+    size: int | None,
     color: bool,
     strength: float,
     out: Path | None,
@@ -284,6 +298,7 @@ def caricature(
     report = caricatured(
         source,
         made,
+        side=size,
         color=color,
         strength=strength,
         out=out,
@@ -300,7 +315,7 @@ def caricature(
 @cli.command(short_help="List encoder flavours and their options.")
 def encoders() -> None:
     """List the flavours of encoders, with their options and defaults."""
-    from repinv.app import expressions
+    from repinv import expressions
 
     for flavour in expressions.FLAVOURS:
         values = [

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import repinv
-from repinv import files
+from repinv import feature_files, files
 from repinv.app import figures, inversion, report
 from repinv.encoder import Encoder
 from repinv.inverters import Inverter
@@ -24,7 +24,7 @@ def check_outputs(source: Path, outputs: Sequence[Path]) -> None:
     """
     for path in outputs:
         files.check_writable(path, (*TABLE_SUFFIXES, *figures.FIGURE_SUFFIXES))
-    named = [path.resolve() for path in (source, *outputs)]
+    named = [path.resolve() for path in (feature_files.split(source)[0], *outputs)]
     if len(set(named)) < len(named):
         raise ValueError("the input and every --out need names of their own; two are the same.")
 
@@ -59,6 +59,9 @@ def compared(
     rows: Sequence[repinv.Method],
     *,
     shape: tuple[int, int] | None,
+    layout: str | None,
+    rescale: bool,
+    side: int | None,
     color: bool,
     yardstick: Encoder | None,
     outputs: Sequence[Path],
@@ -72,11 +75,15 @@ def compared(
     Parameters
     ----------
     source : Path
-        Image, or .npy or .npz of features.
+        Image, or file of features, or ``file:key``.
     rows : sequence of Method
         What is compared.
     shape : (int, int) or None
         Height and width of the image, where `source` holds features.
+    layout, rescale
+        Of features, as in `repinv.compare`.
+    side : int or None
+        Longest side that an image is made smaller to.
     color : bool
         Whether colours are kept; encoders that take one number of channels only decide.
     yardstick : Encoder or None
@@ -90,15 +97,17 @@ def compared(
     -------
     comparison : Comparison
     """
-    has_features = source.suffix.lower() in (".npy", ".npz")
+    has_features = feature_files.has_features(source)
     if has_features:
-        given = files.read_features(source)
+        given = feature_files.read_features(source)
     else:
-        given = inversion.photograph(source, 3 if color else 1)
+        given = inversion.photograph(source, 3 if color else 1, side)
     comparison = repinv.compare(
         given,
         rows,
         shape=shape,
+        layout=layout,
+        rescale=rescale,
         features_given=has_features,
         yardstick=yardstick,
         max_iter=max_iter,

@@ -10,11 +10,14 @@ import click
 
 from repinv.app.options import (
     COLOR,
-    FEATURE_SUFFIXES,
     JSON,
+    LAYOUT,
     QUIET,
+    RESCALE,
     SEED,
+    SIZE,
     TIME_LIMIT,
+    check_source,
     encoders_of,
     inverters_of,
     max_iter_option,
@@ -75,6 +78,9 @@ if TYPE_CHECKING:
     metavar="HxW",
     help="Size of the image in pixels. Only with features; by default the smallest that fits.",
 )
+@LAYOUT
+@RESCALE
+@SIZE
 @COLOR
 @click.option(
     "--yardstick",
@@ -96,6 +102,9 @@ def compare(
     prior: str | None,
     outputs: tuple[Path, ...],
     shape: tuple[int, int] | None,
+    layout: str | None,
+    rescale: bool,
+    size: int | None,
     color: bool,
     yardstick: Encoder | None,
     max_iter: int,
@@ -116,10 +125,7 @@ def compare(
       repinv compare cat.jpg -e hog.vlfeat -e 'hog.vlfeat(cell_size=4)' -o table.csv -o figure.png
       repinv compare cat.jpg -e hog.vlfeat --prior learned -i hoggle -i ridge -o report.html
     """  # noqa: D301
-    if shape is not None and source.suffix.lower() not in FEATURE_SUFFIXES:
-        raise click.UsageError(
-            "--shape goes with features; an image has its own size. Leave it out."
-        )
+    check_source(source, shape=shape, layout=layout, rescale=rescale, size=size)
     from repinv.app.compare import check_outputs, compared, methods
 
     rows = methods(encoders, inverters, seeds, prior)
@@ -128,6 +134,9 @@ def compare(
         source,
         rows,
         shape=shape,
+        layout=layout,
+        rescale=rescale,
+        side=size,
         color=color,
         yardstick=yardstick,
         outputs=outputs,

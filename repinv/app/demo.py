@@ -22,8 +22,8 @@ def main(path: Path) -> None:
     import skimage
 
     import repinv
-    from repinv import files
-    from repinv.app import expressions, figures, inversion
+    from repinv import expressions, files
+    from repinv.app import figures, inversion
 
     files.check_writable(path, figures.FIGURE_SUFFIXES)
     # Ships inside scikit-image's wheel; nothing is downloaded.

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 import repinv
-from repinv import files, targets
+from repinv import feature_files, files, targets
 from repinv.app import figures, inversion
 from repinv.app.folders import references
 from repinv.app.movie import Movie
@@ -17,15 +17,15 @@ from repinv.encoder import Encoder
 
 
 def component_of(text: str) -> Any:
-    """What '--component' spells: a number, a tuple of them, or the direction in a .npy file.
+    """What '--component' spells: a number, a tuple of them, or the direction in a file.
 
     Raises
     ------
     ValueError
         If it is none of these.
     """
-    if Path(text).suffix.lower() in (".npy", ".npz"):
-        return files.read_features(Path(text))
+    if feature_files.has_features(text):
+        return feature_files.read_features(text)
     try:
         value = ast.literal_eval(text)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
@@ -33,7 +33,7 @@ def component_of(text: str) -> Any:
     whole = value if isinstance(value, tuple) else (value,)
     if not whole or any(type(number) is not int for number in whole):
         raise ValueError(
-            f"expected a number such as 5, numbers such as '(5, 0, 3)', or a .npy file; "
+            f"expected a number such as 5, numbers such as '(5, 0, 3)', or a file such as svm.npy; "
             f"got {text!r}."
         )
     return value
@@ -125,6 +125,7 @@ def caricatured(
     source: Path,
     encoder: Encoder,
     *,
+    side: int | None,
     color: bool,
     strength: float,
     out: Path | None,
@@ -141,6 +142,8 @@ def caricatured(
     ----------
     source : Path
     encoder : Encoder
+    side : int or None
+        Longest side that the image is made smaller to.
     color : bool
         Whether colours are kept.
     out, figure, movie : Path or None
@@ -155,7 +158,8 @@ def caricatured(
     report : dict
         What JSON can hold of the result, and what was written.
     """
-    photograph = inversion.photograph(source, inversion.channels_of(encoder, color=color))
+    channels = inversion.channels_of(encoder, color=color)
+    photograph = inversion.photograph(source, channels, side)
     film = Movie()
     result = repinv.caricature(
         photograph,

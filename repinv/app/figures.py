@@ -34,6 +34,7 @@ _HEIGHT = 3.0
 #: Of a picture in a grid, in inches.
 _SIDE = 2.1
 _MAX_PREIMAGES = 4
+_MAX_ROWS = 8
 
 
 def inversion_figure(
@@ -76,6 +77,32 @@ def inversion_figure(
 
     row = [Panel(image, label, unit=image is not glyph) for image, label in panels]
     return row_figure(row, trace, int(order[0]), title=title)
+
+
+def stack_figure(
+    preimages: Sequence[Any],
+    errors: Sequence[float] | np.ndarray,
+    glyphs: Sequence[Any],
+    *,
+    title: str = "",
+) -> Figure:
+    """Several images' features and their pre-images, a row for each image; the first eight.
+
+    Parameters
+    ----------
+    preimages : sequence of array, shape (H, W) or (H, W, 3), in [0, 1]
+    errors : sequence of float
+        Their relative feature errors.
+    glyphs : sequence of array, shape (h, w), or None
+        Drawings of the features.
+    title : str
+    """
+    rows = []
+    for image, error, glyph in zip(preimages, errors, glyphs, strict=True):
+        row = [] if glyph is None else [Panel(glyph, "features", unit=False)]
+        rows.append([*row, Panel(image, f"pre-image, error {error:.2g}")])
+    names = [f"image {number}" for number in range(1, len(rows) + 1)]
+    return grid_figure(rows[:_MAX_ROWS], title=title, row_labels=names[:_MAX_ROWS])
 
 
 @dataclass(frozen=True)

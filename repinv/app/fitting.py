@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from repinv.app.folders import image_paths
 from repinv.app.options import QUIET, encoder_of
 
 if TYPE_CHECKING:
@@ -45,6 +44,8 @@ class Folder:
     """
 
     def __init__(self, folder: Path, max_side: int, passes: int, seed: int) -> None:
+        from repinv.streams import image_paths
+
         self.paths = image_paths(folder)
         self.folder, self.max_side, self.passes, self.seed = folder, max_side, passes, seed
         self.broken: dict[Path, str] = {}

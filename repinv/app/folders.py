@@ -8,25 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm", ".webp")
 #: References that are read of a folder, at most.
 MOST = 500
-
-
-def image_paths(folder: Path) -> list[Path]:
-    """Images of a folder and those below it, by name.
-
-    Raises
-    ------
-    ValueError
-        If there are none.
-    """
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-    if not found:
-        raise ValueError(
-            f"expected images ({', '.join(s[1:] for s in SUFFIXES)}) in {folder}; there are none."
-        )
-    return found
 
 
 def references(
@@ -48,6 +31,7 @@ def references(
     from skimage.transform import resize
 
     from repinv.app.inversion import photograph
+    from repinv.streams import image_paths
 
     found, broken = [], {}
     for path in image_paths(folder)[:MOST]:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import repinv
-from repinv import files, memory, metrics
+from repinv import feature_files, files, memory, metrics
 from repinv.app import figures
+from repinv.app.estimate import announced
 from repinv.app.movie import Movie
 from repinv.encoder import Encoder
 from repinv.image import as_batch, as_unit, to_gray
+from repinv.reading import read
 
 
 def run(
@@ -21,6 +24,10 @@ def run(
     encoder: Encoder,
     *,
     shape: tuple[int, int] | None,
+    layout: str | None,
+    rescale: bool,
+    side: int | None,
+    say: Callable[[str], object] | None,
     color: bool,
     out: Path | None,
     figure: Path | None,
@@ -39,10 +46,16 @@ def run(
     Parameters
     ----------
     source : Path
-        Image, or .npy or .npz of features.
+        Image, or file of features, or ``file:key``.
     encoder : Encoder
     shape : (int, int) or None
         Height and width of the pre-image, where `source` holds features.
+    layout, rescale
+        Of features, as in `repinv.invert`.
+    side : int or None
+        Longest side that an image is made smaller to.
+    say : callable or None
+        Told what a large inversion will take before it starts.
     color : bool
         Whether pre-images have three channels; an encoder that takes one number only decides.
     out, figure, movie : Path or None
@@ -59,21 +72,37 @@ def run(
     """
     channels = channels_of(encoder, color=color)
     original = None
-    if source.suffix.lower() in (".npy", ".npz"):
-        features = files.read_features(source)
+    if feature_files.has_features(source):
+        given = feature_files.read_features(source)
         size = None if shape is None else (*shape, *((channels,) * (channels > 1)))
         if shape is not None:
             _check_fits(encoder, (channels, *shape), n_preimages * (seeds or 1))
+        reading = read(given, encoder, size, layout)
     else:
-        original = photograph(source, channels)
+        original = photograph(source, channels, side)
         size = original.shape
         _check_fits(encoder, (channels, *size[:2]), n_preimages * (seeds or 1))
-        features = encoded(encoder, original)
+        given = encoded(encoder, original)
+        layout = encoder.layout
+        reading = read(given, encoder, size, layout)
+    count = len(reading)
+    if count > 1 and out is not None and out.suffix.lower() == ".npz":
+        raise ValueError(
+            f"a whole result is that of one image's features; {source} holds those of {count}. "
+            "Give --out the ending of an image, which is written for each."
+        )
+    if say is not None:
+        n_images = count * n_preimages * (seeds or 1)
+        said = announced(encoder, reading.size, n_images, max_iter)
+        if said is not None:
+            say(said)
     film = Movie()
     result = repinv.invert(
-        features,
+        given,
         encoder,
         shape=size,
+        layout=layout,
+        rescale=rescale,
         n_preimages=n_preimages,
         max_iter=max_iter,
         time_limit=time_limit,
@@ -83,36 +112,49 @@ def run(
         callback=None if movie is None else film.watch,
         progress=progress,
     )
-    written = []
+    errors = np.asarray(result.error, dtype=float)
+    # Pre-images of one image's features stand together; the best of each is written.
+    best = errors.reshape(count, -1).argmin(axis=1) + n_preimages * np.arange(count)
+    images = [np.asarray(result.images[k]) for k in best]
+    written: list[str] = []
     file_error = None
-    if out is not None:
-        file_error = _write(out, result, features, encoder)
+    if out is not None and count > 1:
+        for number, image in enumerate(images, 1):
+            path = out.with_name(f"{out.stem}-{number}{out.suffix}")
+            files.write(path, image)
+            written.append(str(path))
+    elif out is not None:
+        file_error = _write(out, result, np.asarray(reading.features[0, ...]), encoder)
         written.append(str(out))
     if figure is not None:
-        drawn = figures.inversion_figure(
-            result.images,
-            result.error,
-            result.trace,
-            original=original,
-            glyph=glyph(encoder, features),
-            title=title,
-        )
+        glyphs = [glyph(encoder, np.asarray(one)) for one in reading.features]
+        if count > 1:
+            drawn = figures.stack_figure(images, errors[best], glyphs, title=title)
+        else:
+            drawn = figures.inversion_figure(
+                result.images,
+                result.error,
+                result.trace,
+                original=original,
+                glyph=glyphs[0],
+                title=title,
+            )
         figures.save(drawn, figure)
         written.append(str(figure))
     if movie is not None:
-        film.write(movie, np.asarray(result.image))
+        film.write(movie, images[0])
         written.append(str(movie))
-    errors = np.asarray(result.error, dtype=float)
-    return {
+    report = {
         "source": str(source),
-        "shape": list(result.image.shape),
-        "error": float(errors.min()),
+        "shape": list(images[0].shape),
+        "error": float(errors[best].max()),
         "errors": errors.tolist(),
         **course(result),
         "files": written,
         "out": None if out is None else str(out),
         "file_error": file_error,
     }
+    return report | ({"images": count} if count > 1 else {})
 
 
 def _check_fits(encoder: Encoder, image_shape: tuple[int, ...], n_preimages: int) -> None:
@@ -122,7 +164,10 @@ def _check_fits(encoder: Encoder, image_shape: tuple[int, ...], n_preimages: int
     """
     channels, height, width = image_shape
     count = math.prod(encoder.feature_shape(image_shape))
-    memory.check_fits(height, width, channels, n_preimages, n_features=count)
+    try:
+        memory.check_fits(height, width, channels, n_preimages, n_features=count)
+    except ValueError as error:
+        raise ValueError(f"{error} For an image, --size PIXELS does.") from None
 
 
 def channels_of(encoder: Encoder, *, color: bool) -> int:
@@ -133,12 +178,21 @@ def channels_of(encoder: Encoder, *, color: bool) -> int:
     return channels
 
 
-def photograph(source: Path, channels: int) -> np.ndarray:
-    """The image of a file in [0, 1], gray or RGB."""
+def photograph(source: Path, channels: int, side: int | None = None) -> np.ndarray:
+    """The image of a file in [0, 1], gray or RGB, made smaller where it is longer than `side`."""
     image = as_unit(files.read(source))
     if channels == 1:
-        return to_gray(image)
-    return image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=-1)
+        image = to_gray(image)
+    elif image.ndim == 2:
+        image = np.repeat(image[..., None], 3, axis=-1)
+    if side is None or max(image.shape[:2]) <= side:
+        return image
+    from skimage.transform import resize
+
+    factor = side / max(image.shape[:2])
+    shape = tuple(max(1, round(n * factor)) for n in image.shape[:2])
+    smaller: np.ndarray = np.clip(resize(image, shape, anti_aliasing=True), 0, 1)
+    return smaller.astype(image.dtype)
 
 
 def encoded(encoder: Encoder, image: np.ndarray) -> np.ndarray:

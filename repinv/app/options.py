@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from repinv.encoder import Encoder
     from repinv.inverters import Inverter
 
-#: Endings of files of features; all others are taken for images.
-FEATURE_SUFFIXES = (".npy", ".npz")
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
@@ -37,7 +35,7 @@ def encoder_of(
     context: click.Context, parameter: click.Parameter, value: str
 ) -> tuple[str, Encoder]:
     """An encoder expression and the encoder it names; the expression is never run."""
-    from repinv.app import expressions
+    from repinv import expressions
 
     try:
         return value, expressions.parse(value)
@@ -141,6 +139,50 @@ SEED = click.option(
 )
 
 
+LAYOUT = click.option(
+    "--layout",
+    type=click.Choice(["channels_first", "channels_last"]),
+    help="Where channels stand in features that are maps. Only with features whose shape leaves it "
+    "open: VLFeat's HOG is (31, y, x) in C, and (y, x, 31) in cyvlfeat and MATLAB.",
+)
+RESCALE = click.option(
+    "--rescale",
+    is_flag=True,
+    help="Scale features to the encoder's scale, such as SIFT descriptors as uint8. Only with "
+    "features.",
+)
+SIZE = click.option(
+    "--size",
+    type=click.IntRange(min=16),
+    metavar="PIXELS",
+    help="Make a larger image so small, on its longest side. Only with an image.",
+)
+
+
+def check_source(
+    source: Path,
+    *,
+    shape: tuple[int, int] | None = None,
+    layout: str | None = None,
+    rescale: bool = False,
+    size: int | None = None,
+) -> None:
+    """Raise unless options that go with features, or with an image, come with such a source."""
+    from repinv.feature_files import has_features
+
+    if has_features(source):
+        if size is not None:
+            raise click.UsageError(
+                "--size goes with an image; features have their own. Leave it out."
+            )
+        return
+    given = {"--shape": shape is not None, "--layout": layout is not None, "--rescale": rescale}
+    for name in (name for name, is_given in given.items() if is_given):
+        raise click.UsageError(
+            f"{name} goes with features; an image has its own size. Leave it out."
+        )
+
+
 def max_iter_option(default: int) -> Callable[[_Command], _Command]:
     """The option of how many evaluations a command makes."""
     return click.option(
@@ -170,6 +212,7 @@ def check_outputs(
     """Raise before the work starts if its results could not be written."""
     from repinv import files
     from repinv.app.figures import FIGURE_SUFFIXES
+    from repinv.feature_files import split
 
     if out is not None:
         files.check_writable(out, (*files.IMAGE_SUFFIXES, ".npz"))
@@ -179,7 +222,8 @@ def check_outputs(
         from repinv.app.movie import check_movie
 
         check_movie(movie)
-    named = [path.resolve() for path in (source, out, figure, movie) if path is not None]
+    file = None if source is None else split(source)[0]
+    named = [path.resolve() for path in (file, out, figure, movie) if path is not None]
     if len(set(named)) < len(named):
         raise click.UsageError(
             "input, --out, --figure and --movie are the same file. Give different names."
@@ -198,6 +242,12 @@ def _summary(report: dict[str, Any]) -> str:
     """What a run gave, for people."""
     if "response" in report:
         found = f"response {report['response']:.3g}"
+    elif "images" in report:
+        errors = report["errors"]
+        found = (
+            f"relative feature errors {min(errors):.3g} to {max(errors):.3g} of "
+            f"{report['images']} images"
+        )
     else:
         found = f"relative feature error {report['error']:.3g}"
     lines = [
@@ -206,7 +256,7 @@ def _summary(report: dict[str, Any]) -> str:
         *report["notes"],
     ]
     for path in report["files"]:
-        is_image = path == report.get("out")
+        is_image = path == report.get("out") and report.get("file_error") is not None
         error = f", relative feature error as stored {report['file_error']:.3g}" if is_image else ""
         lines.append(f"wrote {path}{error}")
     if not report["files"]:

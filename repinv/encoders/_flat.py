@@ -31,10 +31,9 @@ def places(encoder: Any, features: Any, image_shape: tuple[int, ...]) -> np.ndar
     an image is faint, and so have words between those of flat places and of others.
     """
     local, words = encoder.local, len(encoder.vocabulary)
-    constant = local.encode(np.full((1, *image_shape), 0.5, np.float32))
-    if np.any(constant):
+    rows = _local.rows(local, np.full((1, *image_shape), 0.5, np.float32))[0][0]
+    if np.any(rows):
         return None
-    rows = _local.descriptors(local, constant)[0]
     flat = encoder.encode(np.full((1, *image_shape), 0.5, np.float32)).reshape(-1, words)
     share = _share(np.asarray(features).reshape(-1, words), flat)
     certain = likely = _WHOLE

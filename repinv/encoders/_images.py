@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -31,11 +30,6 @@ def encode_images(
         return pull
 
     return features, each(one, range(len(images)))
-
-
-def channels_last(image: Any, axis: int) -> Any:
-    """A user's image with the channels, if it has any, on the last axis."""
-    return np.moveaxis(image, axis, -1) if axis != -1 and np.ndim(image) == 3 else image
 
 
 def pullback_of(

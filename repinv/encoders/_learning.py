@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,25 +11,103 @@ from tqdm import tqdm
 
 from repinv.encoder import Encoder
 from repinv.encoders import _accept
-from repinv.encoders._local import descriptors
+from repinv.encoders._local import descriptors, width
+from repinv.image import on_host
 from repinv.libraries import one_thread
+from repinv.streams import Images, stream, total
 
 #: Descriptors that k-means is shown at a time, at least, and for each word.
 _BATCH, _BATCH_PER_WORD = 4096, 4
+#: Descriptors of a user's that are looked at at a time; variation of the norms of rows, relative to
+#: their mean, from which an array of their width is no image.
+_PART, _EQUAL = 16_384, 0.02
 #: Windows that a dictionary is shown at a time.
 _CODED = 256
 
 
 def samples(
-    images: Iterable[Any], local: Encoder, per_image: int, seed: int, progress: bool
+    images: Images,
+    local: Encoder,
+    per_image: int,
+    seed: int,
+    progress: bool,
+    given: bool | None = None,
 ) -> Iterator[np.ndarray]:
-    """At most so many descriptors (n, D) of each image in turn, drawn from those not zero."""
+    """At most so many descriptors (n, D) of each image in turn, drawn from those not zero.
+
+    Where descriptors are `given` in place of images, all of them that are not zero. None is for
+    images; what seems to be descriptors is refused then.
+    """
     most = _accept.whole("descriptors_per_image", per_image)
-    for number, image in enumerate(tqdm(images, disable=not progress, unit="image")):
-        found = descriptors(local, local(image)[None])[0]
-        found = found[np.any(found != 0, axis=1)]
+    size = width(local, type(local).__name__)
+    nothing = getattr(local, "of_nothing", np.zeros(size))
+    if given:
+        yield from _given(images, size, nothing, progress)
+        return
+    found = stream(images, local)
+    bar = tqdm(found, total=total(images), disable=not progress, unit="image")
+    for number, image in enumerate(bar):
+        if given is None and _seem_descriptors(image, size):
+            raise ValueError(
+                f"an array of shape {np.shape(image)} could be descriptors or an image: its rows "
+                f"have {size} numbers and one norm. Say which: descriptors=True or "
+                "descriptors=False."
+            )
+        rows = descriptors(local, local(image)[None])[0]
+        rows = rows[~_are(rows, nothing)]
         rng = np.random.default_rng((seed, number))
-        yield found[rng.permutation(len(found))[:most]]
+        yield rows[rng.permutation(len(rows))[:most]]
+
+
+def _given(arrays: Any, size: int, nothing: np.ndarray, progress: bool) -> Iterator[np.ndarray]:
+    """Descriptors (n, D) that a user has, in parts."""
+    parts = [arrays] if getattr(arrays, "ndim", 0) == 2 else arrays
+    for part in tqdm(parts, disable=not progress, unit="array"):
+        shape = np.shape(part)
+        if len(shape) != 2 or shape[1] != size:
+            raise ValueError(
+                f"expected descriptors (n, {size}), as the local encoder's; got shape {shape}. "
+                "Transpose them, or give the local encoder that they are of."
+            )
+        for first in range(0, len(part), _PART):
+            rows = on_host(part[first : first + _PART])
+            rows = rows.astype(np.float64 if rows.dtype == np.float64 else np.float32, copy=False)
+            if not np.isfinite(rows).all():
+                raise ValueError("descriptors must be finite; these hold NaN or infinity.")
+            yield rows[~_are(rows, nothing)]
+
+
+def _are(rows: np.ndarray, nothing: np.ndarray) -> np.ndarray:
+    """Which descriptors are those of a flat place."""
+    alike = np.isclose(rows, nothing, rtol=1e-4, atol=1e-6) if nothing.any() else rows == 0
+    are: np.ndarray = np.all(alike, axis=1)
+    return are
+
+
+def _seem_descriptors(image: Any, size: int) -> bool:
+    """Whether an array has the width and the equal norms of descriptors, as SIFT's and HOG's."""
+    shape = np.shape(image) if not hasattr(image, "shape") else tuple(image.shape)
+    if len(shape) != 2 or shape[1] != size or shape[0] < 2:
+        return False
+    rows = np.abs(on_host(image).astype(np.float64))
+    for norms in (rows.sum(axis=1), np.sqrt((rows * rows).sum(axis=1))):
+        seen = norms[norms > 0]
+        if len(seen) > 1 and float(seen.std()) <= _EQUAL * float(seen.mean()):
+            return True
+    return False
+
+
+def principal(
+    samples: Iterator[np.ndarray], count: int, seed: int, sample_size: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean (D,), principal components (count, D) and their standard deviations (count,)."""
+    from sklearn.decomposition import PCA
+
+    chosen = reservoir(samples, _accept.whole("sample_size", sample_size), seed)
+    _check_enough(len(chosen), max(count, 2), "n_components")
+    with one_thread():
+        found = PCA(count, svd_solver="full").fit(chosen.astype(np.float64))
+    return found.mean_, found.components_, np.sqrt(found.explained_variance_)
 
 
 def words(samples: Iterator[np.ndarray], count: int, seed: int) -> np.ndarray:

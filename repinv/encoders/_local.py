@@ -7,11 +7,13 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
+from array_api_compat import is_numpy_array
 
+from repinv import expressions
 from repinv.encoder import Array, Encoder, Pullback
 from repinv.encoders import _accept
 from repinv.encoders._threads import each
-from repinv.image import as_batch
+from repinv.image import as_batch, channels_last, on_host
 
 #: (descriptors (F, D), image shape (C, H, W), keep) → the code of one image, and a function from a
 #: cotangent of the code to one of the descriptors.
@@ -23,6 +25,11 @@ Code: TypeAlias = Callable[
 #: Bytes of assignments that a batch keeps for its pullback; where there are more, they are
 #: computed again, which makes an evaluation half as long again.
 _KEPT = 2**26
+
+
+def encoder_of(given: Encoder | str) -> Encoder:
+    """A local encoder, or the one that an expression names."""
+    return expressions.encoder_of(given)
 
 
 def accept(encoder: Any, local: Any, name: str, width: int) -> None:
@@ -41,9 +48,11 @@ def accept(encoder: Any, local: Any, name: str, width: int) -> None:
             "none. Use one whose descriptor_axis is not None, such as repinv.HOG.vlfeat()."
         )
     found = _sizes(local)
-    if found and width not in found:
+    # Descriptors of several channels are those of each, side by side.
+    fits = width % found[0] == 0 if found and local.any_channels else width in found
+    if found and not fits:
         raise _misfit(width, found[0])
-    for attribute in ("channels", "value_range", "precision"):
+    for attribute in ("channels", "value_range", "precision", "channel_axis", "any_channels"):
         object.__setattr__(encoder, attribute, getattr(local, attribute))
 
 
@@ -123,6 +132,37 @@ def from_descriptors(local: Encoder, grad: np.ndarray, shape: tuple[int, ...]) -
     return np.moveaxis(grad.reshape(len(grad), *lattice, grad.shape[-1]), -1, axis + 1)
 
 
+def rows(local: Encoder, x: Array) -> tuple[np.ndarray, tuple[int, ...]]:
+    """Descriptors (N, places, D) of a batch, on the host, and the shape of the local features."""
+    found = _hosted(local.encode(local.asarray(x)), x)
+    return descriptors(local, found), found.shape
+
+
+def rows_vjp(
+    local: Encoder, x: Array
+) -> tuple[np.ndarray, tuple[int, ...], Callable[[np.ndarray], np.ndarray]]:
+    """The same, and the pullback of cotangents (N, places, D)."""
+    features, pull_local = local.vjp(local.asarray(x))
+    found = _hosted(features, x)
+
+    def pullback(grad: np.ndarray) -> np.ndarray:
+        cotangent = from_descriptors(local, grad, found.shape)
+        if not is_numpy_array(features):
+            cotangent = np.ascontiguousarray(cotangent)
+        elif cotangent.dtype != features.dtype:
+            cotangent = cotangent.astype(features.dtype)
+        return _hosted(pull_local(local.asarray(cotangent)), x)
+
+    return descriptors(local, found), found.shape, pullback
+
+
+def _hosted(a: Array, x: Array) -> np.ndarray:
+    """What a local encoder gives, which may compute elsewhere and in another precision than x."""
+    found = on_host(a)
+    dtype = getattr(x, "dtype", None)
+    return found.astype(dtype, copy=False) if dtype in (np.float32, np.float64) else found
+
+
 def vjp(
     local: Encoder, x: Array, code: Code, words: tuple[int, ...]
 ) -> tuple[np.ndarray, Pullback]:
@@ -130,34 +170,36 @@ def vjp(
 
     `words` is the shape of the vocabulary, (K, D).
     """
-    found, pull_local = local.vjp(x)
-    rows = _fitting(descriptors(local, found), words)
-    keep = math.prod(rows.shape[:2]) * words[0] * rows.itemsize <= _KEPT
-    coded = each(lambda i: code(rows[i], x.shape[1:], keep), range(len(rows)))
+    found, _, pull_local = rows_vjp(local, x)
+    found = _fitting(found, words)
+    keep = math.prod(found.shape[:2]) * words[0] * found.itemsize <= _KEPT
+    coded = each(lambda i: code(found[i], x.shape[1:], keep), range(len(found)))
     features = _stacked([one for one, _ in coded])
 
     def pullback(cotangent: Array) -> Array:
         v = _accept.cotangent(cotangent, features.shape, features.dtype)
-        grad = _stacked(each(lambda i: coded[i][1](v[i]), range(len(v))))
-        return pull_local(from_descriptors(local, grad, found.shape))
+        return pull_local(_stacked(each(lambda i: coded[i][1](v[i]), range(len(v)))))
 
     return features, pullback
 
 
 def encode(local: Encoder, x: Array, code: Code, words: tuple[int, ...]) -> np.ndarray:
     """Codes (N, *F) of a batch of images."""
-    rows = _fitting(descriptors(local, local.encode(x)), words)
-    return _stacked(each(lambda i: code(rows[i], x.shape[1:], False)[0], range(len(rows))))
+    found = _fitting(rows(local, x)[0], words)
+    return _stacked(each(lambda i: code(found[i], x.shape[1:], False)[0], range(len(found))))
 
 
 def call(local: Encoder, image: Any, code: Code, words: tuple[int, ...]) -> np.ndarray:
     """Code of one image, whose descriptors are those of the local encoder's own call."""
     # The local encoder moves its channels itself; here they are only looked at.
-    axis = getattr(local, "channel_axis", -1)
-    upright = np.moveaxis(image, axis, -1) if axis != -1 and np.ndim(image) == 3 else image
-    pixels = as_batch(upright, precision=local.precision, channels=local.channels)
-    rows = _fitting(descriptors(local, local(image)[None]), words)
-    return code(rows[0], pixels.shape[1:], False)[0]
+    pixels = as_batch(
+        channels_last(image, local.channel_axis),
+        precision=local.precision,
+        channels=local.channels,
+        any_channels=local.any_channels,
+    )
+    found = _fitting(descriptors(local, local(image)[None]), words)
+    return code(found[0], pixels.shape[1:], False)[0]
 
 
 def _fitting(rows: np.ndarray, words: tuple[int, ...]) -> np.ndarray:

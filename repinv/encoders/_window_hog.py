@@ -227,22 +227,54 @@ def _pull_reflection(grad: np.ndarray, down: int, across: int) -> np.ndarray:
     return grad
 
 
+#: Attributes of a ``cv2.HOGDescriptor``, and the words of `HOG.opencv` for them.
+_SETTINGS = {
+    "winSize": "win_size",
+    "blockSize": "block_size",
+    "blockStride": "block_stride",
+    "cellSize": "cell_size",
+    "nbins": "nbins",
+    "winSigma": "win_sigma",
+    "L2HysThreshold": "l2_hys_threshold",
+    "gammaCorrection": "gamma_correction",
+    "signedGradient": "signed_gradient",
+}
+
+
+def settings(descriptor: Any) -> dict[str, Any]:
+    """What `HOG.opencv` is to be given for the features of a ``cv2.HOGDescriptor``."""
+    missing = [name for name in _SETTINGS if not hasattr(descriptor, name)]
+    if missing or isinstance(descriptor, type):
+        given = descriptor if isinstance(descriptor, type) else type(descriptor)
+        raise TypeError(
+            f"expected a cv2.HOGDescriptor; got {given.__module__}.{given.__qualname__}"
+            f"{' itself' if isinstance(descriptor, type) else ''}. Make one first, such as "
+            "cv2.HOGDescriptor(), or give the sizes to HOG.opencv."
+        )
+    return {ours: getattr(descriptor, theirs) for theirs, ours in _SETTINGS.items()}
+
+
 def opencv(
-    win_size: tuple[int, int],
-    block_size: tuple[int, int],
-    block_stride: tuple[int, int],
-    cell_size: tuple[int, int],
-    nbins: int,
-    win_sigma: float,
-    l2_hys_threshold: float,
-    gamma_correction: bool,
-    signed_gradient: bool,
+    win_size: tuple[int, int] | None,
+    block_size: tuple[int, int] | None,
+    block_stride: tuple[int, int] | None,
+    cell_size: tuple[int, int] | None,
+    nbins: int | None,
+    win_sigma: float | None,
+    l2_hys_threshold: float | None,
+    gamma_correction: bool | None,
+    signed_gradient: bool | None,
     win_stride: tuple[int, int] | None,
     padding: tuple[int, int] | None,
 ) -> WindowHOG:
-    """OpenCV's, from its own words."""
-    window, block = _accept.pair("win_size", win_size), _accept.pair("block_size", block_size)
-    step, cell = _accept.pair("block_stride", block_stride), _accept.pair("cell_size", cell_size)
+    """OpenCV's, from its own words, with what its two constructors take where nothing is said."""
+    if gamma_correction is None:
+        sizes = (win_size, block_size, block_stride, cell_size, nbins)
+        gamma_correction = all(size is None for size in sizes)
+    window = _accept.pair("win_size", (64, 128) if win_size is None else win_size)
+    block = _accept.pair("block_size", (16, 16) if block_size is None else block_size)
+    step = _accept.pair("block_stride", (8, 8) if block_stride is None else block_stride)
+    cell = _accept.pair("cell_size", (8, 8) if cell_size is None else cell_size)
     stride = cell if win_stride is None else _accept.pair("win_stride", win_stride)
     margin = (0, 0) if padding is None else _accept.pair("padding", padding, 0)
     for w, b, s, c in zip(window, block, step, cell, strict=True):
@@ -252,20 +284,24 @@ def opencv(
                 f"got win_size={window}, block_size={block}, block_stride={step}, "
                 f"cell_size={cell}. Change these sizes."
             )
-    sigma = _accept.real("win_sigma", win_sigma)
-    # OpenCV widens the padding to what windows and blocks have as common step.
+    sigma = -1.0 if win_sigma is None else _accept.real("win_sigma", win_sigma)
+    threshold = 0.2 if l2_hys_threshold is None else l2_hys_threshold
     common = [math.gcd(a, b) for a, b in zip(stride, step, strict=True)]
-    margin = (-(-margin[0] // common[0]) * common[0], -(-margin[1] // common[1]) * common[1])
     return WindowHOG(
         window,
         block,
         step,
         cell,
-        _accept.whole("nbins", nbins),
+        _accept.whole("nbins", 9 if nbins is None else nbins),
         sigma if sigma > 0 else sum(block) / 8,
-        _accept.real("l2_hys_threshold", l2_hys_threshold, above=0),
+        _accept.real("l2_hys_threshold", threshold, above=0),
         _accept.flag("gamma_correction", gamma_correction),
-        _accept.flag("signed_gradient", signed_gradient),
+        _accept.flag("signed_gradient", False if signed_gradient is None else signed_gradient),
         stride,
-        margin,
+        (_aligned(margin[0], common[0]), _aligned(margin[1], common[1])),
     )
+
+
+def _aligned(size: int, step: int) -> int:
+    """A padding as OpenCV's ``alignSize`` makes it, which means steps that are powers of two."""
+    return (size + step - 1) & -step

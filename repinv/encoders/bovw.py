@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from repinv.encoders import (
 )
 from repinv.encoders._assignment import Assignment
 from repinv.encoders._pooling import Grid
+from repinv.streams import Images
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -124,10 +125,11 @@ class BoVW(Encoder):
     @classmethod
     def fit(
         cls,
-        images: Iterable[Array],
-        local: Encoder,
+        images: Images,
+        local: Encoder | str,
         n_words: int = 1024,
         *,
+        descriptors: bool | None = None,
         seed: int = 0,
         descriptors_per_image: int = 1000,
         progress: bool = True,
@@ -143,12 +145,18 @@ class BoVW(Encoder):
 
         Parameters
         ----------
-        images : iterable of array, shape (H, W) or (H, W, C)
-            Pixel values are taken as they are, as in a call of the local encoder.
-        local : Encoder
-            Of local descriptors.
+        images : iterable of array or path, or path
+            Arrays (H, W) or (H, W, C), whose pixel values are taken as they are, as in a call of
+            the local encoder; paths of images; or that of a folder of images. Generators and
+            memory maps are looked at once, one image at a time. Or descriptors that are there
+            already: arrays (n, D), or one of them.
+        local : Encoder or str
+            Of local descriptors, or its expression on the command line.
         n_words : int
             Number of words.
+        descriptors : bool, optional
+            Whether `images` are descriptors. By default they are images, and what seems to be
+            descriptors is refused.
         seed : int
             Of the choice of descriptors and of k-means.
         descriptors_per_image : int
@@ -172,7 +180,10 @@ class BoVW(Encoder):
         .. [1] D. Sculley, "Web-scale k-means clustering", WWW 2010, doi:10.1145/1772690.1772862
         """
         count = _accept.whole("n_words", n_words)
-        samples = _learning.samples(images, local, descriptors_per_image, seed, progress)
+        local = _local.encoder_of(local)
+        samples = _learning.samples(
+            images, local, descriptors_per_image, seed, progress, descriptors
+        )
         return cls(
             local,
             _learning.words(samples, count, seed),

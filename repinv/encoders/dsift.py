@@ -11,7 +11,7 @@ from repinv import image as _image
 from repinv.encoder import Array, Encoder, Pullback, SizeRange
 from repinv.encoders import _accept, _dense_sift
 from repinv.encoders._dense_sift import DenseSIFT
-from repinv.encoders._images import channels_last, encode_images, pullback_of
+from repinv.encoders._images import encode_images, pullback_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +34,8 @@ class DSIFT(Encoder):
         those of each, side by side.
     channel_axis : int
         Axis of the channels in a call with a colour image.
+    any_channels : bool
+        Whether images of a call may have any number of channels.
 
     See Also
     --------
@@ -78,6 +80,7 @@ class DSIFT(Encoder):
     value_range: tuple[float, float] = (0.0, 1.0)
     channels: int | None = 1
     channel_axis: int = -1
+    any_channels: bool = dataclasses.field(default=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "value_range", _accept.value_range(self.value_range))
@@ -89,7 +92,8 @@ class DSIFT(Encoder):
         """Of gray images, or of those whose channels lie along an axis."""
         if channel_axis is None:
             return cls(flavour, value_range)
-        return cls(flavour, value_range, None, _accept.whole("channel_axis", channel_axis, -3, 2))
+        axis = _accept.whole("channel_axis", channel_axis, -3, 2)
+        return cls(flavour, value_range, None, axis, any_channels=True)
 
     @classmethod
     def vlfeat(
@@ -129,7 +133,7 @@ class DSIFT(Encoder):
         contrast_threshold : float
             Descriptors with a norm below it (see `norms`) are zero.
         channel_axis : int or None
-            None for gray images, else the axis of channels in a call.
+            None for gray images, else the axis of channels, of any number, in a call.
         value_range : tuple of float
             Pixel values that 0 and 1 of a batch stand for.
 
@@ -187,8 +191,8 @@ class DSIFT(Encoder):
         rootsift : bool
             The root of each descriptor over its sum.
         channel_axis : int or None
-            None for gray images, else the axis of channels in a call. The threshold is each
-            channel's own.
+            None for gray images, else the axis of channels, of any number, in a call. The
+            threshold is each channel's own.
         value_range : tuple of float
             Pixel values that 0 and 1 of a batch stand for.
 
@@ -428,7 +432,3 @@ class DSIFT(Encoder):
         """Features of a batch, and each image's pullback."""
         encode = functools.partial(self.flavour.vjp, value_range=self.value_range, keep=keep)
         return encode_images(images, self.feature_shape(images.shape[1:]), encode)
-
-    def __call__(self, image: Array) -> np.ndarray:
-        """Features of one image, whose pixel values are taken as they are; see `Encoder`."""
-        return super().__call__(channels_last(image, self.channel_axis))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from repinv.encoders import _accept, _assignment, _learning, _local, _parts, _po
 from repinv.encoders._assignment import Words
 from repinv.encoders._moments import add_moments, pull_moments
 from repinv.encoders._softmax import pull_softmax_rows, softmax_rows
+from repinv.streams import Images
 
 
 def _lifted(x: np.ndarray, centre: np.ndarray) -> np.ndarray:
@@ -154,10 +155,11 @@ class FisherVector(Encoder):
     @classmethod
     def fit(
         cls,
-        images: Iterable[Array],
-        local: Encoder,
+        images: Images,
+        local: Encoder | str,
         n_components: int = 64,
         *,
+        descriptors: bool | None = None,
         seed: int = 0,
         descriptors_per_image: int = 1000,
         sample_size: int = 50_000,
@@ -171,12 +173,18 @@ class FisherVector(Encoder):
 
         Parameters
         ----------
-        images : iterable of array, shape (H, W) or (H, W, C)
-            Pixel values are taken as they are, as in a call of the local encoder.
-        local : Encoder
-            Of local descriptors.
+        images : iterable of array or path, or path
+            Arrays (H, W) or (H, W, C), whose pixel values are taken as they are, as in a call of
+            the local encoder; paths of images; or that of a folder of images. Generators and
+            memory maps are looked at once, one image at a time. Or descriptors that are there
+            already: arrays (n, D), or one of them.
+        local : Encoder or str
+            Of local descriptors, or its expression on the command line.
         n_components : int
             Number K of Gaussians.
+        descriptors : bool, optional
+            Whether `images` are descriptors. By default they are images, and what seems to be
+            descriptors is refused.
         seed : int
             Of the choice of descriptors and of the mixture.
         descriptors_per_image : int
@@ -198,7 +206,10 @@ class FisherVector(Encoder):
             If there are fewer descriptors than components.
         """
         count = _accept.whole("n_components", n_components)
-        samples = _learning.samples(images, local, descriptors_per_image, seed, progress)
+        local = _local.encoder_of(local)
+        samples = _learning.samples(
+            images, local, descriptors_per_image, seed, progress, descriptors
+        )
         weights, means, variances = _learning.mixture(samples, count, seed, sample_size)
         return cls(
             local,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,9 @@ from repinv.encoder import Array, Encoder, Pullback, SizeRange
 from repinv.encoders import _accept, _block_hog, _cell_hog, _window_hog
 from repinv.encoders._block_hog import BoxHOG
 from repinv.encoders._cell_hog import CellHOG
-from repinv.encoders._images import channels_last, encode_images, pullback_of
+from repinv.encoders._images import encode_images, pullback_of
 from repinv.encoders._window_hog import WindowHOG
+from repinv.image import on_host
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +40,8 @@ class HOG(Encoder):
         What integer pixels become in a call.
     channel_axis : int
         Axis of the channels in a call with a colour image.
+    any_channels : bool
+        Whether images of a call may have any number of channels.
 
     See Also
     --------
@@ -87,6 +91,7 @@ class HOG(Encoder):
     channels: int | None = None
     precision: Any = np.float32
     channel_axis: int = -1
+    any_channels: bool = dataclasses.field(default=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "value_range", _accept.value_range(self.value_range))
@@ -190,7 +195,7 @@ class HOG(Encoder):
         transform_sqrt : bool
             Take the square root of pixels first.
         channel_axis : int or None
-            None for gray images, else the axis of channels in a call.
+            None for gray images, else the axis of channels, of any number, in a call.
         value_range : tuple of float
             Pixel values that 0 and 1 of a batch stand for.
 
@@ -216,20 +221,20 @@ class HOG(Encoder):
         if channel_axis is None:
             return cls(flavour, value_range, 1, np.float64)
         axis = _accept.whole("channel_axis", channel_axis, -3, 2)
-        return cls(flavour, value_range, None, np.float64, axis)
+        return cls(flavour, value_range, None, np.float64, axis, any_channels=True)
 
     @classmethod
     def opencv(
         cls,
-        win_size: tuple[int, int] = (64, 128),
-        block_size: tuple[int, int] = (16, 16),
-        block_stride: tuple[int, int] = (8, 8),
-        cell_size: tuple[int, int] = (8, 8),
-        nbins: int = 9,
-        win_sigma: float = -1,
-        l2_hys_threshold: float = 0.2,
-        gamma_correction: bool = True,
-        signed_gradient: bool = False,
+        win_size: tuple[int, int] | None = None,
+        block_size: tuple[int, int] | None = None,
+        block_stride: tuple[int, int] | None = None,
+        cell_size: tuple[int, int] | None = None,
+        nbins: int | None = None,
+        win_sigma: float | None = None,
+        l2_hys_threshold: float | None = None,
+        gamma_correction: bool | None = None,
+        signed_gradient: bool | None = None,
         win_stride: tuple[int, int] | None = None,
         padding: tuple[int, int] | None = None,
         *,
@@ -239,21 +244,25 @@ class HOG(Encoder):
 
         Parameters
         ----------
-        win_size, block_size, block_stride, cell_size : tuple of int
-            (width, height) in pixels.
-        nbins : int
-            Bins of 180°, or of 360° if `signed_gradient`.
-        win_sigma : float
-            Width of the Gaussian that weights the pixels of a block; -1 for an eighth of the
-            sum of the block's sides.
-        l2_hys_threshold : float
-            Where normalized entries are clipped.
-        gamma_correction : bool
-            Take the square root of pixels first.
-        signed_gradient : bool
-            Tell opposite gradients apart.
+        win_size, block_size, block_stride, cell_size : tuple of int, optional
+            (width, height) in pixels; (64, 128), (16, 16), (8, 8) and (8, 8) unless given.
+        nbins : int, optional
+            Bins of 180°, or of 360° if `signed_gradient`; 9 unless given.
+        win_sigma : float, optional
+            Width of the Gaussian that weights the pixels of a block; unless given, or if not
+            positive, an eighth of the sum of the block's sides.
+        l2_hys_threshold : float, optional
+            Where normalized entries are clipped; 0.2 unless given.
+        gamma_correction : bool, optional
+            Take the square root of pixels first. Unless given, it is what OpenCV's constructor
+            does: True where none of the sizes and `nbins` is given, as in ``HOGDescriptor()``;
+            False where any of them is, as in ``HOGDescriptor(win, block, stride, cell, nbins)``.
+        signed_gradient : bool, optional
+            Tell opposite gradients apart; False unless given.
         win_stride, padding : tuple of int, optional
-            (width, height); a cell and nothing unless given.
+            (width, height); a cell and nothing unless given. OpenCV rounds `padding` to
+            ``(p + n - 1) & -n``, n being the greatest common divisor of the strides of windows
+            and blocks: up to a multiple where n is a power of two, to other numbers elsewhere.
         value_range : tuple of float
             Pixel values that 0 and 1 of a batch stand for.
 
@@ -266,12 +275,19 @@ class HOG(Encoder):
         Notes
         -----
         OpenCV's arctangent is approximate; features differ from its own by up to 5e-4.
+        `HOG.from_opencv` reads all settings from a descriptor that is there already. OpenCV 4
+        clips all features of a process at the threshold of the first descriptor that computed any;
+        here each has its own.
 
         Examples
         --------
         >>> import repinv
         >>> repinv.HOG.opencv().feature_shape((1, 128, 64))
         (3780,)
+        >>> repinv.HOG.opencv().flavour.gamma_correction
+        True
+        >>> repinv.HOG.opencv((32, 32)).flavour.gamma_correction
+        False
         """
         flavour = _window_hog.opencv(
             win_size,
@@ -287,6 +303,50 @@ class HOG(Encoder):
             padding,
         )
         return cls(flavour, value_range)
+
+    @classmethod
+    def from_opencv(
+        cls,
+        descriptor: Any,
+        win_stride: tuple[int, int] | None = None,
+        padding: tuple[int, int] | None = None,
+        *,
+        value_range: tuple[float, float] = (0.0, 255.0),
+    ) -> HOG:
+        """The features of a ``cv2.HOGDescriptor`` that is there already: every setting is read.
+
+        Parameters
+        ----------
+        descriptor : cv2.HOGDescriptor
+            However it was made: with or without sizes, changed afterwards, or loaded from a file.
+        win_stride, padding : tuple of int, optional
+            (width, height), as they are given to its method ``compute``.
+        value_range : tuple of float
+            Pixel values that 0 and 1 of a batch stand for.
+
+        Returns
+        -------
+        HOG
+            As `HOG.opencv` makes them.
+
+        Raises
+        ------
+        TypeError
+            If `descriptor` has no such settings.
+        ValueError
+            If OpenCV does not compute features with these settings either.
+
+        Examples
+        --------
+        >>> import cv2, repinv
+        >>> descriptor = cv2.HOGDescriptor((32, 32), (16, 16), (8, 8), (8, 8), 9)
+        >>> repinv.HOG.from_opencv(descriptor) == repinv.HOG.opencv((32, 32))
+        True
+        """
+        settings = _window_hog.settings(descriptor)
+        return cls.opencv(
+            **settings, win_stride=win_stride, padding=padding, value_range=value_range
+        )
 
     @property
     def restorer(self) -> str:
@@ -349,6 +409,12 @@ class HOG(Encoder):
         """Axis of a cell's vector; None for block by block flavours; see `Encoder`."""
         return self.flavour.descriptor_axis if isinstance(self.flavour, CellHOG) else None
 
+    @property
+    def both_layouts(self) -> str | None:
+        """VLFeat's C code puts channels first, cyvlfeat and MATLAB put them last."""
+        is_vlfeat = isinstance(self.flavour, CellHOG) and not self.flavour.descriptor_axis
+        return "VLFeat" if is_vlfeat else None
+
     def frames(self, image_shape: tuple[int, ...], /) -> np.ndarray:
         """Centres (y, x) of the cells; see `Encoder.frames`."""
         self.feature_shape(image_shape)
@@ -397,11 +463,7 @@ class HOG(Encoder):
         encode = functools.partial(self.flavour.vjp, value_range=self.value_range, keep=keep)
         return encode_images(images, self.feature_shape(images.shape[1:]), encode)
 
-    def __call__(self, image: Array) -> np.ndarray:
-        """Features of one image, whose pixel values are taken as they are; see `Encoder`."""
-        return super().__call__(channels_last(image, self.channel_axis))
-
-    def glyph(self, features: Array, /) -> np.ndarray:
+    def glyph(self, features: Array, /, *, shape: tuple[int, ...] | None = None) -> np.ndarray:
         """A picture of features: a bar for every bin of every cell, along the edge.
 
         Bars are orthogonal to the gradients they stand for, and as bright as their bin is
@@ -410,7 +472,9 @@ class HOG(Encoder):
         Parameters
         ----------
         features : ndarray, shape F
-            Of one image, in the layout that a call returns.
+            Of one image, in the layout that a call returns; or flat, with `shape`.
+        shape : tuple of int, optional
+            (H, W) or (H, W, C) of the image that flat features are of.
 
         Returns
         -------
@@ -429,8 +493,23 @@ class HOG(Encoder):
         >>> hog = repinv.HOG.vlfeat()
         >>> hog.glyph(hog(np.eye(64))).shape
         (168, 168)
+        >>> hog.glyph(hog(np.eye(64)).ravel(), shape=(64, 64)).shape
+        (168, 168)
         """
-        features = np.asarray(features)
+        features = on_host(features)
+        if shape is not None:
+            expected = self.feature_shape(((*shape, self.channels or 1)[2], *shape[:2]))
+            if features.size != math.prod(expected):
+                raise ValueError(
+                    f"features of shape {features.shape} are not of an image of {shape}, which "
+                    f"has {expected}. Give the shape of their image."
+                )
+            features = features.reshape(expected)
+        elif features.ndim == 1 and len(self.flavour.example()) > 1:
+            raise ValueError(
+                f"flat features do not tell how their {features.size} numbers are laid out. Give "
+                "the shape of their image: glyph(features, shape=(H, W))."
+            )
         if not self.flavour.holds(features.shape):
             raise ValueError(
                 f"expected features of this HOG, such as {self.flavour.example()}; got shape "

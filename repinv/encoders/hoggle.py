@@ -14,6 +14,7 @@ from tqdm import tqdm
 from repinv.encoder import Array, Encoder, Pullback, SizeRange
 from repinv.encoders import _accept, _learning, _local, _maps, _nonnegative, _parts, _pretrained
 from repinv.encoders.hog import HOG
+from repinv.streams import Images, stream, total
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -94,8 +95,8 @@ class HOGgle(Encoder):
     @classmethod
     def fit(
         cls,
-        images: Iterable[Array],
-        local: Encoder | None = None,
+        images: Images,
+        local: Encoder | str | None = None,
         n_atoms: int = 1024,
         *,
         window: int = 5,
@@ -108,9 +109,10 @@ class HOGgle(Encoder):
 
         Parameters
         ----------
-        images : iterable of array, shape (H, W)
-            Gray. Pixel values are taken as they are, as in a call of the local encoder.
-        local : Encoder, optional
+        images : iterable of array or path, or path
+            Gray arrays (H, W), whose pixel values are taken as they are, as in a call of the local
+            encoder; paths of images; or that of a folder of images.
+        local : Encoder or str, optional
             Of one map of cells; by default `HOG.vlfeat`.
         n_atoms : int
             K.
@@ -135,12 +137,13 @@ class HOGgle(Encoder):
         ValueError
             If there are fewer windows than atoms.
         """
-        local = HOG.vlfeat() if local is None else local
+        local = HOG.vlfeat() if local is None else _local.encoder_of(local)
         count = _accept.whole("n_atoms", n_atoms)
         side = _accept.whole("window", window)
         penalty = _accept.real("penalty", penalty, above=0)
         most = _accept.whole("windows_per_image", windows_per_image)
-        pairs = _pairs(tqdm(images, disable=not progress, unit="image"), local, side, most, seed)
+        bar = tqdm(stream(images, local), total=total(images), disable=not progress, unit="image")
+        pairs = _pairs(bar, local, side, most, seed)
         joint = _learning.dictionary(pairs, count, penalty, seed)
         cut = _maps.patch_side(side) ** 2
         return cls(local, joint[:, cut:], joint[:, :cut], penalty)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from repinv.encoder import Array, Encoder, Pullback
 from repinv.encoders import _accept, _assignment, _learning, _local, _parts, _pooling, _scaling
 from repinv.encoders._assignment import Assignment
 from repinv.encoders._moments import add_moments, pull_moments
+from repinv.streams import Images
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -103,10 +104,11 @@ class VLAD(Encoder):
     @classmethod
     def fit(
         cls,
-        images: Iterable[Array],
-        local: Encoder,
+        images: Images,
+        local: Encoder | str,
         n_words: int = 64,
         *,
+        descriptors: bool | None = None,
         seed: int = 0,
         descriptors_per_image: int = 1000,
         progress: bool = True,
@@ -122,12 +124,18 @@ class VLAD(Encoder):
 
         Parameters
         ----------
-        images : iterable of array, shape (H, W) or (H, W, C)
-            Pixel values are taken as they are, as in a call of the local encoder.
-        local : Encoder
-            Of local descriptors.
+        images : iterable of array or path, or path
+            Arrays (H, W) or (H, W, C), whose pixel values are taken as they are, as in a call of
+            the local encoder; paths of images; or that of a folder of images. Generators and
+            memory maps are looked at once, one image at a time. Or descriptors that are there
+            already: arrays (n, D), or one of them.
+        local : Encoder or str
+            Of local descriptors, or its expression on the command line.
         n_words : int
             Number of words.
+        descriptors : bool, optional
+            Whether `images` are descriptors. By default they are images, and what seems to be
+            descriptors is refused.
         seed : int
             Of the choice of descriptors and of k-means.
         descriptors_per_image : int
@@ -147,7 +155,10 @@ class VLAD(Encoder):
             If there are fewer descriptors than words.
         """
         count = _accept.whole("n_words", n_words)
-        samples = _learning.samples(images, local, descriptors_per_image, seed, progress)
+        local = _local.encoder_of(local)
+        samples = _learning.samples(
+            images, local, descriptors_per_image, seed, progress, descriptors
+        )
         return cls(
             local,
             _learning.words(samples, count, seed),

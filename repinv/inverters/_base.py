@@ -6,21 +6,23 @@ import dataclasses
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 import numpy as np
 from tqdm import tqdm
 
-from repinv import checkpoint, targets
+from repinv import checkpoint
 from repinv.encoder import Array, Encoder
 from repinv.encoders import _accept, _maps, _parts
 from repinv.encoders._views import view
 from repinv.finishing import finished
 from repinv.image import as_batch, as_unit, to_gray
 from repinv.losses import SquaredError
+from repinv.reading import read
 from repinv.result import Result
 from repinv.solvers import to_host
+from repinv.streams import Images, stream, total
 
 _I = TypeVar("_I", bound="Inverter")
 #: Numbers of a window that may not be exceeded where its size is left to the inverter.
@@ -60,15 +62,24 @@ class Inverter(ABC):
     def _image(self, features: np.ndarray, image_shape: tuple[int, int, int]) -> np.ndarray:
         """An image (H, W) of any brightness and contrast for features in the encoder's layout."""
 
-    def invert(self, features: Array, shape: tuple[int, ...] | None = None) -> Result:
+    def invert(
+        self,
+        features: Array,
+        shape: tuple[int, ...] | None = None,
+        *,
+        layout: str | None = None,
+    ) -> Result:
         """An image whose features are near to given ones.
 
         Parameters
         ----------
         features : array
-            In the layout in which the mirrored library returns them, or flat.
+            In the layout in which the mirrored library returns them, or flat; or a stack of such,
+            of several images.
         shape : (int, int), optional
             (H, W) of the image; by default the smallest that fits.
+        layout : {"channels_first", "channels_last"}, optional
+            Where channels stand, if the shape of the features leaves it open.
 
         Returns
         -------
@@ -82,18 +93,20 @@ class Inverter(ABC):
             If the features are not the encoder's, or there are too few of them.
         """
         began = time.perf_counter()
-        target, image_shape, notes = targets.target(features, self.encoder, shape)
+        reading = read(features, self.encoder, shape, layout)
+        image_shape = reading.size
         if image_shape[0] != 1:
             raise ValueError(
                 f"inverters find gray images; shape={shape} has {image_shape[0]} channels."
             )
-        target = np.asarray(target)
+        target = to_host(reading.features)
         # Squares of what is huge need room.
         huge = float(np.max(np.abs(target))) > _HUGE
         dtype = np.float64 if huge else np.result_type(target, np.float32)
-        image = _maps.within(self._image(target.astype(dtype, copy=False), image_shape))
-        x = self.encoder.asarray(image[None, None].astype(dtype))
-        loss = SquaredError(self.encoder.asarray(target[None].astype(dtype)))
+        target = target.astype(dtype, copy=False)
+        found = [_maps.within(self._image(one, image_shape)) for one in target]
+        x = self.encoder.asarray(np.stack(found)[:, None].astype(dtype))
+        loss = SquaredError(self.encoder.asarray(target))
         images, encoded, scores = finished(self.encoder, x, loss)
         return Result(
             to_host(images)[:, 0],
@@ -104,7 +117,7 @@ class Inverter(ABC):
             1,
             time.perf_counter() - began,
             "learned",
-            notes=notes,
+            notes=reading.notes,
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -188,7 +201,7 @@ def gray(image: Any) -> np.ndarray:
 
 
 def pairs(
-    images: Iterable[Any], encoder: Encoder, side: int | None, most: int, seed: int, progress: bool
+    images: Images, encoder: Encoder, side: int | None, most: int, seed: int, progress: bool
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
     """The side of windows; and of each image in turn windows (M, side² · D) and patches (M, p²).
 
@@ -203,7 +216,8 @@ def pairs(
             f"inverters find gray images; the encoder takes {encoder.channels} channels."
         )
     chosen_side = None if side is None else _accept.whole("window", side)
-    for number, given in enumerate(tqdm(images, disable=not progress, unit="image")):
+    bar = tqdm(stream(images), total=total(images), disable=not progress, unit="image")
+    for number, given in enumerate(bar):
         image = gray(given)
         cells, to_cells = view(encoder, (1, *image.shape))
         x = as_batch(image, precision=encoder.precision, channels=encoder.channels)

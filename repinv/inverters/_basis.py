@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import numpy as np
 from array_api_compat import array_namespace, device
 from scipy.fft import dctn
 from tqdm import tqdm
 
-from repinv import tasks
+from repinv import expressions, tasks
 from repinv.cosine import dct, idct
 from repinv.encoder import Array, Encoder
 from repinv.encoders import _accept
 from repinv.inverters import _base
 from repinv.lbfgs import LBFGS
+from repinv.streams import Images, stream, total
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,8 +115,8 @@ class DirectOptimization(_base.Inverter):
     @classmethod
     def fit(
         cls,
-        images: Iterable[Array],
-        encoder: Encoder,
+        images: Images,
+        encoder: Encoder | str,
         *,
         n_components: int = 1024,
         max_iter: int = 200,
@@ -125,8 +126,9 @@ class DirectOptimization(_base.Inverter):
 
         Parameters
         ----------
-        images : iterable of array, shape (H, W) or (H, W, 3)
-            Floats in [0, 1], or integers that stand for fractions of white.
+        images : iterable of array or path, or path
+            Arrays (H, W) or (H, W, 3), of floats in [0, 1] or integers that stand for fractions of
+            white; paths of images; or that of a folder of images.
         encoder : Encoder
             Φ, which is inverted.
         n_components : int
@@ -141,9 +143,10 @@ class DirectOptimization(_base.Inverter):
         ValueError
             If there are no images.
         """
+        encoder = expressions.encoder_of(encoder)
         side = int(_accept.whole("n_components", n_components) ** 0.5)
         power, count = np.zeros((side, side)), 0
-        for given in tqdm(images, disable=not progress, unit="image"):
+        for given in tqdm(stream(images), total=total(images), disable=not progress, unit="image"):
             image = _base.gray(given)
             found = dctn(image.astype(np.float64) - 0.5, norm="ortho")[:side, :side]
             power[: found.shape[0], : found.shape[1]] += found**2 / image.size
@@ -157,6 +160,7 @@ class DirectOptimization(_base.Inverter):
             features,
             self.encoder,
             shape=image_shape[1:],
+            layout=self.encoder.layout,
             parametrization=CosineBasis(self.deviation),
             priors=(),
             solver=LBFGS(),

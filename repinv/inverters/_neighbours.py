@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from repinv.encoder import Array, Encoder
+from repinv import expressions
+from repinv.encoder import Encoder
 from repinv.encoders import _accept, _learning, _maps
 from repinv.inverters import _base
+from repinv.streams import Images
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -67,8 +68,8 @@ class NearestPatches(_base.Windowed):
     @classmethod
     def fit(
         cls,
-        images: Iterable[Array],
-        encoder: Encoder,
+        images: Images,
+        encoder: Encoder | str,
         *,
         window: int | None = None,
         n_neighbors: int = 4,
@@ -81,9 +82,10 @@ class NearestPatches(_base.Windowed):
 
         Parameters
         ----------
-        images : iterable of array, shape (H, W) or (H, W, 3)
-            Floats in [0, 1], or integers that stand for fractions of white.
-        encoder : Encoder
+        images : iterable of array or path, or path
+            Arrays (H, W) or (H, W, 3), of floats in [0, 1] or integers that stand for fractions of
+            white; paths of images; or that of a folder of images.
+        encoder : Encoder or str
             With cells, blocks or descriptors on one grid.
         window : int, optional
             Cells along a window; by default 5, or fewer where these are wide.
@@ -101,6 +103,7 @@ class NearestPatches(_base.Windowed):
         ValueError
             If there are fewer windows than neighbours.
         """
+        encoder = expressions.encoder_of(encoder)
         side, windows, patches = _sample(
             images, encoder, window, windows_per_image, max_windows, seed, progress
         )
@@ -178,8 +181,8 @@ class ExemplarLDA(_base.Windowed):
     @classmethod
     def fit(
         cls,
-        images: Iterable[Array],
-        encoder: Encoder,
+        images: Images,
+        encoder: Encoder | str,
         *,
         window: int | None = None,
         n_detections: int = 16,
@@ -193,9 +196,10 @@ class ExemplarLDA(_base.Windowed):
 
         Parameters
         ----------
-        images : iterable of array, shape (H, W) or (H, W, 3)
-            Floats in [0, 1], or integers that stand for fractions of white.
-        encoder : Encoder
+        images : iterable of array or path, or path
+            Arrays (H, W) or (H, W, 3), of floats in [0, 1] or integers that stand for fractions of
+            white; paths of images; or that of a folder of images.
+        encoder : Encoder or str
             With cells, blocks or descriptors on one grid.
         window : int, optional
             Cells along a window; by default 5, or fewer where these are wide.
@@ -215,6 +219,7 @@ class ExemplarLDA(_base.Windowed):
         ValueError
             If there are fewer windows than detections.
         """
+        encoder = expressions.encoder_of(encoder)
         side, windows, patches = _sample(
             images, encoder, window, windows_per_image, max_windows, seed, progress
         )
@@ -240,7 +245,7 @@ class ExemplarLDA(_base.Windowed):
 
 
 def _sample(
-    images: Iterable[Any],
+    images: Images,
     encoder: Encoder,
     window: int | None,
     per_image: int,

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
-from repinv.encoder import Array, Encoder
+from repinv import expressions
+from repinv.encoder import Encoder
 from repinv.encoders import _accept, _learning, _maps, _nonnegative
 from repinv.encoders.hoggle import HOGgle
 from repinv.inverters import _base
+from repinv.streams import Images
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -62,8 +64,8 @@ class PairedDictionary(_base.Windowed):
     @classmethod
     def fit(
         cls,
-        images: Iterable[Array],
-        encoder: Encoder,
+        images: Images,
+        encoder: Encoder | str,
         *,
         n_atoms: int = 1024,
         window: int | None = None,
@@ -76,9 +78,10 @@ class PairedDictionary(_base.Windowed):
 
         Parameters
         ----------
-        images : iterable of array, shape (H, W) or (H, W, 3)
-            Floats in [0, 1], or integers that stand for fractions of white.
-        encoder : Encoder
+        images : iterable of array or path, or path
+            Arrays (H, W) or (H, W, 3), of floats in [0, 1] or integers that stand for fractions of
+            white; paths of images; or that of a folder of images.
+        encoder : Encoder or str
             With cells, blocks or descriptors on one grid.
         n_atoms : int
             K.
@@ -98,6 +101,7 @@ class PairedDictionary(_base.Windowed):
         ValueError
             If there are fewer windows than atoms.
         """
+        encoder = expressions.encoder_of(encoder)
         side = cut = 0
 
         def rows() -> Iterator[np.ndarray]:

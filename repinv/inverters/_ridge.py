@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
 
 import numpy as np
 
-from repinv.encoder import Array, Encoder
+from repinv import expressions
+from repinv.encoder import Encoder
 from repinv.encoders import _accept, _pretrained
 from repinv.inverters import _base
+from repinv.streams import Images
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -57,8 +58,8 @@ class Ridge(_base.Windowed):
     @classmethod
     def fit(
         cls,
-        images: Iterable[Array],
-        encoder: Encoder,
+        images: Images,
+        encoder: Encoder | str,
         *,
         window: int | None = None,
         regularization: float = 0.1,
@@ -70,9 +71,10 @@ class Ridge(_base.Windowed):
 
         Parameters
         ----------
-        images : iterable of array, shape (H, W) or (H, W, 3)
-            Floats in [0, 1], or integers that stand for fractions of white.
-        encoder : Encoder
+        images : iterable of array or path, or path
+            Arrays (H, W) or (H, W, 3), of floats in [0, 1] or integers that stand for fractions of
+            white; paths of images; or that of a folder of images.
+        encoder : Encoder or str
             With cells, blocks or descriptors on one grid.
         window : int, optional
             Cells along a window; by default 5, or fewer where these are wide.
@@ -90,6 +92,7 @@ class Ridge(_base.Windowed):
         ValueError
             If there are fewer than two windows.
         """
+        encoder = expressions.encoder_of(encoder)
         share = _accept.real("regularization", regularization, above=0)
         count, side = 0, 0
         total = products = np.zeros(())

@@ -41,7 +41,7 @@ def test_the_version_is_that_of_the_package(run):
 def test_encoders_are_listed_with_their_options(run):
     status, out, _ = run("encoders")
     assert status == 0
-    for words in ("hog.skimage(orientations=9", "hog.vlfeat(cell_size=8", "hog.opencv(win_size=(64",
+    for words in ("hog.skimage(orientations=9", "hog.vlfeat(cell_size=8", "hog.opencv(win_size=",
                   "hog.dpm(sbin=8", "bilinear_orientations=False", "dsift.vlfeat(step=1",
                   "dsift.phow(step=2", "dsift.natural(bin_size=5", "dsift.kornia(num_ang_bins=8",
                   "bovw(n_words=256", "ships with repinv"):  # fmt: skip

@@ -6,8 +6,7 @@ import skimage
 from PIL import Image
 
 import repinv
-from repinv import memory
-from repinv.app import expressions
+from repinv import expressions, memory
 
 PHOTOGRAPH = skimage.data.camera()[::8, ::8]
 
@@ -182,7 +181,7 @@ def test_colour_is_refused_by_an_encoder_of_gray(invert, monkeypatch, untouched)
     monkeypatch.setattr(repinv.HOG, "channels", 1)
     gray = repinv.HOG.vlfeat()
     object.__setattr__(gray, "channels", 1)
-    monkeypatch.setattr("repinv.app.expressions.parse", lambda _: gray)
+    monkeypatch.setattr("repinv.expressions.parse", lambda _: gray)
     _refused(invert("--color"), 1, "Leave --color out")
 
 

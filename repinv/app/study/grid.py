@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import repinv
-from repinv import targets
-from repinv.app import expressions, inversion
+from repinv import expressions, targets
+from repinv.app import inversion
 from repinv.app.study import settings
 from repinv.app.study.declaration import MAX_CELLS, Declaration, Entry, StudyError
 from repinv.app.study.images import StudyImage
 from repinv.encoder import Encoder
+from repinv.reading import image_shape
 
 #: Part of every key: what a result holds. A change of it makes all jobs new ones.
 FORMAT = 1
@@ -183,7 +184,7 @@ def _impossible(
     problems: list[tuple[int, str]] = []
     if kind == "maximize":
         try:
-            asked = targets.image_shape(options["shape"], encoder)
+            asked = image_shape(options["shape"], encoder)
             features = tuple(encoder.feature_shape(asked))
             targets.direction(options["component"], encoder, features)
         except (ValueError, TypeError) as error:

@@ -13,8 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 import repinv
-from repinv import libraries, metrics
-from repinv.app import expressions
+from repinv import expressions, libraries, metrics
 from repinv.app.study import settings
 from repinv.app.study.store import Store, StoreError
 from repinv.comparison import as_seen
@@ -128,7 +127,9 @@ def _computed_together(several: Sequence[Mapping[str, Any]], store: Store) -> di
         wanted = [
             (target, orders["seed"]) for (_, target), orders in zip(asked, several, strict=True)
         ]
-        results = invert_each(wanted, encoder, **_options(several[0], asked[0][0].shape))
+        results = invert_each(
+            wanted, encoder, **_options(several[0], asked[0][0].shape, encoder.layout)
+        )
     # Too many for the device's memory, or one is at fault: fewer, and in the end each by itself.
     except Exception:
         half = len(several) // 2
@@ -151,7 +152,9 @@ def _asked(orders: Mapping[str, Any], encoder: Encoder, store: Store) -> tuple[A
     return seen, encoder.encode(x)[0, ...]
 
 
-def _options(orders: Mapping[str, Any], shape: tuple[int, ...] | None) -> dict[str, Any]:
+def _options(
+    orders: Mapping[str, Any], shape: tuple[int, ...] | None, layout: str | None
+) -> dict[str, Any]:
     """What a job's task, prior and solver say to `repinv.invert` and the others."""
     options = settings.task_arguments(orders["task"])
     shape = options["shape"] if shape is None else shape
@@ -161,6 +164,7 @@ def _options(orders: Mapping[str, Any], shape: tuple[int, ...] | None) -> dict[s
         options["priors"] = priors
     if orders["task"]["kind"] == "invert":
         options["shape"] = shape
+        options["layout"] = layout
     return options
 
 
@@ -168,7 +172,8 @@ def _answered(
     orders: Mapping[str, Any], encoder: Encoder, seen: np.ndarray | None, target: Any
 ) -> Result:
     """The result of a task."""
-    kind, options = orders["task"]["kind"], _options(orders, None if seen is None else seen.shape)
+    kind, shape = orders["task"]["kind"], None if seen is None else seen.shape
+    options = _options(orders, shape, encoder.layout)
     if kind == "maximize":
         return repinv.maximize(encoder, options.pop("component"), seed=orders["seed"], **options)
     if kind == "caricature":

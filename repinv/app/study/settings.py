@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, get_type_hints
 
 import repinv
-from repinv.app import expressions
+from repinv import expressions
 from repinv.tasks import mahendran
 
 #: The paper's questions, by the name that a task's `kind` has.

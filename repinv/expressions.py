@@ -30,6 +30,9 @@ FLAVOURS = {
     "bovw.load": ("BoVW", "load"),
     "hoggle": ("HOGgle", "pretrained"),
     "hoggle.load": ("HOGgle", "load"),
+    "vlad.load": ("VLAD", "load"),
+    "fisher.load": ("FisherVector", "load"),
+    "pca.load": ("PCA", "load"),
 }
 #: Where other packages register constructors of encoders, which are loaded when they are named.
 GROUP = "repinv.encoders"
@@ -67,6 +70,33 @@ def constructor(flavour: str) -> Callable[..., Encoder]:
     public, method = FLAVOURS[flavour]
     make: Callable[..., Encoder] = getattr(getattr(repinv, public), method)
     return make
+
+
+def encoder_of(given: Any) -> Encoder:
+    """The encoder that is given, or that an expression names.
+
+    Raises
+    ------
+    TypeError
+        If it is neither.
+    ValueError
+        As `parse` does.
+
+    Examples
+    --------
+    >>> encoder_of("hog.vlfeat") == repinv.HOG.vlfeat() == encoder_of(repinv.HOG.vlfeat())
+    True
+    """
+    if isinstance(given, str):
+        return parse(given)
+    if not isinstance(given, Encoder):
+        kind = given.__name__ if isinstance(given, type) else type(given).__name__
+        what = f"the class {kind} itself" if isinstance(given, type) else kind
+        raise TypeError(
+            f"expected an encoder, such as repinv.HOG.vlfeat(), or its expression, such as "
+            f"'hog.vlfeat'; got {what}."
+        )
+    return given
 
 
 def options(flavour: str) -> dict[str, Any]:
@@ -120,6 +150,27 @@ def parse(expression: str) -> Encoder:
         return make(**given)
     except (TypeError, ValueError, ImportError) as error:
         raise ValueError(f"{flavour}: {error}") from error
+
+
+def split(expression: str) -> tuple[str, dict[str, Any]]:
+    """The flavour of an expression, and the options that it gives, by name.
+
+    Raises
+    ------
+    ValueError
+        As `parse` does.
+
+    Examples
+    --------
+    >>> split("hog.vlfeat(4, bilinear_orientations=True)")
+    ('hog.vlfeat', {'cell_size': 4, 'bilinear_orientations': True})
+    """
+    flavour, positional, named = _split(expression)
+    try:
+        given = inspect.signature(constructor(flavour)).bind(*positional, **named).arguments
+    except TypeError as error:
+        raise ValueError(f"{flavour} does not take these options: {error}.") from error
+    return flavour, dict(given)
 
 
 def files_in(expression: str) -> list[str]:
