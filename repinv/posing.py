@@ -70,6 +70,11 @@ def posed(
     mask = reading.mask(mask, encoder)
     target = encoder.asarray(target)
     weight = targets.weight(target, encoder, image_shape, mask, filter_group, neighbourhood)
+    gray = flatness.blank_gray(encoder, target[None, ...], _one(weight, encoder), image_shape)
+    if gray is not None:
+        z = encoder.asarray(np.repeat(flatness.constant(gray, image_shape), n_preimages, axis=0))
+        loss = SquaredError(target[None, ...], _one(weight, encoder))
+        return _blank(encoder, loss, z, gray, notes)
     number, is_fixed = scales.factor(target, encoder, image_shape, weight)
     if number != 1 and rescale:
         if not is_fixed:
@@ -79,12 +84,7 @@ def posed(
     if number != 1:
         note = scales.scaled(number) if rescale else scales.told(number, is_fixed)
         notes = (*notes, note)
-    target = target[None, ...]
-    weight = None if weight is None else encoder.asarray(weight)[None, ...]
-    gray = flatness.blank_gray(encoder, target, weight, image_shape)
-    if gray is not None:
-        z = encoder.asarray(np.repeat(flatness.constant(gray, image_shape), n_preimages, axis=0))
-        return _blank(encoder, SquaredError(target, weight), z, gray, notes)
+    target, weight = target[None, ...], _one(weight, encoder)
     noise = starts.noise(seed, n_preimages * count, image_shape)
     level = starts.MIDDLE
     if parametrization is None:
@@ -157,3 +157,8 @@ def _blank(
     )
     position = {"stage": 0, "iteration": 0, "z": z, "state": None}
     return problem, position, (*notes, note)
+
+
+def _one(weight: Array | None, encoder: Encoder) -> Array | None:
+    """Weights (*F) as those of one problem, (1, *F)."""
+    return None if weight is None else encoder.asarray(weight)[None, ...]

@@ -27,9 +27,15 @@ def pulled(function: Callable[[Tensor], Sequence[Tensor]], x: Tensor) -> tuple[A
     with torch.enable_grad():
         outputs = function(leaf)
 
+    # Others do not depend on x.
+    seen = [k for k, output in enumerate(outputs) if output.requires_grad]
+
     def pullback(v: Sequence[Tensor]) -> Tensor:
+        if not seen:
+            return torch.zeros_like(x)
+        parts, cotangents = [outputs[k] for k in seen], [v[k] for k in seen]
         # Kept, so that a pullback can be called again; it goes with this function.
-        (grad,) = torch.autograd.grad(outputs, leaf, v, retain_graph=True)
+        (grad,) = torch.autograd.grad(parts, leaf, cotangents, retain_graph=True)
         return grad
 
     return [output.detach() for output in outputs], pullback
