@@ -53,8 +53,10 @@ def test_a_fisher_vector_of_components_is_inverted():
     pca = fitted(whiten=True)
     fisher = FisherVector.fit(IMAGES, pca, 4, grid=(2, 2), progress=False)
     assert fisher.feature_shape((1, 64, 64)) == (2, 2, 2, 4, 6)
-    result = repinv.invert(fisher(IMAGES[0]), fisher, shape=(64, 64), max_iter=120)
-    assert result.error[0] < 0.1
+    target = fisher(IMAGES[0])
+    result = repinv.invert(target, fisher, shape=(64, 64), max_iter=250)
+    others = min(np.sum((fisher(image) - target) ** 2) for image in IMAGES[1:])
+    assert result.error[0] < 0.2 < 0.2 * others / np.sum(target**2)
 
 
 def test_components_are_inverted():
