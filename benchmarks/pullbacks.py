@@ -26,6 +26,7 @@ from unittest import mock
 
 import numpy as np
 import torch
+import torch._functorch.config
 from networks import torchvision_model, torchvision_module
 from report import Report
 from resnet20 import resnet20
@@ -39,6 +40,7 @@ from repinv_cnn._tape import pulled
 
 assert inversions
 torch.set_num_threads(1)
+torch._functorch.config.donated_buffer = False  # pullbacks are called more than once
 warnings.simplefilter("ignore")
 IMAGENET = repinv_cnn.Preprocess.imagenet()
 

@@ -31,6 +31,8 @@ assert inversions
 torch.set_num_threads(1)
 #: Relative differences that count as agreement, of features and of gradients.
 FEATURES, GRADIENTS = 1e-4, 1e-3
+#: What is said of a layer, from the best to the worst.
+VERDICTS = ("agrees", "agrees up to rounding", "refused", "differs")
 #: The same of both in double precision, tried where rounding in single precision exceeds these.
 EXACT = 1e-7
 #: Networks by library and name, one a line.
@@ -49,6 +51,15 @@ def model(name: str) -> tuple[nn.Module, int]:
 
     found = timm.create_model(network, pretrained=False)
     return found.eval(), int(found.default_cfg["input_size"][-1])
+
+
+def fill(module: nn.Module) -> nn.Module:
+    """The module with random weights where all of them were zero, and gave nothing to compare."""
+    with torch.no_grad():
+        for values in module.parameters():
+            if not values.any():
+                values.normal_(std=0.02) if values.ndim > 1 else values.uniform_(0.5, 1.0)
+    return module
 
 
 def layers(module: nn.Module, side: int) -> list[str]:
@@ -123,6 +134,7 @@ if __name__ == "__main__":
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 module, side = model(name)
+                fill(module)
                 module.requires_grad_(False)
                 chosen = layers(module, side)
         except Exception as error:
@@ -154,7 +166,8 @@ if __name__ == "__main__":
                 f"{time.perf_counter() - began:.1f}",
                 verdict if agrees else f"{verdict} (in float64 {exact[0]:.0e}, {exact[1]:.0e})",
             )
-        tally[verdicts.pop() if len(verdicts) == 1 else "in part"] += 1
-    told = ", ".join(f"{count} {verdict}" for verdict, count in tally.most_common())
+        # The worse of two layers.
+        tally[max(verdicts, key=VERDICTS.index)] += 1
+    told = ", ".join(f"{tally[verdict]} {verdict}" for verdict in VERDICTS if tally[verdict])
     report.note(f"Of {sum(tally.values())} networks: {told}.")
     report.write(options.json)

@@ -242,9 +242,9 @@ class _Compiled:
 
 def _kept() -> contextlib.AbstractContextManager[object]:
     """Compiled pullbacks keep what they need for a second call."""
-    found: contextlib.AbstractContextManager[object] = torch._functorch.config.patch(
-        donated_buffer=False
-    )
+    from torch._functorch import config  # loaded with torch's compiler, and not before
+
+    found: contextlib.AbstractContextManager[object] = config.patch(donated_buffer=False)
     return found
 
 
