@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeAlias
 import torch
 from torch import Tensor, fx, nn
 
-from repinv_cnn import _cut
+from repinv_cnn import _cut, _module
 from repinv_cnn._layers import Layers
 from repinv_cnn._plain import Plain
 from repinv_cnn._tape import pulled
@@ -71,7 +71,7 @@ class Ways:
     ) -> None:
         self._names, self._compiled = tuple(names), compiled
         self._cuts: dict[bool, fx.GraphModule | None] = {}
-        self._bare = _cut.sharing(module)  # without the hooks that follow
+        self._bare = _module.sharing(module)  # without the hooks that follow
         layouts = (True, False) if channels_last else (False,)
         is_traced = self._cut(layouts[0]) is not None
         self._reference = Layers(module, names)
@@ -98,7 +98,7 @@ class Ways:
     @functools.cached_property
     def dry(self) -> Layers:
         """A copy that shares the weights, to be run with others for a while, by one thread."""
-        return self._reference.of(_cut.sharing(self._reference.module))
+        return self._reference.of(_module.sharing(self._reference.module))
 
     def function(self, width: float = 0.0, is_before: bool = False) -> Function:
         """What computes the layers at present.
@@ -159,9 +159,9 @@ class Ways:
     def _cut(self, channels_last: bool) -> fx.GraphModule | None:
         """The traced graph in a layout, or None."""
         if channels_last not in self._cuts:
-            cut = _cut.traced(_cut.sharing(self._bare), self._names)
+            cut = _cut.traced(_module.sharing(self._bare), self._names)
             if cut is not None and channels_last:
-                _cut.laid_out(cut)
+                _module.laid_out(cut)
             self._cuts[channels_last] = cut
         return self._cuts[channels_last]
 
@@ -172,7 +172,7 @@ class Ways:
             if way.channels_last:
                 key = way, 0.0, False
                 if key not in self._built:
-                    moved = _cut.laid_out(_cut.sharing(layers.module))
+                    moved = _module.laid_out(_module.sharing(layers.module))
                     self._built[key] = layers.of(moved)
                 layers = self._built[key]
             return layers.variant(width, is_before) if width or is_before else layers

@@ -15,7 +15,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from repinv_cnn._cut import check_calls
+from repinv_cnn._module import check_calls
 from repinv_cnn._relaxed import relaxed_relu
 from repinv_cnn._tape import Pullback, pulled
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
-import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 import repinv
-from repinv_cnn import _cut, _refusals
+from repinv_cnn import _module, _refusals
 from repinv_cnn._agreement import LOCK, Ways, laid_out
 from repinv_cnn._replays import Replayed
 from repinv_cnn._tape import pulled
@@ -26,8 +25,6 @@ from repinv_cnn.preprocess import Preprocess
 Pullback: TypeAlias = Callable[[Any], Any]
 #: Of the outputs of the layers for one image.
 Shapes: TypeAlias = tuple[tuple[int, ...], ...]
-#: Channels of a first convolution that are taken for an image's.
-_MOST_BANDS = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,11 +114,11 @@ class TorchEncoder(repinv.Encoder):
                 f"dtype must be torch.float32 or torch.float64; got {self.dtype}. "
                 "For half precision, set autocast."
             )
-        module = _cut.unwrapped(self.module)
-        names = _names_of(self.layer, module)
+        module = _module.unwrapped(self.module)
+        names = _module.names_of(self.layer, module)
         weights = next((p for p in module.parameters() if p.is_floating_point()), None)
         device = torch.device(self.device or ("cpu" if weights is None else weights.device))
-        frozen = _cut.frozen(module).to(device=device, dtype=self.dtype)
+        frozen = _module.frozen(module).to(device=device, dtype=self.dtype)
         ways = Ways(frozen, names, self.channels_last, self.compiled)
         if self.compiled and not ways.is_traced:
             raise ValueError(
@@ -131,7 +128,7 @@ class TorchEncoder(repinv.Encoder):
         channels = self.channels or getattr(self.preprocess, "channels", None)
         found = {
             "device": device,
-            "channels": channels or _first_channels(module),
+            "channels": channels or _module.first_channels(module),
             "_names": names,
             "_ways": ways,
         }
@@ -410,28 +407,6 @@ class TorchEncoder(repinv.Encoder):
         maps, _ = self._prepared_vjp(x)
         outputs, pull_to_maps = self._outputs_vjp(maps)
         pull_to_maps(outputs)
-
-
-def _names_of(layer: object, module: nn.Module) -> tuple[str, ...]:
-    """Names of the layers asked for, checked."""
-    names = (layer,) if isinstance(layer, str) else layer
-    if not isinstance(names, Sequence | Mapping) or not all(isinstance(n, str) for n in names):
-        first = ", ".join(name for name, _ in itertools.islice(module.named_modules(), 1, 6))
-        raise TypeError(
-            f"layer must be a name as in module.named_modules(), or several; got {layer!r}. "
-            f"This module's begin with {first}."
-        )
-    if not names or len(set(names)) < len(names):
-        raise ValueError(f"layer must name one layer, or several that differ; got {tuple(names)}.")
-    found = tuple(_cut.without_wrappers(name, module) for name in names)
-    _cut.check_names(module, found)
-    return found
-
-
-def _first_channels(module: nn.Module) -> int:
-    """Channels that a module's first convolution takes, if these can be an image's; else 3."""
-    first = next((part for part in module.modules() if isinstance(part, nn.Conv2d)), None)
-    return first.in_channels if first is not None and first.in_channels <= _MOST_BANDS else 3
 
 
 def _tensor(a: Any) -> Tensor:
