@@ -17,8 +17,8 @@ from repinv.solvers import to_host
 #: Grays whose features a target is compared with, the middle one first.
 _GRAYS = (0.5, 0.0, 1.0, 0.25, 0.1)
 #: Relative squared difference of features below which they are equal but for rounding, and below
-#: which another gray may have them.
-_EQUAL, _NEAR = 1e-9, 0.5
+#: which another gray may have them; and what a search has to reach in a few steps to go on.
+_EQUAL, _NEAR, _NEARER = 1e-9, 0.5, 1e-2
 
 
 def blank_gray(
@@ -64,9 +64,19 @@ def blank_gray(
             return None
     if scale == 0 or min(errors) > _NEAR:
         return None
-    found: Any = minimize_scalar(
-        lambda gray: error(encoded(gray)), bounds=(0, 1), method="bounded", options={"xatol": 1e-7}
-    )
+
+    def nearest(width: float, steps: int) -> Any:
+        return minimize_scalar(
+            lambda gray: error(encoded(gray)),
+            bounds=(0, 1),
+            method="bounded",
+            options={"xatol": width, "maxiter": steps},
+        )
+
+    # A few steps tell features of a photograph from those of a gray.
+    if nearest(1e-3, 8).fun > _NEARER:
+        return None
+    found = nearest(1e-7, 500)
     return float(found.x) if found.fun <= _EQUAL else None
 
 
