@@ -34,7 +34,7 @@ def factor(
     Features are of another scale where none of many norms says otherwise: sums, Euclidean norms
     and largest entries, of all features and the median of those of descriptors or blocks. Where an
     encoder's norm is not fixed, as that of most layers of networks, features that are too small
-    may be those of a faint image, and only those that are too large are told.
+    may be those of a faint image, and only those that are too large are reported.
 
     Parameters
     ----------

@@ -64,6 +64,8 @@ class Ways:
     ----------
     current : Way
         The one taken at present.
+    reference : Layers
+        The module itself.
     """
 
     def __init__(
@@ -74,7 +76,7 @@ class Ways:
         self._bare = _module.sharing(module)  # without the hooks that follow
         layouts = (True, False) if channels_last else (False,)
         is_traced = self._cut(layouts[0]) is not None
-        self._reference = Layers(module, names)
+        self.reference = Layers(module, names)
         self._ways = [Way(True, layout) for layout in layouts if is_traced]
         self._ways += [Way(False, layout) for layout in layouts]
         self._built: dict[Any, Function] = {}
@@ -90,15 +92,10 @@ class Ways:
         """Whether a traced graph is taken at present."""
         return self._ways[0].traced
 
-    @property
-    def reference(self) -> Layers:
-        """The module itself."""
-        return self._reference
-
     @functools.cached_property
     def dry(self) -> Layers:
         """A copy that shares the weights, to be run with others for a while, by one thread."""
-        return self._reference.of(_module.sharing(self._reference.module))
+        return self.reference.of(_module.sharing(self.reference.module))
 
     def function(self, width: float = 0.0, is_before: bool = False) -> Function:
         """What computes the layers at present.
@@ -127,7 +124,7 @@ class Ways:
         if way not in self._seen:
             cut = self._cut(way.channels_last) if way.traced else None
             if cut is None:
-                self._seen[way] = self._reference.rectifies(sample())
+                self._seen[way] = self.reference.rectifies(sample())
             else:
                 found = _cut.rectifiers(cut, cut.graph)
                 self._seen[way] = bool(found), _cut.unrectified(cut) is not None
@@ -144,7 +141,7 @@ class Ways:
         if maps.is_meta:
             return
         with torch.no_grad():
-            expected = None if self._ways[0] == _AS_GIVEN else self._reference(maps)
+            expected = None if self._ways[0] == _AS_GIVEN else self.reference(maps)
         while self._ways[0] != _AS_GIVEN:
             if self._has_features(maps, expected) and self._has_gradient(maps):
                 return
@@ -168,7 +165,7 @@ class Ways:
     def _build(self, way: Way, width: float, is_before: bool) -> Function:
         """What computes the layers in one of the ways."""
         if not way.traced:
-            layers = self._reference
+            layers = self.reference
             if way.channels_last:
                 key = way, 0.0, False
                 if key not in self._built:
@@ -206,7 +203,7 @@ class Ways:
         relative = _ALIKE.get(maps.dtype, _ALIKE[torch.float32])[1]
         for width in (0.0,) if self._compiled else (_WIDTH, 0.0):
             try:
-                expected = _gradient(self._reference.variant(width, False), maps)
+                expected = _gradient(self.reference.variant(width, False), maps)
             except ValueError:
                 return True
             try:
