@@ -58,7 +58,7 @@ wheel: $(VENV)/.installed-test
 	PYTHON=$(CURDIR)/$(BIN)/python .ci/check-wheel
 
 clean-kernels:
-	rm -f repinv/encoders/__pycache__/*.nbi repinv/encoders/__pycache__/*.nbc
+	find repinv -name '*.nb[ic]' -delete
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info docs/_build docs/gallery docs/api/generated

@@ -32,10 +32,11 @@ from torch import nn
 
 import repinv
 import repinv_cnn
-from repinv import files, metrics
-from repinv.colour import NATURAL_COLOURS
-from repinv.image import as_unit
-from repinv.tasks import mahendran
+from repinv import metrics
+from repinv.io import files
+from repinv.io.image import as_unit
+from repinv.tasks.mahendran import mahendran
+from repinv.variables.colour import NATURAL_COLOURS
 
 torch.set_num_threads(1)
 IMAGENET = repinv_cnn.Preprocess.imagenet()

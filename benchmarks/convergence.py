@@ -17,8 +17,8 @@ from report import Report
 from skimage.transform import resize
 
 import repinv
-from repinv.convergence import forecast
-from repinv.image import as_unit, to_gray
+from repinv.io.image import as_unit, to_gray
+from repinv.search.convergence import forecast
 
 ENCODERS = {
     "HOG.vlfeat, bilinear": repinv.HOG.vlfeat(bilinear_orientations=True),

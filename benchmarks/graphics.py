@@ -17,7 +17,7 @@ from skimage import draw
 from skimage.transform import resize
 
 import repinv
-from repinv import files
+from repinv.io import files
 
 #: By the side of the images, which is OpenCV's window.
 FLAVOURS: dict[str, Callable[[int], repinv.Encoder]] = {

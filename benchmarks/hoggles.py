@@ -26,7 +26,7 @@ from report import Report
 
 import repinv
 from repinv import inverters, metrics
-from repinv.defaults import SEEDS
+from repinv.search.schedules import SEEDS
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 import learn_vocabularies

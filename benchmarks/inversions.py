@@ -22,11 +22,12 @@ from report import Report
 from skimage.color import rgb2gray
 
 import repinv
-from repinv import files, metrics
-from repinv.defaults import SEEDS, gathering
-from repinv.image import as_unit
-from repinv.solvers import Snapshot
-from repinv.tasks import mahendran
+from repinv import metrics
+from repinv.io import files
+from repinv.io.image import as_unit
+from repinv.search.schedules import SEEDS, gathering
+from repinv.solvers.minimize import Snapshot
+from repinv.tasks.mahendran import mahendran
 
 BUDGETS = (50, 100, 200, 400, 800)
 EVERY = 10

@@ -29,8 +29,9 @@ from skimage.data import camera
 from skimage.transform import downscale_local_mean, resize
 
 import repinv
-from repinv import files, metrics
-from repinv.image import as_unit
+from repinv import metrics
+from repinv.io import files
+from repinv.io.image import as_unit
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 import learn_vocabularies as learning

@@ -34,9 +34,9 @@ from torch import nn
 
 import repinv
 import repinv_cnn
-from repinv_cnn import _convolutions
-from repinv_cnn._agreement import Way, laid_out
-from repinv_cnn._tape import pulled
+from repinv_cnn._graph import convolutions
+from repinv_cnn._graph.agreement import Way, laid_out
+from repinv_cnn._graph.tape import pulled
 
 assert inversions
 torch.set_num_threads(1)
@@ -86,7 +86,7 @@ class ByAutograd:
         return pulled(self._function, x)
 
 
-class PlainConvolution(_convolutions.Convolution):
+class PlainConvolution(convolutions.Convolution):
     """A convolution with torch's own adjoint."""
 
     def __init__(self, *arguments: Any) -> None:
@@ -100,7 +100,7 @@ def ways(encoder: repinv_cnn.TorchEncoder) -> dict[str, Callable[[float, bool], 
     graph, last = Way(True, True), Way(False, True)
 
     def torchs(width: float, is_before: bool) -> Any:
-        with mock.patch("repinv_cnn._tape.Convolution", PlainConvolution):
+        with mock.patch("repinv_cnn._graph.tape.Convolution", PlainConvolution):
             return found._build(graph, width, is_before)
 
     def by_autograd(width: float, is_before: bool) -> Any:
@@ -147,13 +147,13 @@ def compared(name: str, turns: int) -> tuple[dict[str, float], float, float]:
     times: dict[str, list[float]] = {}
     for _ in range(turns):
         for way, function in ways(encoder).items():
-            onednn = _convolutions._ONEDNN and way not in TORCHS
+            onednn = convolutions._ONEDNN and way not in TORCHS
             chosen = functools.cache(
                 lambda width=0.0, is_before=False, function=function: function(width, is_before)
             )
             layout = Way(True, way != "module, autograd")
             with (
-                mock.patch.object(_convolutions, "_ONEDNN", onednn),
+                mock.patch.object(convolutions, "_ONEDNN", onednn),
                 mock.patch.object(encoder._ways, "function", chosen),
                 mock.patch.object(encoder._ways, "_ways", [layout]),
             ):

@@ -29,7 +29,7 @@ import psutil
 from report import Report
 
 import repinv
-from repinv.app.study import engine, grid, images, job, reading, study
+from repinv.app.study import dask_engine, grid, images, job, parsing, study
 from repinv.app.study.store import Store
 
 _TEXT = """
@@ -75,7 +75,7 @@ def overhead(folder: Path) -> None:
     count, side, max_iter = 100, 64, 30
     path = _file(folder, seeds=count, side=side, max_iter=max_iter)
     hog = repinv.HOG.vlfeat(bilinear_orientations=True)
-    pixels = [found[1] for found in images.load(reading.read(path))]  # type: ignore[index]
+    pixels = [found[1] for found in images.load(parsing.read(path))]  # type: ignore[index]
 
     def bare() -> float:
         began = time.perf_counter()
@@ -86,7 +86,7 @@ def overhead(folder: Path) -> None:
         return (time.perf_counter() - began) / (count * len(pixels))
 
     warm = _file(folder, seeds=1, side=side + 1, max_iter=max_iter)
-    with engine.connected(workers=1) as client:
+    with dask_engine.connected(workers=1) as client:
         study.run(warm, client=client)
         repinv.invert(hog.encode(pixels[0][None, None])[0], hog, max_iter=max_iter)
         rounds = []
@@ -106,7 +106,7 @@ def workers(folder: Path) -> None:
     rates: dict[int, list[float]] = {1: [], 2: []}
     for k in range(2):
         for count, found in rates.items():
-            with engine.connected(workers=count) as client:
+            with dask_engine.connected(workers=count) as client:
                 study.run(warm, client=client, store=str(folder / f"warm-{k}-{count}"))
                 progress = study.run(path, client=client, store=str(folder / f"w-{k}-{count}"))
                 found.append(progress.computed / progress.seconds)
@@ -139,7 +139,7 @@ def memory(folder: Path) -> None:
     path = _file(folder, seeds=500, side=48, max_iter=10)
     warm = _file(folder, seeds=25, side=48, max_iter=10)
     samples: list[tuple[int, int]] = []
-    with engine.connected(workers=2) as client:
+    with dask_engine.connected(workers=2) as client:
         study.run(warm, client=client, store=str(folder / "memory-warm"))
         with _sampled(samples):
             progress = study.run(path, client=client, store=str(folder / "memory"))
@@ -160,7 +160,7 @@ def plan(folder: Path) -> None:
     """Seconds and memory of planning 100,000 jobs."""
     path = _hundred_thousand(folder)
     began = time.perf_counter()
-    read = reading.read(path)
+    read = parsing.read(path)
     seen = [found[0] for found in images.load(read)]  # type: ignore[index]
     grid.check(read, seen)
     planned = grid.plan(read, seen)
@@ -180,7 +180,7 @@ def resume(folder: Path) -> None:
     """Seconds to go on with 100,000 jobs of no cost of which 99 % are done."""
     path = _hundred_thousand(folder)
     store = Store(study.default_store(path))
-    read = reading.read(path)
+    read = parsing.read(path)
     seen = [found[0] for found in images.load(read)]  # type: ignore[index]
     keys = list(grid.plan(read, seen).jobs)
     store.say(name=read.name, text=read.text, images=[], skipped=[])
@@ -194,7 +194,7 @@ def resume(folder: Path) -> None:
         if not lost:
             for key in keys[-1000:]:
                 store.remove(f"results/{key[:2]}/{key}.npz")
-        with engine.connected(workers=2, in_process=True) as client:
+        with dask_engine.connected(workers=2, in_process=True) as client:
             began = time.perf_counter()
             progress = study.run(path, client=client)
             seconds = time.perf_counter() - began

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from repinv.image import as_unit
+from repinv.io.image import as_unit
 
 #: Variance of pixels in [0, 1] below which there is only rounding: an image is constant then.
 _NO_CONTRAST = 1e-20

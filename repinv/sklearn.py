@@ -8,9 +8,9 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from repinv import expressions, parameters
-from repinv.encoder import Encoder
-from repinv.tasks import invert
+from repinv.encoders import expressions, parameters
+from repinv.encoders.base import Encoder
+from repinv.tasks.invert import invert
 
 
 class Transformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]

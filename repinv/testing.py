@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from repinv.encoder import Encoder, Pullback
+from repinv._core.typing import Pullback
+from repinv.encoders.base import Encoder
 
 
 def check_vjp(

@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from repinv_cnn.digits import digits_network
-from repinv_cnn.encoder import TorchEncoder
 from repinv_cnn.matconvnet import read_matconvnet
 from repinv_cnn.preprocess import Preprocess
+from repinv_cnn.torch_encoder import TorchEncoder
 
 #: The layers of Mahendran and Vedaldi's networks, by torchvision's names.
 ALIASES: Mapping[str, Mapping[str, str]] = {

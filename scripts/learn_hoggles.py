@@ -2,7 +2,8 @@
 
 Run as ``python scripts/learn_hoggles.py [FOLDER]``; without a folder, the files of the package are
 written anew. Made of the photographs of `learn_vocabularies.py`. The checksums belong into
-``repinv/encoders/_pretrained.py``, and the figures into the README beside the files.
+``repinv/encoders/sparse/hoggle.py`` and ``repinv/inverters/ridge.py``, and the figures into the
+READMEs beside the files.
 """
 
 from __future__ import annotations
@@ -21,11 +22,13 @@ import learn_vocabularies as photographs
 import numpy as np
 
 import repinv
-from repinv import checkpoint, metrics
-from repinv.encoders import _pretrained
+from repinv import metrics
 from repinv.inverters import Ridge
+from repinv.io import serialization, shipped
 
-FOLDER = pathlib.Path(_pretrained.__file__).with_name("dictionaries")
+PACKAGE = pathlib.Path(repinv.__file__).parent
+DICTIONARIES = PACKAGE / "encoders" / "sparse" / "dictionaries"
+INVERTERS = PACKAGE / "inverters" / "dictionaries"
 ATOMS = (256, 1024)
 #: Tiles that are looked at, and windows drawn from each.
 TILES, PER_TILE = 500, 40
@@ -33,13 +36,13 @@ TILES, PER_TILE = 500, 40
 
 def save(value: object, kind: str, path: pathlib.Path) -> None:
     """Write what it is made of, its arrays in half precision."""
-    described = checkpoint.describe(value)
+    described = serialization.describe(value)
     for field in described["fields"].values():
         if isinstance(field, dict) and "array" in field:
             field["array"] = field["array"].astype(np.float16)
-    checkpoint.save(path, {"kind": kind, kind: described}, {})
+    serialization.save(path, {"kind": kind, kind: described}, {})
     content = path.read_bytes()
-    print(f"{path.name}: {len(content)} bytes, SHA-256 {_pretrained.checksum(content)}")
+    print(f"{path.name}: {len(content)} bytes, SHA-256 {shipped.checksum(content)}")
 
 
 def report(seconds: float, shown: np.ndarray, held_out: np.ndarray) -> None:
@@ -53,7 +56,9 @@ def report(seconds: float, shown: np.ndarray, held_out: np.ndarray) -> None:
 def main() -> None:
     """Learn, write and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", nargs="?", type=pathlib.Path, default=FOLDER)
+    parser.add_argument(
+        "folder", nargs="?", type=pathlib.Path, help="by default the folders of the package"
+    )
     parser.add_argument("--atoms", type=int, nargs="*", default=ATOMS)
     parser.add_argument("--no-ridge", dest="ridge", action="store_false")
     given = parser.parse_args()
@@ -66,7 +71,7 @@ def main() -> None:
         stream = itertools.islice(photographs.stream(images), TILES)
         ridge = Ridge.fit(stream, repinv.HOG.vlfeat(), windows_per_image=PER_TILE, progress=False)
         seconds = time.perf_counter() - began
-        save(ridge, "inverter", given.folder / "ridge_5.npz")
+        save(ridge, "inverter", (given.folder or INVERTERS) / "ridge_5.npz")
         shown = ridge.invert(ridge.encoder(held_out), held_out.shape).image
         report(seconds, shown, held_out)
     for count in given.atoms:
@@ -76,7 +81,7 @@ def main() -> None:
             stream, n_atoms=count, windows_per_image=PER_TILE, progress=False
         )
         seconds = time.perf_counter() - began
-        save(hoggle, "encoder", given.folder / f"hoggle_{count}.npz")
+        save(hoggle, "encoder", (given.folder or DICTIONARIES) / f"hoggle_{count}.npz")
         shown = hoggle.decode(hoggle(held_out), held_out.shape)
         report(seconds, shown, held_out)
 

@@ -2,7 +2,7 @@
 
 Run as ``python scripts/learn_restorers.py [--only NAME] [--scenes FOLDER]``; a folder keeps the
 pre-images that they are learned from, for another try at the training. Made of the photographs
-of `learn_vocabularies.py`. The checksums belong into ``repinv/restorer.py``.
+of `learn_vocabularies.py`. The checksums belong into ``repinv/search/restorer.py``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import skimage
 import torch
 
 import repinv
-from repinv_cnn.restoring import Scenes, scenes, trained
+from repinv_cnn.restoration.learn_restorer import Scenes, scenes, trained
 
 FOLDER = pathlib.Path(__file__).resolve().parents[1] / "repinv" / "restorers"
 #: Encoders, the evaluations that the starts of their scenes get, scenes, and steps of training.

@@ -3,8 +3,8 @@
 Run as ``python scripts/learn_vocabularies.py [FOLDER]``; without a folder, the files of the
 package are written anew. The same versions of NumPy, scikit-image, scikit-learn and repinv give
 the same words, up to rounding that differs between processors. After a change, the checksums that
-are printed belong into ``repinv/encoders/_pretrained.py``, and the figures into the README beside
-the vocabularies.
+are printed belong into ``repinv/encoders/words/pretrained.py``, and the figures into the README
+beside the vocabularies.
 
 The photographs ship inside the wheels of scikit-image and scikit-learn; nothing is downloaded.
 Those are taken whose licence their library states. The camera man is held out: he is what the
@@ -30,7 +30,8 @@ from scipy.spatial.distance import cdist
 from sklearn.datasets import load_sample_image
 
 import repinv
-from repinv.encoders import _pretrained
+from repinv.encoders.words import pretrained
+from repinv.io import shipped
 
 SCIKIT_IMAGE = ("astronaut", "brick", "chelsea", "coffee", "coins", "grass", "gravel", "rocket")
 SCIKIT_LEARN = ("china", "flower")
@@ -89,7 +90,7 @@ def quantization_error(images: list[np.ndarray], words: np.ndarray) -> float:
     nearest = []
     for image in images:
         for sized in sizes(image):
-            descriptors = _pretrained.LOCAL(sized)
+            descriptors = pretrained.LOCAL(sized)
             descriptors = descriptors[np.any(descriptors != 0, axis=1)]
             nearest.append(cdist(descriptors, words, "sqeuclidean").min(axis=1))
     return float(np.concatenate(nearest).mean())
@@ -102,17 +103,17 @@ def main(folder: pathlib.Path) -> None:
     for module in (repinv, np, skimage, sklearn, numba):
         print(f"{module.__name__} {module.__version__}", end="  ")
     print(f"seed {SEED}")
-    for n_words in _pretrained.CHECKSUMS:
+    for n_words in pretrained.CHECKSUMS:
         bovw = repinv.BoVW.fit(
             stream(images),
-            _pretrained.LOCAL,
+            pretrained.LOCAL,
             n_words,
             seed=SEED,
             descriptors_per_image=PER_TILE,
             progress=False,
         )
         exact, kept = bovw.vocabulary, bovw.vocabulary.astype(np.float16)
-        path = folder / _pretrained.file_name(n_words)
+        path = folder / pretrained.file_name(n_words)
         np.save(path, kept)
         learned = quantization_error(images, kept.astype(np.float32))
         other = quantization_error(held_out, kept.astype(np.float32))
@@ -120,11 +121,11 @@ def main(folder: pathlib.Path) -> None:
         print(f"{path}: {path.stat().st_size} bytes")
         print(f"  quantization error {learned:.4f}; of the camera man {other:.4f}")
         print(f"  which rounding to half precision changes by {rounding:.0e}")
-        print(f"  SHA-256 {_pretrained.checksum(path.read_bytes())}")
+        print(f"  SHA-256 {shipped.checksum(path.read_bytes())}")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    package = pathlib.Path(_pretrained.__file__).with_name("vocabularies")
+    package = pathlib.Path(pretrained.__file__).with_name("vocabularies")
     parser.add_argument("folder", nargs="?", type=pathlib.Path, default=package)
     main(parser.parse_args().folder)

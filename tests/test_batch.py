@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from repinv.batch import chosen
+from repinv._core.batch import chosen
 
 
 def test_rows_are_chosen_whole():

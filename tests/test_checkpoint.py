@@ -12,7 +12,8 @@ import pytest
 import skimage
 
 import repinv
-from repinv import HOG, LBFGS, checkpoint
+from repinv import HOG, LBFGS
+from repinv.io import serialization
 
 IMAGE = (skimage.data.camera()[::16, ::16] / 255).astype(np.float32)
 ENCODER = HOG.vlfeat(bilinear_orientations=True)
@@ -44,26 +45,26 @@ DESCRIBED = {
 
 @pytest.mark.parametrize("value", DESCRIBED.values(), ids=DESCRIBED)
 def test_a_description_is_json_and_restores_the_value(value):
-    text = json.dumps(checkpoint.describe(value))
-    assert checkpoint.restore(json.loads(text)) == value
+    text = json.dumps(serialization.describe(value))
+    assert serialization.restore(json.loads(text)) == value
 
 
 def test_numbers_of_numpy_come_back_as_pythons():
-    assert checkpoint.restore(checkpoint.describe(np.float32(0.5))) == 0.5
-    assert checkpoint.restore(checkpoint.describe(np.float32)) is np.float32
+    assert serialization.restore(serialization.describe(np.float32(0.5))) == 0.5
+    assert serialization.restore(serialization.describe(np.float32)) is np.float32
 
 
 def test_arrays_of_a_description_lie_in_the_archive_and_come_back(tmp_path):
     path, words = tmp_path / "file.npz", np.arange(6, dtype=np.float32).reshape(2, 3)
-    header = {"kind": "encoder", "several": [checkpoint.describe((words, 1, words.T))]}
-    checkpoint.save(path, header, {"z": np.ones(2)})
-    got, arrays = checkpoint.load(path, kind="encoder")
-    first, one, last = checkpoint.restore(got["several"][0])
+    header = {"kind": "encoder", "several": [serialization.describe((words, 1, words.T))]}
+    serialization.save(path, header, {"z": np.ones(2)})
+    got, arrays = serialization.load(path, kind="encoder")
+    first, one, last = serialization.restore(got["several"][0])
     assert (one, first.dtype, list(arrays)) == (1, np.float32, ["z"])
     np.testing.assert_array_equal(first, words)
     np.testing.assert_array_equal(last, words.T)
     with pytest.raises(ValueError, match="not a run saved by repinv; it holds: encoder"):
-        checkpoint.load(path)
+        serialization.load(path)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +77,7 @@ class Foreign:
 @pytest.mark.parametrize("value", [Foreign(), object(), {"a": 1}, np.array(["a"]), (1, Foreign())])
 def test_other_values_are_not_described(value):
     with pytest.raises(TypeError, match="repinv's own frozen dataclasses"):
-        checkpoint.describe(value)
+        serialization.describe(value)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +99,7 @@ def test_other_values_are_not_described(value):
 )
 def test_a_description_of_anything_else_is_refused_and_not_run(name):
     with pytest.raises(ValueError, match="run's file"):
-        checkpoint.restore({"class": name, "fields": {}})
+        serialization.restore({"class": name, "fields": {}})
 
 
 @pytest.fixture(scope="module")
@@ -214,7 +215,7 @@ def test_truncated_files_are_refused(tmp_path, data, share):
 def test_files_with_a_wrong_bit_are_refused_or_not_changed_by_it(tmp_path, data):
     path = tmp_path / "run.npz"
     path.write_bytes(data)
-    header, arrays = checkpoint.load(path)
+    header, arrays = serialization.load(path)
     rng = np.random.default_rng(0)
     # Half of the places in the directory at the end, which says what the rest is.
     places = np.concatenate(
@@ -226,7 +227,7 @@ def test_files_with_a_wrong_bit_are_refused_or_not_changed_by_it(tmp_path, data)
         content[place] ^= 1 << int(rng.integers(8))
         path.write_bytes(content)
         try:
-            got, got_arrays = checkpoint.load(path)
+            got, got_arrays = serialization.load(path)
         except ValueError:
             continue
         # Dates and attributes of the archive mean nothing.
@@ -313,9 +314,9 @@ def test_a_file_that_lacks_something_is_refused(tmp_path, data, change):
 def test_a_file_that_names_another_class_is_refused_and_nothing_is_run(tmp_path, data):
     path = tmp_path / "run.npz"
     path.write_bytes(data)
-    header, arrays = checkpoint.load(path)
+    header, arrays = serialization.load(path)
     header["problem"]["encoder"] = {"class": "subprocess:Popen", "fields": {"args": "true"}}
-    checkpoint.save(path, header, arrays)
+    serialization.save(path, header, arrays)
     with pytest.raises(ValueError, match="only name classes of repinv; got subprocess"):
         repinv.resume(path)
 
@@ -323,7 +324,7 @@ def test_a_file_that_names_another_class_is_refused_and_nothing_is_run(tmp_path,
 def test_others_may_read_what_was_saved(tmp_path):
     mask = os.umask(0o022)
     try:
-        checkpoint.save(tmp_path / "run.npz", {}, {})
+        serialization.save(tmp_path / "run.npz", {}, {})
     finally:
         os.umask(mask)
     assert (tmp_path / "run.npz").stat().st_mode & 0o777 == 0o644

@@ -5,7 +5,7 @@ import pytest
 import skimage
 
 import repinv
-from repinv.convergence import forecast, remark
+from repinv.search.convergence import forecast, remark
 
 PHOTOGRAPH = skimage.data.camera()[150:214, 180:244].astype(np.float32) / 255
 

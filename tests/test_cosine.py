@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter
 
-from repinv.cosine import blurred
+from repinv.variables.dct import blurred
 
 IMAGES = np.random.default_rng(4).random((2, 1, 40, 33))
 

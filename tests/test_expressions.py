@@ -3,7 +3,7 @@
 import pytest
 
 import repinv
-from repinv import expressions
+from repinv.encoders import expressions
 
 
 def test_a_flavour_alone_has_its_defaults():

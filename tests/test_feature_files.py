@@ -10,8 +10,8 @@ import pytest
 import scipy.io
 import torch
 
-from repinv import feature_files
-from repinv.feature_files import has_features, read_features, split
+from repinv.io import feature_files
+from repinv.io.feature_files import has_features, read_features, split
 from repinv_cnn import tensor_files
 
 FEATURES = np.random.default_rng(0).random((3, 4, 5)).round(6)

@@ -12,8 +12,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from repinv import files, png
-from repinv.feature_files import read_features
+from repinv.io import files, png
+from repinv.io.feature_files import read_features
 
 rng = np.random.default_rng(0)
 GRAY = rng.random((20, 30))

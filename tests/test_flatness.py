@@ -5,7 +5,7 @@ import pytest
 import skimage
 
 import repinv
-from repinv.lockstep import invert_each
+from repinv.tasks.batched import invert_each
 
 GRAY = np.full((64, 64), 0.3, np.float32)
 PHOTOGRAPH = skimage.data.camera()[150:214, 180:244].astype(np.float32) / 255

@@ -7,8 +7,8 @@ import pytest
 import skimage
 
 import repinv
-from repinv import attempts, flatness
-from repinv.attempts import attempted
+from repinv.search import flat_areas, retries
+from repinv.search.retries import attempted
 
 SQUARE = np.zeros((64, 64), np.float32)
 SQUARE[22:42, 18:46] = 1
@@ -57,7 +57,7 @@ class Differences(repinv.Encoder):
 
 
 def areas_of(encoder, image):
-    return flatness.areas(encoder, encoder.encode(image[None, None])[0], (1, *image.shape))
+    return flat_areas.areas(encoder, encoder.encode(image[None, None])[0], (1, *image.shape))
 
 
 @pytest.mark.parametrize("encoder", ENCODERS.values(), ids=ENCODERS)
@@ -132,12 +132,12 @@ def test_the_best_attempt_is_returned(monkeypatch):
     best = repinv.invert(encoder(SQUARE), encoder, shape=(64, 64), max_iter=40)
     assert "attempts" in " ".join(best.notes)
     assert best.evaluations > 2 * 40
-    monkeypatch.setattr(flatness, "areas", lambda *_: None)
+    monkeypatch.setattr(flat_areas, "areas", lambda *_: None)
     plain = repinv.invert(encoder(SQUARE), encoder, shape=(64, 64), max_iter=40)
     assert best.error[0] <= plain.error[0]
     assert plain.evaluations < 2 * 40
-    monkeypatch.setattr(attempts, "_GOOD", np.inf)
-    assert attempted.__module__ == "repinv.attempts"
+    monkeypatch.setattr(retries, "_GOOD", np.inf)
+    assert attempted.__module__ == "repinv.search.retries"
 
 
 def test_a_run_of_a_graphic_is_continued_from_its_file(tmp_path):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from repinv.image import as_batch, as_unit, from_batch, to_gray
+from repinv.io.image import as_batch, as_unit, from_batch, to_gray
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

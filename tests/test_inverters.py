@@ -115,9 +115,9 @@ def test_what_ships_is_loaded():
 def test_ridge_is_ridge():
     from sklearn.linear_model import Ridge as Theirs
 
-    from repinv.inverters import _base
+    from repinv.inverters import base
 
-    rows = list(_base.pairs(IMAGES, HOG, 1, 10**6, 0, progress=False))
+    rows = list(base.pairs(IMAGES, HOG, 1, 10**6, 0, progress=False))
     x, y = (np.concatenate([row[k] for row in rows]).astype(float) for k in (1, 2))
     mine = Ridge.fit(
         IMAGES, HOG, window=1, windows_per_image=10**6, regularization=0.3, progress=False
@@ -128,7 +128,7 @@ def test_ridge_is_ridge():
 
 
 def test_a_basis_is_inverted_where_it_reaches():
-    from repinv.inverters._basis import CosineBasis
+    from repinv.inverters.direct import CosineBasis
 
     basis = CosineBasis(np.linspace(1, 0.1, 36).reshape(6, 6))
     z = np.zeros((1, 1, 16, 20))

@@ -6,8 +6,9 @@ import skimage
 from skimage.transform import downscale_local_mean
 
 import repinv
-from repinv import attempts, stacks
-from repinv.lockstep import invert_each
+from repinv.search import retries
+from repinv.tasks import stacks
+from repinv.tasks.batched import invert_each
 
 HOG = repinv.HOG.vlfeat(bilinear_orientations=True)
 IMAGES = [
@@ -27,7 +28,7 @@ def runs(monkeypatch):
         return run(problem, position, *rest, **options)
 
     monkeypatch.setattr(stacks, "run", counted)
-    monkeypatch.setattr(attempts, "run", counted)
+    monkeypatch.setattr(retries, "run", counted)
     return sizes
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from repinv import Jitter, Levelled, Local, Pixels, Spectral
-from repinv.wrappers import localized
+from repinv.variables.local import localized
 
 RNG = np.random.default_rng(6)
 IMAGE = RNG.random((2, 3, 11, 16))

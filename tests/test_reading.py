@@ -7,8 +7,8 @@ import torch
 from skimage.feature import hog as skimage_hog
 
 from repinv import DSIFT, HOG, BoVW, Encoder, compare, invert, inverters
-from repinv.lockstep import invert_each
-from repinv.reading import read
+from repinv.search.feature_layout import read
+from repinv.tasks.batched import invert_each
 
 CAMERA = (skimage.data.camera()[60:316, 180:436].reshape(64, 4, 64, 4).mean((1, 3)) / 255).astype(
     np.float32

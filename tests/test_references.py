@@ -14,7 +14,7 @@ from repinv import (
     Spectral,
     cell_energies,
 )
-from repinv.references import FLOOR
+from repinv.energy.reference_priors import FLOOR
 
 RNG = np.random.default_rng(2)
 IMAGES = RNG.uniform(0, 1, (3, 3, 8, 10))

@@ -10,9 +10,10 @@ import skimage
 import torch
 
 import repinv
-from repinv import LBFGS, Pixels, Restorer, Stage, restorer, several
-from repinv.defaults import gathering
+from repinv import LBFGS, Pixels, Restorer, Stage
 from repinv.metrics import ncc, ssim
+from repinv.search import consensus, restorer
+from repinv.search.schedules import gathering
 
 RNG = np.random.default_rng(5)
 HOG = repinv.HOG.vlfeat(bilinear_orientations=True)
@@ -52,7 +53,7 @@ def test_a_network_of_zeros_returns_the_mean():
 def test_a_run_goes_on_with_the_contrast_of_its_starts_or_a_photographs_where_it_is_restored():
     starts = 0.4 + 0.1 * RNG.random((6, 1, 16, 24))
     for network, contrast in ((None, starts.std(axis=(1, 2, 3))), (random_restorer(), [0.25] * 6)):
-        found = several.gathered(starts, 3, network, Pixels())
+        found = consensus.gathered(starts, 3, network, Pixels())
         image = Pixels().image(found["z"])
         assert image.shape == found["reference"].shape == (2, 1, 16, 24)
         np.testing.assert_allclose(image.mean(axis=(1, 2, 3)), 0.5)
@@ -64,7 +65,7 @@ def test_a_run_goes_on_from_what_was_restored_except_where_starts_are_faint():
     x = 0.5 + 0.2 * RNG.standard_normal((1, 3, 1, 64, 128))
     x[..., 64:] = 0.5 + 0.01 * (x[..., 64:] - 0.5)
     network = random_restorer()
-    found = several.gathered(x[0], 3, network, Pixels())
+    found = consensus.gathered(x[0], 3, network, Pixels())
     begin, mean = found["z"], Restorer.averaged(x)[0]
 
     def likeness(part, image):

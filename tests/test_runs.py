@@ -8,8 +8,9 @@ import pytest
 import skimage
 
 import repinv
-from repinv import HOG, LBFGS, Adam, Momentum, invert, metrics, runs
-from repinv.energy import Energy
+from repinv import HOG, LBFGS, Adam, Momentum, invert, metrics
+from repinv.energy.energy import Energy
+from repinv.search import run
 
 SMALL = skimage.data.camera()[60:316, 180:436].reshape(64, 4, 64, 4).mean(axis=(1, 3)) / 255
 SMALL = SMALL.astype(np.float32)
@@ -136,7 +137,7 @@ def test_a_run_interrupted_between_stages_is_continued_to_the_identical_end(
         raise KeyboardInterrupt
 
     whole = quick(encoder, max_iter=180)
-    monkeypatch.setattr(runs, "evening_weights", interrupted)
+    monkeypatch.setattr(run, "evening_weights", interrupted)
     part = quick(encoder, max_iter=180)
     monkeypatch.undo()
     assert part.stop_reason == "interrupted"

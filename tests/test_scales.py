@@ -8,7 +8,8 @@ import skimage
 from skimage.transform import resize
 
 import repinv_cnn
-from repinv import DSIFT, HOG, VLAD, BoVW, FisherVector, HOGgle, compare, invert, scales
+from repinv import DSIFT, HOG, VLAD, BoVW, FisherVector, HOGgle, compare, invert
+from repinv.search import feature_scale
 
 SIDE = 96
 RNG = np.random.default_rng(0)
@@ -85,7 +86,7 @@ def encoded(encoder, image):
 def test_images_of_all_kinds_are_of_their_encoders_scale(name):
     encoder = (FIXED | OTHERS)[name]
     for kind, image in IMAGES.items():
-        found = scales.factor(encoded(encoder, image), encoder, (1, SIDE, SIDE))
+        found = feature_scale.factor(encoded(encoder, image), encoder, (1, SIDE, SIDE))
         assert found[0] == 1, kind
 
 
@@ -95,7 +96,7 @@ def test_a_fixed_norm_tells_the_factor(name):
     for kind, factors in {"camera": (255, 1 / 255), "noise": (512,), "faint": (10,)}.items():
         features = encoded(encoder, IMAGES[kind])
         for times in factors:
-            found, is_fixed = scales.factor(features * times, encoder, (1, SIDE, SIDE))
+            found, is_fixed = feature_scale.factor(features * times, encoder, (1, SIDE, SIDE))
             assert is_fixed
             assert found == pytest.approx(times, rel=0.02), kind
 
@@ -104,7 +105,7 @@ def test_a_fixed_norm_tells_the_factor(name):
 def test_other_norms_tell_features_that_are_far_too_large(name):
     encoder = OTHERS[name]
     features = encoded(encoder, IMAGES["camera"])
-    found, _ = scales.factor(features * 512, encoder, (1, SIDE, SIDE))
+    found, _ = feature_scale.factor(features * 512, encoder, (1, SIDE, SIDE))
     assert 512 / 2 < found < 512 * 2
 
 

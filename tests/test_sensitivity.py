@@ -5,8 +5,8 @@ import pytest
 import torch
 
 import repinv
-from repinv.encoder import Encoder
-from repinv.sensitivity import evening_weights
+from repinv.encoders.base import Encoder
+from repinv.search.probing import evening_weights
 
 RNG = np.random.default_rng(8)
 IMAGES = RNG.random((2, 1, 64, 64))

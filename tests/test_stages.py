@@ -7,8 +7,8 @@ from skimage.transform import downscale_local_mean
 
 import repinv
 from repinv import LBFGS, Local, Stage
-from repinv.defaults import SMOOTH, stages
-from repinv.stages import WORTHWHILE
+from repinv.search.problem import WORTHWHILE
+from repinv.search.schedules import SMOOTH, stages
 
 IMAGE = downscale_local_mean(camera()[64:320, 128:384], (4, 4)).astype(np.float32) / 255
 SOFT = repinv.HOG.vlfeat(bilinear_orientations=True)

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 import repinv
-from repinv import starts
-from repinv.cosine import dct, idct
+from repinv.search import initialization, probing
+from repinv.variables.dct import dct, idct
 
-ONE = starts.noise(0, 1, (1, 32, 32))
+ONE = initialization.noise(0, 1, (1, 32, 32))
 
 
 class Linear(repinv.Encoder):
@@ -32,13 +32,13 @@ def basis(size, rank):
 
 @pytest.mark.parametrize("rank", [16, 64, 256, 1024])
 def test_evenness_is_the_share_of_the_directions_that_are_seen(rank):
-    found = starts.evenness(starts.pulled_back(Linear(basis(1024, rank)), ONE))
+    found = probing.evenness(probing.pulled_back(Linear(basis(1024, rank)), ONE))
     assert found == pytest.approx(rank / 1024, rel=0.4)
 
 
 def test_evenness_does_not_depend_on_the_scale_of_features():
     scaled = [Linear(s * basis(1024, 128)) for s in (1e-12, 1.0, 1e12)]
-    values = [starts.evenness(starts.pulled_back(encoder, ONE)) for encoder in scaled]
+    values = [probing.evenness(probing.pulled_back(encoder, ONE)) for encoder in scaled]
     np.testing.assert_allclose(values, values[0], rtol=1e-3)
 
 
@@ -62,18 +62,18 @@ class Weighted(repinv.Encoder):
 
 @pytest.mark.parametrize("power", [-0.5, 0.0, 0.25, 0.5])
 def test_growth_is_the_power_of_frequency_that_curvature_goes_as(power):
-    pulled = starts.pulled_back(Weighted(power), starts.noise(0, 1, (1, 64, 96)))
-    assert starts.growth(pulled) == pytest.approx(2 * power, abs=0.1)
+    pulled = probing.pulled_back(Weighted(power), initialization.noise(0, 1, (1, 64, 96)))
+    assert probing.growth(pulled) == pytest.approx(2 * power, abs=0.1)
 
 
 def test_images_without_both_octaves_tell_no_growth():
-    image = starts.noise(0, 1, (1, 6, 6))
-    assert np.isnan(starts.growth(starts.pulled_back(Weighted(0.5), image)))
-    assert starts.parametrization(Linear(basis(36, 3)), image).exponent == 0.85
+    image = initialization.noise(0, 1, (1, 6, 6))
+    assert np.isnan(probing.growth(probing.pulled_back(Weighted(0.5), image)))
+    assert initialization.parametrization(Linear(basis(36, 3)), image).exponent == 0.85
 
 
 def test_a_rotation_of_pixels_turns_a_nearly_flat_spectrum():
-    rotation = starts.parametrization(Linear(basis(1024, 1024)), ONE)
+    rotation = initialization.parametrization(Linear(basis(1024, 1024)), ONE)
     assert rotation.exponent == pytest.approx(0.25)
 
 
@@ -88,7 +88,7 @@ def test_a_rotation_of_pixels_turns_a_nearly_flat_spectrum():
     ids=["dsift", "hog", "bilinear hog", "words"],
 )
 def test_the_less_curvature_grows_with_frequency_the_less_the_spectrum_falls(encoder, exponent):
-    space = starts.parametrization(encoder, starts.noise(0, 1, (1, 128, 128)))
+    space = initialization.parametrization(encoder, initialization.noise(0, 1, (1, 128, 128)))
     assert space.exponent == pytest.approx(exponent)
 
 
@@ -104,29 +104,29 @@ class Rectified(Linear):
     ("rank", "exponent"), [(8, 1.0), (64, 0.85), (1024, 0.25)], ids=["open", "pooled", "rotated"]
 )
 def test_rectified_layers_that_leave_all_open_turn_the_spectrum_of_photographs(rank, exponent):
-    space = starts.parametrization(Rectified(basis(1024, rank)), ONE)
+    space = initialization.parametrization(Rectified(basis(1024, rank)), ONE)
     assert space.exponent == pytest.approx(exponent)
-    assert starts.parametrization(Linear(basis(1024, 8)), ONE).exponent == 0.85
+    assert initialization.parametrization(Linear(basis(1024, 8)), ONE).exponent == 0.85
 
 
 def test_features_that_see_nothing_do_not_break_it():
     blind = Linear(np.zeros((5, 1024)))
-    pulled = starts.pulled_back(blind, ONE)
-    assert starts.evenness(pulled) == 0
-    assert np.isnan(starts.growth(pulled))
-    assert starts.parametrization(blind, ONE).exponent == 0.85
+    pulled = probing.pulled_back(blind, ONE)
+    assert probing.evenness(pulled) == 0
+    assert np.isnan(probing.growth(pulled))
+    assert initialization.parametrization(blind, ONE).exponent == 0.85
 
 
 def test_colours_are_natural_where_there_are_three():
     hog = repinv.HOG.vlfeat()
-    assert isinstance(starts.parametrization(hog, ONE), repinv.Spectral)
-    colour = starts.parametrization(hog, starts.noise(0, 1, (3, 32, 32)))
+    assert isinstance(initialization.parametrization(hog, ONE), repinv.Spectral)
+    colour = initialization.parametrization(hog, initialization.noise(0, 1, (3, 32, 32)))
     assert isinstance(colour, repinv.Decorrelated)
 
 
 def test_the_start_is_as_faint_as_the_encoder_needs():
-    normalized = starts.faint_scale(repinv.HOG.skimage(block_norm="L2"), ONE)
-    linear = starts.faint_scale(Linear(basis(1024, 64)), ONE)
+    normalized = probing.faint_scale(repinv.HOG.skimage(block_norm="L2"), ONE)
+    linear = probing.faint_scale(Linear(basis(1024, 64)), ONE)
     assert normalized < linear == 1e-3
 
 
@@ -160,8 +160,8 @@ class Counted(repinv.Encoder):
 
 
 def test_a_run_begins_about_the_gray_that_the_encoder_answers_most_about():
-    assert starts.gray(Dark(), ONE) == 0.2
-    assert starts.gray(Linear(basis(1024, 64)), ONE) == 0.5
+    assert probing.gray(Dark(), ONE) == 0.2
+    assert probing.gray(Linear(basis(1024, 64)), ONE) == 0.5
     image = np.tile(np.float32([0.05, 0.15]), (32, 16))
     result = repinv.invert(Dark()(image), Dark(), shape=(32, 32), max_iter=1)
     assert result.image.mean() == pytest.approx(0.2, abs=0.01)
@@ -176,20 +176,22 @@ def test_an_encoder_that_does_not_see_brightness_is_asked_of_two_grays_and_given
     encoder,
 ):
     counted = Counted(encoder)
-    assert starts.gray(counted, starts.noise(0, 1, (1, 64, 64))) == 0.5
+    assert probing.gray(counted, initialization.noise(0, 1, (1, 64, 64))) == 0.5
     assert counted.count == 2
 
 
 def test_a_start_about_another_gray_is_the_same_but_for_that():
     spectral = repinv.Spectral(start_scale=0.1)
-    middle, dark = (spectral.image(starts.about(level, spectral, ONE)) for level in (0.5, 0.2))
+    middle, dark = (
+        spectral.image(initialization.about(level, spectral, ONE)) for level in (0.5, 0.2)
+    )
     np.testing.assert_allclose(dark, middle - 0.3, atol=1e-6)
 
 
 def test_noise_of_an_image_is_that_of_its_number_in_a_batch_of_any_size():
     shape = (3, 250, 240)
-    found = starts.noise(5, 3, shape)
-    assert found.size > starts._LARGE > found[0].size
+    found = initialization.noise(5, 3, shape)
+    assert found.size > initialization._LARGE > found[0].size
     for number in range(3):
         expected = np.random.default_rng((5, number)).standard_normal(shape)
         np.testing.assert_array_equal(found[number], expected.astype(np.float32))

@@ -19,7 +19,7 @@ from repinv import (
     invert,
     metrics,
 )
-from repinv.finishing import VISIBLE
+from repinv.search.finalize import VISIBLE
 
 CAMERA = skimage.data.camera() / 255
 

@@ -110,7 +110,7 @@ def test_installed_metadata_describe_the_package():
     assert metadata.metadata["License-Expression"] == "BSD-3-Clause"
     assert metadata.metadata["Requires-Python"] == ">=3.11"
     (command,) = metadata.entry_points.select(group="console_scripts")
-    assert (command.name, command.value) == ("repinv", "repinv.app.cli:main")
+    assert (command.name, command.value) == ("repinv", "repinv.app.commands.main:main")
 
 
 def test_both_packages_say_that_they_are_typed():

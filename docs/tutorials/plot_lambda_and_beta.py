@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import skimage
 
 import repinv
-from repinv.tasks import PRIORS
+from repinv.search.schedules import PRIORS
 
 # %%
 # λ is the weight of the prior in :eq:`energy`, β the exponent in :eq:`total-variation`. Everything

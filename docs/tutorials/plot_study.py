@@ -16,7 +16,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import skimage
 
-from repinv import files
+from repinv.io import files
 
 folder = Path(tempfile.mkdtemp())
 for name in ("camera", "coins"):
@@ -53,8 +53,7 @@ import sys
 
 def repinv_command(*arguments):
     """Print what a command prints."""
-    code = "import sys; from repinv.app.cli import main; main(sys.argv[1:])"
-    given = [sys.executable, "-c", code, *map(str, arguments)]
+    given = [sys.executable, "-m", "repinv.app", *map(str, arguments)]
     print(subprocess.run(given, capture_output=True, text=True, check=True).stdout)
 
 

@@ -22,8 +22,10 @@ def main(path: Path) -> None:
     import skimage
 
     import repinv
-    from repinv import expressions, files
-    from repinv.app import figures, inversion
+    from repinv.app.commands import invert
+    from repinv.encoders import expressions
+    from repinv.io import files
+    from repinv.plot import figures
 
     files.check_writable(path, figures.FIGURE_SUFFIXES)
     # Ships inside scikit-image's wheel; nothing is downloaded.
@@ -32,14 +34,14 @@ def main(path: Path) -> None:
     photograph = skimage.transform.downscale_local_mean(photograph, steps)
 
     encoder = expressions.parse(_EXPRESSION)
-    features = inversion.encoded(encoder, photograph)
+    features = invert.encoded(encoder, photograph)
     result = repinv.invert(features, encoder, shape=photograph.shape, progress=sys.stderr.isatty())
     figure = figures.inversion_figure(
         result.images,
         result.error,
         result.trace,
         original=photograph,
-        glyph=inversion.glyph(encoder, features),
+        glyph=invert.glyph(encoder, features),
         title=_EXPRESSION,
     )
     figures.save(figure, path)

@@ -30,8 +30,8 @@ def references(
     import numpy as np
     from skimage.transform import resize
 
-    from repinv.app.inversion import photograph
-    from repinv.streams import image_paths
+    from repinv.app.commands.invert import photograph
+    from repinv.io.streams import image_paths
 
     found, broken = [], {}
     for path in image_paths(folder)[:MOST]:

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from repinv import files
-from repinv.image import from_batch
-from repinv.solvers import Snapshot, to_host
+from repinv.io import files
+from repinv.io.image import from_batch
+from repinv.solvers.minimize import Snapshot, to_host
 
 MOVIE_SUFFIXES = (".gif", ".mp4")
 #: Frames at most, frames a second, and the least side of a frame in pixels.

@@ -5,12 +5,12 @@ returns a `repinv.Result` as `repinv.invert` does, ``.save`` and ``.load`` keep 
 pickle, and ``repinv.invert(..., initial=inverter)`` starts the energy from its image.
 """
 
-from repinv.inverters._base import Inverter as Inverter
-from repinv.inverters._basis import DirectOptimization as DirectOptimization
-from repinv.inverters._neighbours import ExemplarLDA as ExemplarLDA
-from repinv.inverters._neighbours import NearestPatches as NearestPatches
-from repinv.inverters._paired import PairedDictionary as PairedDictionary
-from repinv.inverters._ridge import Ridge as Ridge
+from repinv.inverters.base import Inverter as Inverter
+from repinv.inverters.direct import DirectOptimization as DirectOptimization
+from repinv.inverters.nearest import ExemplarLDA as ExemplarLDA
+from repinv.inverters.nearest import NearestPatches as NearestPatches
+from repinv.inverters.paired_dictionary import PairedDictionary as PairedDictionary
+from repinv.inverters.ridge import Ridge as Ridge
 
 __all__ = [
     "DirectOptimization",

@@ -4,7 +4,7 @@ import pytest
 import skimage
 from PIL import Image
 
-from repinv.app import cli
+from repinv.app.commands import main
 
 
 @pytest.fixture
@@ -13,7 +13,7 @@ def run(capsys):
 
     def run(*args):
         with pytest.raises(SystemExit) as caught:
-            cli.main([str(arg) for arg in args])
+            main.main([str(arg) for arg in args])
         out, err = capsys.readouterr()
         return caught.value.code, out, err
 

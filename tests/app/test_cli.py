@@ -12,7 +12,8 @@ import skimage
 from PIL import Image
 
 import repinv
-from repinv import files, metrics
+from repinv import metrics
+from repinv.io import files
 
 #: What `photograph` and `invert` take.
 PHOTOGRAPH = skimage.data.camera()[::8, ::8]
@@ -251,7 +252,7 @@ def test_exif_orientation_turns_the_image(invert, tmp_path):
 
 
 def _process(*args, **options):
-    command = [sys.executable, "-c", "from repinv.app.cli import main; main()", *map(str, args)]
+    command = [sys.executable, "-m", "repinv.app", *map(str, args)]
     return subprocess.run(command, check=False, **options)
 
 
@@ -269,7 +270,7 @@ def test_bad_input_is_one_line_in_a_shell_too(tmp_path):
 
 
 def test_a_reader_who_leaves_is_no_error_to_show():
-    code = "from repinv.app.cli import main; main(['encoders'])"
+    code = "from repinv.app.commands.main import main; main(['encoders'])"
     with subprocess.Popen(
         [sys.executable, "-u", "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
@@ -302,7 +303,7 @@ def test_a_terminal_gets_a_progress_bar(photograph):
 )
 def test_help_loads_nothing_heavy(args):
     code = (
-        "import sys\nfrom repinv.app.cli import cli\n"
+        "import sys\nfrom repinv.app.commands.main import cli\n"
         f"cli.main({list(args)!r}, standalone_mode=False)\n"
         "heavy = {'numpy', 'numba', 'matplotlib', 'scipy', 'skimage', 'torch', 'dask'}\n"
         "heavy &= set(sys.modules)\n"

@@ -11,8 +11,9 @@ from PIL import Image
 from skimage.feature import hog as skimage_hog
 
 import repinv
-from repinv import DSIFT, HOG, files
-from repinv.app import estimate
+from repinv import DSIFT, HOG
+from repinv.app.commands import estimate
+from repinv.io import files
 
 CAMERA = (skimage.data.camera()[::8, ::8] / 255).astype(np.float32)
 COINS = (skimage.data.coins()[:256:4, :256:4] / 255).astype(np.float32)

@@ -6,7 +6,8 @@ import skimage
 from PIL import Image
 
 import repinv
-from repinv import expressions, memory
+from repinv._core import memory
+from repinv.encoders import expressions
 
 PHOTOGRAPH = skimage.data.camera()[::8, ::8]
 
@@ -181,7 +182,7 @@ def test_colour_is_refused_by_an_encoder_of_gray(invert, monkeypatch, untouched)
     monkeypatch.setattr(repinv.HOG, "channels", 1)
     gray = repinv.HOG.vlfeat()
     object.__setattr__(gray, "channels", 1)
-    monkeypatch.setattr("repinv.expressions.parse", lambda _: gray)
+    monkeypatch.setattr("repinv.encoders.expressions.parse", lambda _: gray)
     _refused(invert("--color"), 1, "Leave --color out")
 
 
@@ -203,7 +204,7 @@ def test_what_cannot_be_written_is_said_before_the_work(
     def never(*_, **__):
         raise AssertionError("the work has started")
 
-    monkeypatch.setattr("repinv.app.inversion.run", never)
+    monkeypatch.setattr("repinv.app.commands.invert.run", never)
     _refused(invert(option, tmp_path / name), 1, words)
 
 

@@ -9,8 +9,9 @@ import skimage
 from PIL import Image
 
 import repinv
-from repinv import files
-from repinv.app import figures, report
+from repinv.app import html as report
+from repinv.io import files
+from repinv.plot import figures
 
 ENCODERS = ("-e", "hog.vlfeat", "-e", "dsift.natural")
 HOG = repinv.HOG.vlfeat()

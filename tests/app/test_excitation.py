@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 import repinv
-from repinv.app import cli
+from repinv.app.commands import main
 
 HOG = "hog.vlfeat(cell_size=8, bilinear_orientations=True)"
 
@@ -24,7 +24,7 @@ def photograph(tmp_path):
 
 def run(capsys, *arguments):
     with pytest.raises(SystemExit) as ended:
-        cli.main([str(argument) for argument in arguments])
+        main.main([str(argument) for argument in arguments])
     said = capsys.readouterr()
     return ended.value.code, said.out, said.err
 

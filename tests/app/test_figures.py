@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
-from repinv import files
-from repinv.app import figures
+from repinv.io import files
+from repinv.plot import figures
 
 rng = np.random.default_rng(0)
 IMAGES = rng.random((5, 32, 48))
@@ -92,5 +92,5 @@ def test_a_figure_of_an_unknown_kind_is_refused(tmp_path):
 
 
 def test_no_window_system_is_touched():
-    code = "import sys, repinv.app.figures; sys.exit('matplotlib.pyplot' in sys.modules)"
+    code = "import sys, repinv.plot.figures; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -9,7 +9,7 @@ import skimage
 from PIL import Image
 
 import repinv
-from repinv.app.fitting import KINDS, Folder
+from repinv.app.commands.fit import KINDS, Folder
 from repinv.inverters import Inverter
 
 
@@ -106,7 +106,7 @@ def test_an_interrupt_writes_what_was_learned(folder, tmp_path):
     main = """
 import signal, sys
 import sklearn.decomposition
-from repinv.app.cli import main
+from repinv.app.commands.main import main
 
 class Learning(sklearn.decomposition.MiniBatchDictionaryLearning):
     steps = 0

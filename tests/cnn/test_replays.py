@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 import repinv
-from repinv_cnn import Preprocess, TorchEncoder, _replays
+from repinv_cnn import Preprocess, TorchEncoder
+from repinv_cnn._graph import cuda_graphs
 
 NEEDS_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 CUDA = pytest.param("cuda", marks=[pytest.mark.gpu, NEEDS_CUDA])
@@ -29,7 +30,7 @@ def encoder_on(device, **options):
     return TorchEncoder(net(), "4", Preprocess((0.4, 0.5, 0.6)), device=device, **options)
 
 
-class Recording(_replays._Recording):
+class Recording(cuda_graphs._Recording):
     """As on a GPU, but for the recording."""
 
     replays = 0
@@ -66,7 +67,7 @@ def recordings(monkeypatch):
         made.append(Recording(*args))
         return made[-1]
 
-    monkeypatch.setattr(_replays, "_Recording", record)
+    monkeypatch.setattr(cuda_graphs, "_Recording", record)
     return made
 
 
@@ -93,7 +94,7 @@ def minimized(device, rule, repeated, **options):
 def test_replayed_steps_are_those_of_a_run_that_is_not(device, memory, recordings):
     rule = repinv.LBFGS(memory=memory)
     runs = [
-        minimized(device, rule, repeated, max_iter=60) for repeated in (None, _replays.Replayed)
+        minimized(device, rule, repeated, max_iter=60) for repeated in (None, cuda_graphs.Replayed)
     ]
     assert len(recordings) == 1
     torch.testing.assert_close(runs[1].z, runs[0].z, rtol=1e-3, atol=1e-3)
@@ -106,14 +107,14 @@ def test_replayed_steps_are_those_of_a_run_that_is_not(device, memory, recording
 
 @devices
 def test_a_replayed_run_is_continued(device, recordings):
-    whole = minimized(device, repinv.LBFGS(), _replays.Replayed, max_iter=40)
-    part = minimized(device, repinv.LBFGS(), _replays.Replayed, max_iter=17)
+    whole = minimized(device, repinv.LBFGS(), cuda_graphs.Replayed, max_iter=40)
+    part = minimized(device, repinv.LBFGS(), cuda_graphs.Replayed, max_iter=17)
     energy, _ = energy_on(device)
     rest = repinv.minimize(
         energy.value_and_grad,
         part.next_z,
         repinv.LBFGS(),
-        repeated=_replays.Replayed,
+        repeated=cuda_graphs.Replayed,
         max_iter=40,
         state=part.state,
         iteration=part.iteration,
@@ -126,7 +127,7 @@ def test_the_start_of_a_run_is_left_as_it_is(device, recordings):
     energy, z = energy_on(device)
     before = z.clone()
     repinv.minimize(
-        energy.value_and_grad, z, repinv.LBFGS(), repeated=_replays.Replayed, max_iter=9
+        energy.value_and_grad, z, repinv.LBFGS(), repeated=cuda_graphs.Replayed, max_iter=9
     )
     assert recordings
     torch.testing.assert_close(z, before, rtol=0, atol=0)
@@ -138,7 +139,7 @@ def test_what_a_callback_was_shown_stays(device, recordings):
     minimized(
         device,
         repinv.LBFGS(),
-        _replays.Replayed,
+        cuda_graphs.Replayed,
         max_iter=30,
         callback=lambda snapshot: shown.append((snapshot.z, snapshot.z.clone())),
     )
@@ -154,7 +155,7 @@ def test_what_a_callback_was_shown_stays(device, recordings):
 )
 def test_rules_that_decide_by_their_count_are_taken_as_they_are(device, rule):
     runs = [
-        minimized(device, rule, repeated, max_iter=12) for repeated in (None, _replays.Replayed)
+        minimized(device, rule, repeated, max_iter=12) for repeated in (None, cuda_graphs.Replayed)
     ]
     torch.testing.assert_close(runs[1].z, runs[0].z, rtol=1e-4, atol=1e-5)
 
@@ -166,7 +167,7 @@ def test_a_recording_that_finds_anything_else_is_not_used(recordings):
         calls.append(iteration)  # which no tensor tells
         return z + len(calls) % 3, state, {"sum": z.sum(1)}
 
-    replayed, z = _replays.Replayed(step), torch.zeros((2, 3))
+    replayed, z = cuda_graphs.Replayed(step), torch.zeros((2, 3))
     for iteration in range(3):
         z, _, _ = replayed(z, {}, iteration)
     replays = recordings[0].replays
@@ -211,7 +212,7 @@ def test_where_memory_ends_a_run_goes_on():
     torch.cuda.empty_cache()
     torch.cuda.set_per_process_memory_fraction(share)
     try:
-        found = run(_replays.Replayed)
+        found = run(cuda_graphs.Replayed)
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
@@ -231,7 +232,7 @@ def test_a_step_that_reads_a_value_is_taken_as_it_is():
         energy.parametrization,
         (*energy.priors, repinv.Weighted("reading", 1.0, Reading())),
     )
-    step = _replays.Replayed
+    step = cuda_graphs.Replayed
     found = [
         repinv.minimize(e.value_and_grad, z, repinv.LBFGS(), repeated=step, max_iter=20)
         for e in (energy, reading)
@@ -254,8 +255,8 @@ def test_a_preprocessing_of_the_users_and_modules_that_cannot_be_traced_are_not_
         def forward(self, x):
             return super().forward(x if x.sum() > 0 else -x)
 
-    assert isinstance(repeated("cuda"), _replays.Replayed)
-    assert isinstance(repeated("cuda", Preprocess((0.5,))), _replays.Replayed)
+    assert isinstance(repeated("cuda"), cuda_graphs.Replayed)
+    assert isinstance(repeated("cuda", Preprocess((0.5,))), cuda_graphs.Replayed)
     assert repeated("cpu") is step
     assert repeated("cuda", lambda x: x) is step
     assert repeated("cuda", compiled=True) is step
@@ -277,7 +278,7 @@ def test_a_run_that_shifts_its_image_is_not_recorded(monkeypatch):
 
 @pytest.mark.gpu
 @NEEDS_CUDA
-@pytest.mark.parametrize("repeated", [None, _replays.Replayed], ids=["steps", "replayed"])
+@pytest.mark.parametrize("repeated", [None, cuda_graphs.Replayed], ids=["steps", "replayed"])
 def test_a_run_on_a_gpu_moves_nothing_to_or_from_it(repeated):
     energy, z = energy_on("cuda", encoder_on("cuda").relaxed(0.4))
 

@@ -5,8 +5,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from repinv_cnn import Preprocess, TorchEncoder, _convolutions
-from repinv_cnn._plain import Plain
+from repinv_cnn import Preprocess, TorchEncoder
+from repinv_cnn._graph import convolutions
+from repinv_cnn._graph.compiled import Plain
 
 X = torch.randn((2, 3, 12, 14), generator=torch.Generator().manual_seed(1), dtype=torch.float64)
 
@@ -152,9 +153,9 @@ def test_strided_convolutions_of_images_are_pulled_back_phase_by_phase(
     kernel, stride, padding, shape, monkeypatch
 ):
     taken = []
-    call = _convolutions.Phases.__call__
+    call = convolutions.Phases.__call__
     monkeypatch.setattr(
-        _convolutions.Phases, "__call__", lambda self, v, x: taken.append(v) or call(self, v, x)
+        convolutions.Phases, "__call__", lambda self, v, x: taken.append(v) or call(self, v, x)
     )
     torch.manual_seed(0)
     module = nn.Sequential(nn.Conv2d(shape[1], 6, kernel, stride, padding), nn.ReLU()).double()

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 import repinv
-from repinv import defaults
+from repinv.search import schedules
 from repinv_cnn import TorchEncoder
 
 X = torch.rand((2, 3, 12, 14), generator=torch.Generator().manual_seed(1), dtype=torch.float64)
@@ -143,7 +143,7 @@ def target(units):
 def test_units_that_the_start_does_not_excite_are_brought_to_life():
     units = dim()
     wanted = target(units)
-    shut = tuple(replace(stage, opened=False, relaxed=0.0) for stage in defaults.RECTIFIED)
+    shut = tuple(replace(stage, opened=False, relaxed=0.0) for stage in schedules.RECTIFIED)
     options = {"shape": (24, 24, 3), "max_iter": 120}
     stuck = repinv.invert(wanted, units, solver=shut, **options)
     found = repinv.invert(wanted, units, **options)
@@ -153,9 +153,9 @@ def test_units_that_the_start_does_not_excite_are_brought_to_life():
 
 def test_layers_that_end_with_a_rectifier_take_a_road_of_their_own():
     units = dim()
-    assert defaults.stages(units) == defaults.RECTIFIED
-    assert defaults.stages(units.unrectified) == defaults.SMOOTH
-    found = defaults.gathering(units)
+    assert schedules.stages(units) == schedules.RECTIFIED
+    assert schedules.stages(units.unrectified) == schedules.SMOOTH
+    found = schedules.gathering(units)
     assert [stage.opened for stage in found] == [True] * 3 + [False] * 5
     assert [stage.gathers for stage in found] == [False] * 4 + [True, False, False, False]
     widths = [stage.relaxed for stage in found]

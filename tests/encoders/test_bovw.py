@@ -11,7 +11,7 @@ from scipy.special import softmax
 
 import repinv
 from repinv import LLC, HardAssignment, SoftAssignment
-from repinv.encoders import _local
+from repinv.encoders._parts import local_descriptors
 from repinv.testing import check_encoder, check_vjp
 
 RNG = np.random.default_rng(3)
@@ -153,8 +153,8 @@ def test_what_is_computed_again_is_what_was_kept(options, monkeypatch):
     bovw = repinv.BoVW(SMOOTH, WORDS, **options)
     kept, pull_kept = bovw.vjp(IMAGES)
     v = RNG.standard_normal(kept.shape)
-    monkeypatch.setattr(_local, "_KEPT", 0)
-    monkeypatch.setattr("repinv.encoders._assignment._BLOCK", 20 * 12)
+    monkeypatch.setattr(local_descriptors, "_KEPT", 0)
+    monkeypatch.setattr("repinv.encoders.words.assignment._BLOCK", 20 * 12)
     again, pull_again = bovw.vjp(IMAGES)
     np.testing.assert_allclose(again, kept, atol=1e-12)
     for _ in range(2):
@@ -180,7 +180,7 @@ class Many(repinv.Encoder):
 
 
 def test_large_images_take_little_more_memory_than_their_descriptors(monkeypatch):
-    monkeypatch.setattr(_local, "_KEPT", 2**20)
+    monkeypatch.setattr(local_descriptors, "_KEPT", 2**20)
     bovw = repinv.BoVW(Many(150), RNG.random((100, 128)), grid=(8, 8))
     x = np.zeros((1, 1, 150, 150), np.float32)
     tracemalloc.start()

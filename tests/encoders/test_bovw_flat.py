@@ -7,8 +7,9 @@ import pytest
 import skimage
 
 import repinv
-from repinv.lockstep import invert_each
-from repinv.wrappers import Levelled
+from repinv.search import flat_areas
+from repinv.tasks.batched import invert_each
+from repinv.variables.levelled import Levelled
 
 PHOTOGRAPH = skimage.data.camera()[150:246, 180:276].astype(np.float32) / 255
 SKY = PHOTOGRAPH.copy()
@@ -165,6 +166,6 @@ def test_flat_areas_are_numbered_by_size():
         def flat_places(self, features, image_shape):
             return x
 
-    areas = repinv.starts.flat_areas(Told(), np.zeros(1), (1, 9, 9))
+    areas = flat_areas.numbered(Told(), np.zeros(1), (1, 9, 9))
     assert (areas[0, 0], areas[8, 0], areas[8, 8], areas[3, 3]) == (1, 2, 3, 0)
     assert Levelled(repinv.Pixels(), areas).image(np.ones((1, 1, 9, 9))).shape == (1, 1, 9, 9)

@@ -11,7 +11,8 @@ import pytest
 from scipy import ndimage
 
 import repinv
-from repinv import DSIFT, checkpoint, metrics
+from repinv import DSIFT, metrics
+from repinv.io import serialization
 from repinv.testing import check_encoder, check_vjp
 
 RNG = np.random.default_rng(5)
@@ -260,7 +261,7 @@ def test_tensors_are_refused_by_name() -> None:
 
 @encoders
 def test_encoders_are_described_in_files(encoder: DSIFT) -> None:
-    again = checkpoint.restore(checkpoint.describe(encoder))
+    again = serialization.restore(serialization.describe(encoder))
     assert again == encoder
     image = RNG.random(SIZE)
     np.testing.assert_array_equal(again(image), encoder(image))

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import skimage
 
-from repinv import DSIFT, HOG, expressions
+from repinv import DSIFT, HOG
+from repinv.encoders import expressions
 
 IMAGE = skimage.data.camera()[100:260, 60:250].copy()
 #: OpenCV's arctangent is approximate, by so much in its features.

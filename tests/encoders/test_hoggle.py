@@ -7,8 +7,8 @@ from sklearn.linear_model import Lasso
 
 import repinv
 from repinv import HOGgle
-from repinv.encoders import _maps, _nonnegative
-from repinv.encoders._views import view
+from repinv.encoders.sparse import cell_windows, lasso
+from repinv.inverters.cell_maps import view
 from repinv.metrics import feature_error, ncc
 from repinv.testing import check_encoder
 
@@ -20,7 +20,7 @@ CAMERA = skimage.data.camera()[::4, ::4].astype(np.float32) / 255
 def small(n_atoms=20, side=2, dtype=np.float64):
     atoms = RNG.standard_normal((n_atoms, side * side * 31)).astype(dtype)
     atoms /= np.linalg.norm(atoms, axis=1, keepdims=True)
-    patches = RNG.standard_normal((n_atoms, _maps.patch_side(side) ** 2)).astype(dtype)
+    patches = RNG.standard_normal((n_atoms, cell_windows.patch_side(side) ** 2)).astype(dtype)
     return HOGgle(HOG, atoms, patches, penalty=0.05)
 
 
@@ -30,10 +30,10 @@ def test_codes_are_those_of_the_lasso(shape, penalty):
     atoms = RNG.standard_normal(shape)
     x = RNG.standard_normal((7, shape[1]))
     code = np.empty((7, shape[0]))
-    _nonnegative.codes(atoms @ atoms.T, x @ atoms.T, penalty, code)
+    lasso.codes(atoms @ atoms.T, x @ atoms.T, penalty, code)
     # Its objective is divided by the number of samples.
-    lasso = Lasso(penalty / shape[1], positive=True, fit_intercept=False, tol=1e-12, max_iter=10**6)
-    expected = lasso.fit(atoms.T, x.T).coef_
+    model = Lasso(penalty / shape[1], positive=True, fit_intercept=False, tol=1e-12, max_iter=10**6)
+    expected = model.fit(atoms.T, x.T).coef_
     np.testing.assert_allclose(code, expected, atol=2e-6)
 
 
@@ -41,7 +41,7 @@ def test_codes_are_those_of_the_lasso(shape, penalty):
 def test_codes_are_optimal(dtype):
     hoggle = HOGgle.pretrained(256)
     cells = np.moveaxis(hoggle.local(CAMERA), 0, -1).astype(dtype)
-    unit, _ = _maps.standardized(_maps.windows(cells, 5))
+    unit, _ = cell_windows.standardized(cell_windows.windows(cells, 5))
     atoms = hoggle.atoms.astype(dtype)
     code = hoggle._of_cells(cells)[0].reshape(256, -1).T
     slope = (unit - code @ atoms) @ atoms.T - hoggle.penalty
@@ -58,10 +58,10 @@ def test_dependent_atoms_do_no_harm():
     codes = []
     for d in (atoms, twice):
         code = np.empty((5, len(d)))
-        _nonnegative.codes(d @ d.T, x @ d.T, 0.1, code)
+        lasso.codes(d @ d.T, x @ d.T, 0.1, code)
         codes.append(np.sum((x - code @ d) ** 2, axis=1) / 2 + 0.1 * code.sum(axis=1))
         grad = np.empty_like(x)
-        _nonnegative.pull_codes(d @ d.T, d, code, RNG.standard_normal(code.shape), grad)
+        lasso.pull_codes(d @ d.T, d, code, RNG.standard_normal(code.shape), grad)
         assert np.isfinite(grad).all()
     # An atom twice as long costs half the penalty; nothing else changes.
     assert np.all(codes[1] <= codes[0] + 1e-9)
@@ -112,8 +112,8 @@ def test_patches_that_fit_give_the_image_back():
     cells, _ = view(repinv.HOG.vlfeat(), (1, 64, 80))
     smooth = skimage.filters.gaussian(RNG.random((64, 80)), 4)
     places = np.stack(np.divmod(np.arange(4 * 6), 6), axis=1)
-    patches = _maps.patches(smooth, cells, 5, places)
-    again = _maps.together(patches, cells, 5, (64, 80))
+    patches = cell_windows.patches(smooth, cells, 5, places)
+    again = cell_windows.together(patches, cells, 5, (64, 80))
     assert ncc(again[8:-8, 8:-8], smooth[8:-8, 8:-8]) > 0.99
 
 
@@ -192,7 +192,11 @@ def test_too_few_windows_are_told():
         (lambda h: h.code(np.full((31, 8, 8), np.nan)), ValueError, "finite"),
         (lambda h: h.decode(np.zeros((256, 3, 3)), (64, 64)), ValueError, r"\(256, 4, 4\)"),
         (lambda h: h.decode(np.zeros((255, 3, 3))), ValueError, "do not tell the size"),
-        (lambda h: HOGgle.pretrained(512), ValueError, "256, 1024; got 512"),
+        (
+            lambda h: HOGgle.pretrained(512),
+            ValueError,
+            "256, 1024, which ship with repinv; got 512",
+        ),
         (lambda h: HOGgle(repinv.HOG.skimage(), h.atoms, h.patches), TypeError, "HOGgle needs"),
         (
             lambda h: HOGgle(repinv.HOG.vlfeat(variant="dalal-triggs"), h.atoms, h.patches),

@@ -7,6 +7,7 @@ from sklearn.decomposition import PCA as SklearnPCA
 
 import repinv
 from repinv import DSIFT, HOG, PCA, BoVW, FisherVector
+from repinv.encoders import expressions
 from repinv.testing import check_encoder, check_vjp
 
 IMAGES = [
@@ -84,7 +85,7 @@ def test_what_was_saved_is_loaded(tmp_path):
     fisher = FisherVector.fit(IMAGES, pca, 3, progress=False)
     fisher.save(tmp_path / "fisher.npz")
     assert FisherVector.load(tmp_path / "fisher.npz") == fisher
-    named = repinv.expressions.encoder_of(f"fisher.load({str(tmp_path / 'fisher.npz')!r})")
+    named = expressions.encoder_of(f"fisher.load({str(tmp_path / 'fisher.npz')!r})")
     assert named == fisher
 
 

@@ -13,11 +13,11 @@ import pytest
 import skimage
 
 import repinv
-from repinv.encoders import _pretrained
+from repinv.encoders.words import pretrained
 from repinv.metrics import feature_error, ncc
 
 ROOT = pathlib.Path(__file__).parents[2]
-FOLDER = pathlib.Path(_pretrained.__file__).with_name("vocabularies")
+FOLDER = pathlib.Path(pretrained.__file__).with_name("vocabularies")
 CAMERA = (skimage.data.camera() / 255).astype(np.float32)
 
 
@@ -121,7 +121,7 @@ def test_files_are_read_when_they_are_asked_for():
 def test_the_files_are_small_and_their_readme_names_them():
     readme = (FOLDER / "README.md").read_text()
     sizes = {path.name: path.stat().st_size for path in FOLDER.glob("*.npy")}
-    assert set(sizes) == {_pretrained.file_name(n) for n in _pretrained.CHECKSUMS}
+    assert set(sizes) == {pretrained.file_name(n) for n in pretrained.CHECKSUMS}
     assert sum(sizes.values()) < 10**6
     for name, size in sizes.items():
         assert name in readme
@@ -135,8 +135,8 @@ def test_the_files_are_part_of_the_package():
     parser.read(ROOT / "setup.cfg")
     patterns = parser["options.package_data"]["repinv.encoders"].split(", ")
     listed = [{path.name for path in FOLDER.parent.glob(pattern)} for pattern in patterns]
-    vocabularies = {_pretrained.file_name(n) for n in _pretrained.CHECKSUMS}
-    parameters = {f"{kind}_{n}.npz" for kind, n in _pretrained.PARAMETERS}
+    vocabularies = {pretrained.file_name(n) for n in pretrained.CHECKSUMS}
+    parameters = {f"{kind}_{n}.npz" for kind, n in pretrained.PARAMETERS}
     assert listed == [{"README.md", *vocabularies}, {"README.md", *parameters}]
 
 

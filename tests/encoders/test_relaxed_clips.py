@@ -5,9 +5,9 @@ import pytest
 from skimage.data import camera
 
 import repinv
-from repinv.encoders import _clips
-from repinv.encoders._gradient import jit
-from repinv.stages import Stage
+from repinv.encoders._kernels import clipping
+from repinv.encoders._kernels.jit import jit
+from repinv.search.schedule import Stage
 
 RNG = np.random.default_rng(3)
 X = RNG.random((1, 1, 40, 44)) * np.linspace(0.1, 1, 44)
@@ -30,7 +30,7 @@ CLIPPED = {
 @jit
 def slopes(values, top, square, half, out):
     for i in range(values.size):
-        out[i] = _clips.passed(values[i], top, square, half)
+        out[i] = clipping.passed(values[i], top, square, half)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

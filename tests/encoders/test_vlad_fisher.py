@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 
 import repinv
 from repinv import SoftAssignment
-from repinv.encoders import _local
+from repinv.encoders._parts import local_descriptors
 from repinv.testing import check_encoder
 
 RNG = np.random.default_rng(5)
@@ -146,8 +146,8 @@ def test_fisher_vectors_keep_the_contract_of_encoders(options):
 def test_what_is_computed_again_is_what_was_kept(encoder, monkeypatch):
     kept, pull_kept = encoder.vjp(IMAGES)
     v = RNG.standard_normal(kept.shape)
-    monkeypatch.setattr(_local, "_KEPT", 0)
-    monkeypatch.setattr("repinv.encoders._assignment._BLOCK", 20 * 7)
+    monkeypatch.setattr(local_descriptors, "_KEPT", 0)
+    monkeypatch.setattr("repinv.encoders.words.assignment._BLOCK", 20 * 7)
     again, pull_again = encoder.vjp(IMAGES)
     np.testing.assert_allclose(again, kept, atol=1e-10)
     np.testing.assert_allclose(pull_again(v), pull_kept(v), rtol=1e-6, atol=1e-8)

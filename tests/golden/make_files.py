@@ -37,9 +37,7 @@ def encoders():
         "hoggle": repinv.HOGgle(SMOOTH, windows, patches, penalty=0.1),
         "pca": repinv.PCA(SMOOTH, WORDS[0], half),
         "bovw_skimage": repinv.BoVW(
-            repinv.PCA(
-                repinv.DSIFT.vlfeat(4, 3), np.zeros(128), np.eye(128)[:3]
-            ),
+            repinv.PCA(repinv.DSIFT.vlfeat(4, 3), np.zeros(128), np.eye(128)[:3]),
             WORDS[:, :3],
         ),
     }
@@ -148,7 +146,12 @@ def main(folder: str) -> None:
         SMOOTH(drawing), SMOOTH, shape=(32, 32), max_iter=30
     ).images
     part = repinv.maximize(
-        SMOOTH, 3, shape=(32, 32), n_images=2, diversity=0.1, max_iter=20,
+        SMOOTH,
+        3,
+        shape=(32, 32),
+        n_images=2,
+        diversity=0.1,
+        max_iter=20,
         callback=lambda s: s.iteration >= 10,
     )
     part.save(place / "run_maximized.npz")

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import repinv
-from repinv import expressions, targets
-from repinv.app import inversion
-from repinv.app.study import settings
-from repinv.app.study.declaration import MAX_CELLS, Declaration, Entry, StudyError
+from repinv.app.commands import invert
+from repinv.app.study import task_options
 from repinv.app.study.images import StudyImage
-from repinv.encoder import Encoder
-from repinv.reading import image_shape
+from repinv.app.study.spec import MAX_CELLS, Declaration, Entry, StudyError
+from repinv.encoders import expressions
+from repinv.encoders.base import Encoder
+from repinv.search import validation
+from repinv.search.feature_layout import image_shape
 
 #: Part of every key: what a result holds. A change of it makes all jobs new ones.
 FORMAT = 1
@@ -180,20 +181,20 @@ def _impossible(
     images: Sequence[StudyImage],
 ) -> list[tuple[int, str]]:
     """What a task cannot do with an encoder, and the line to blame."""
-    kind, options = task.table["kind"], settings.task_arguments(task.table)
+    kind, options = task.table["kind"], task_options.task_arguments(task.table)
     problems: list[tuple[int, str]] = []
     if kind == "maximize":
         try:
             asked = image_shape(options["shape"], encoder)
             features = tuple(encoder.feature_shape(asked))
-            targets.direction(options["component"], encoder, features)
+            validation.direction(options["component"], encoder, features)
         except (ValueError, TypeError) as error:
             problems.append((task.line, f"{task.name} of {entry.name}: {error}"))
         return problems
     for shape in sorted({image.shape for image in images}):
         name = next(image.name for image in images if image.shape == shape)
         try:
-            channels = inversion.channels_of(encoder, color=False) if len(shape) == 2 else 3
+            channels = invert.channels_of(encoder, color=False) if len(shape) == 2 else 3
             size = (encoder.channels or channels, shape[0], shape[1])
             features = tuple(encoder.feature_shape(size))
         except (ValueError, TypeError) as error:
@@ -202,7 +203,7 @@ def _impossible(
         if "filter_group" in options or "neighbourhood" in options:
             chosen = options.get("filter_group"), options.get("neighbourhood")
             try:
-                targets.check_choice(features, encoder, size, *chosen)
+                validation.check_choice(features, encoder, size, *chosen)
             except (ValueError, TypeError) as error:
                 problems.append((task.line, f"{task.name} of {entry.name}: {error}"))
     return problems

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from repinv import files
-from repinv.app.study.declaration import Declaration, StudyError
-from repinv.image import as_unit, to_gray
+from repinv.app.study.spec import Declaration, StudyError
+from repinv.io import files
+from repinv.io.image import as_unit, to_gray
 
 #: Before the name of a photograph that comes with scikit-image; ``digits:7`` is a drawn digit.
 BUNDLED, DIGIT = "skimage:", "digits:"

@@ -13,16 +13,18 @@ from typing import Any, TypeAlias
 import numpy as np
 
 import repinv
-from repinv import expressions, libraries, metrics
-from repinv.app.study import settings
+from repinv import metrics
+from repinv._core import threads
+from repinv.app.study import task_options
 from repinv.app.study.store import Store, StoreError
-from repinv.comparison import as_seen
-from repinv.encoder import Encoder
-from repinv.encoders._threads import one_thread
-from repinv.image import as_batch
-from repinv.lockstep import invert_each
-from repinv.result import Result
-from repinv.solvers import to_host
+from repinv.comparison.compare import as_seen
+from repinv.encoders import expressions
+from repinv.encoders._parts.threads import one_thread
+from repinv.encoders.base import Encoder
+from repinv.io.image import as_batch
+from repinv.search.result import Result
+from repinv.solvers.minimize import to_host
+from repinv.tasks.batched import invert_each
 
 #: What a worker keeps from one job to the next: jobs of one encoder and image come together.
 _ENCODERS, _IMAGES = 4, 32
@@ -48,7 +50,7 @@ def perform_all(group: Sequence[Mapping[str, Any]], store: Store) -> list[dict[s
             settled = [orders[name] for name in ("encoder", "task", "prior", "solver", "shared")]
             alike.setdefault(json.dumps(settled, sort_keys=True), []).append(orders)
     found: dict[str, Found] = {}
-    with libraries.one_thread(), one_thread():
+    with threads.one_thread(), one_thread():
         for several in alike.values():
             found |= _computed_together(several, store)
     return [perform(orders, store, found.get(orders["key"])) for orders in group]
@@ -82,7 +84,7 @@ def perform(orders: Mapping[str, Any], store: Store, found: Found | None = None)
         return kept
     try:
         # One thread a job: the jobs are what is shared out between cores.
-        with libraries.one_thread(), one_thread():
+        with threads.one_thread(), one_thread():
             record, arrays = found or computed(orders, store)
     except StoreError:
         raise
@@ -156,10 +158,10 @@ def _options(
     orders: Mapping[str, Any], shape: tuple[int, ...] | None, layout: str | None
 ) -> dict[str, Any]:
     """What a job's task, prior and solver say to `repinv.invert` and the others."""
-    options = settings.task_arguments(orders["task"])
+    options = task_options.task_arguments(orders["task"])
     shape = options["shape"] if shape is None else shape
-    options |= settings.solver_arguments(orders["solver"], shape)
-    priors = settings.priors_of(orders["prior"])
+    options |= task_options.solver_arguments(orders["solver"], shape)
+    priors = task_options.priors_of(orders["prior"])
     if priors is not None:
         options["priors"] = priors
     if orders["task"]["kind"] == "invert":
@@ -224,7 +226,7 @@ def unit(expression: str, digests: tuple[str, ...], store: Store) -> dict[str, A
     unit : dict
         'distance', None where there is none, such as for images of several sizes.
     """
-    with libraries.one_thread(), one_thread():
+    with threads.one_thread(), one_thread():
         encoder = _encoder(expression)
         try:
             features = (_features(encoder, _image(store.url, digest)) for digest in digests)

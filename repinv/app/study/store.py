@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from repinv.app.study.extra import needed
+from repinv.app.study.optional_imports import needed
 
 #: Of the layout below; a store of a newer version is refused.
 VERSION = 1

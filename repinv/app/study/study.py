@@ -13,11 +13,11 @@ from typing import Any
 
 from tqdm import tqdm
 
-from repinv.app.study import engine, grid, job
-from repinv.app.study.declaration import Declaration
+from repinv.app.study import dask_engine, grid, job
 from repinv.app.study.grid import Job, Plan
 from repinv.app.study.images import Skipped, StudyImage, load
-from repinv.app.study.reading import parse, read
+from repinv.app.study.parsing import parse, read
+from repinv.app.study.spec import Declaration
 from repinv.app.study.store import Store, StoreError
 from repinv.app.study.summary import Summary
 
@@ -150,7 +150,7 @@ def run(
     counts = {"done": 0, "failed": failed}
     if todo or _lacks_units(study):
         with _client(client, workers, scheduler, place) as connected:
-            link = engine.dashboard(connected)
+            link = dask_engine.dashboard(connected)
             if link:
                 say(f"dask's dashboard: {link}")
             _measure_units(study, connected)
@@ -296,7 +296,7 @@ def _client(client: Any, workers: int | None, scheduler: str | None, place: Stor
         yield client
         return
     private = place.is_private
-    with engine.connected(workers=workers, scheduler=scheduler, in_process=private) as own:
+    with dask_engine.connected(workers=workers, scheduler=scheduler, in_process=private) as own:
         yield own
 
 
@@ -326,7 +326,7 @@ def _do(study: Study, todo: list[Job], client: Any, counts: dict[str, int], prog
     try:
         with bar:
             orders = (_orders(cell, study.shared) for cell in todo)
-            engine.run(orders, client, job.perform_all, study.store, done=note)
+            dask_engine.run(orders, client, job.perform_all, study.store, done=note)
     finally:
         # Interrupted or out of disk, what was noted is not lost.
         with contextlib.suppress(OSError):

@@ -7,8 +7,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from repinv.app.study.extra import needed
 from repinv.app.study.grid import Plan
+from repinv.app.study.optional_imports import needed
 from repinv.app.study.store import Store
 
 _NAME = "summary.parquet"

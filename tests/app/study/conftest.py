@@ -40,9 +40,9 @@ def extra():
 @pytest.fixture(scope="session")
 def client(extra):
     """A dask client whose only worker is a thread of this process."""
-    from repinv.app.study import engine
+    from repinv.app.study import dask_engine
 
-    with engine.connected(workers=1, in_process=True) as client:
+    with dask_engine.connected(workers=1, in_process=True) as client:
         yield client
 
 

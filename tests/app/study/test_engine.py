@@ -2,7 +2,7 @@
 
 import time
 
-from repinv.app.study import engine
+from repinv.app.study import dask_engine
 
 
 def _echo(jobs, offset):
@@ -12,7 +12,7 @@ def _echo(jobs, offset):
 def test_the_engine_does_every_job_once(client):
     found = []
     orders = ({"key": str(k)} for k in range(100))
-    engine.run(orders, client, _echo, 5, done=found.append)
+    dask_engine.run(orders, client, _echo, 5, done=found.append)
     assert sorted(outcome["value"] for outcome in found) == list(range(5, 105))
 
 
@@ -29,7 +29,7 @@ def _most_at_a_time(client, jobs, perform, *common):
         most[0] = max(most[0], taken[0])
         taken[0] -= 1
 
-    engine.run(orders(), client, perform, *common, done=done)
+    dask_engine.run(orders(), client, perform, *common, done=done)
     return most[0]
 
 
@@ -57,7 +57,7 @@ def _raise_at_130(jobs):
 
 def test_a_job_that_breaks_its_message_fails_alone(client):
     found = []
-    engine.run(({"key": str(k)} for k in range(200)), client, _raise_at_130, done=found.append)
+    dask_engine.run(({"key": str(k)} for k in range(200)), client, _raise_at_130, done=found.append)
     assert sorted(int(outcome["key"]) for outcome in found) == list(range(200))
     assert [outcome["key"] for outcome in found if "failure" in outcome] == ["130"]
 
@@ -68,7 +68,7 @@ def _raise(jobs):
 
 def test_what_nobody_expected_is_a_failure_too(client):
     found = []
-    engine.run([{"key": "1"}], client, _raise, done=found.append)
+    dask_engine.run([{"key": "1"}], client, _raise, done=found.append)
     assert found[0]["lost"]
     assert "nobody expected this" in found[0]["failure"]
 
@@ -81,5 +81,5 @@ def _counted(jobs):
 def test_long_jobs_that_share_a_run_are_sent_together(client):
     found = []
     orders = ({"key": str(k), "shared": True} for k in range(40))
-    engine.run(orders, client, _counted, done=found.append)
+    dask_engine.run(orders, client, _counted, done=found.append)
     assert [outcome["with"] for outcome in found] == [16] * 32 + [8] * 8

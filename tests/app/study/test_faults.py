@@ -11,9 +11,9 @@ import time
 import numpy as np
 import pytest
 
-from repinv.app.study import engine, study
+from repinv.app.study import dask_engine, study
 
-_RUN = "import sys\nfrom repinv.app.cli import main\nmain(sys.argv[1:])"
+_RUN = "import sys\nfrom repinv.app.commands.main import main\nmain(sys.argv[1:])"
 
 
 def _started(path, store):
@@ -87,8 +87,8 @@ def _check(write, tmp_path, kills, jobs):
 
 def test_a_worker_that_is_killed_while_it_starts_is_replaced(extra, monkeypatch):
     psutil = pytest.importorskip("psutil")
-    monkeypatch.setattr(engine, "_WATCH", 0.2)
-    with engine.connected(workers=1) as client:
+    monkeypatch.setattr(dask_engine, "_WATCH", 0.2)
+    with dask_engine.connected(workers=1) as client:
         (pid,) = client.run(os.getpid).values()
         psutil.Process(pid).kill()
         # Whatever comes in its place is killed too, before it can do anything.

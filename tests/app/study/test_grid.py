@@ -8,9 +8,9 @@ import skimage
 from PIL import Image
 
 import repinv
-from repinv.app.study import grid, images, reading
-from repinv.app.study.declaration import StudyError
+from repinv.app.study import grid, images, parsing
 from repinv.app.study.images import Skipped, StudyImage
+from repinv.app.study.spec import StudyError
 
 #: As in conftest.py.
 TEXT = """
@@ -41,7 +41,7 @@ OTHER = StudyImage("other", "d" * 32, (40, 48))
 
 
 def _plan(text=TEXT, seen=(CAMERA, OTHER)):
-    return grid.plan(reading.parse(text), seen)
+    return grid.plan(parsing.parse(text), seen)
 
 
 def test_jobs_are_the_product_of_the_axes():
@@ -125,7 +125,7 @@ def test_a_hundred_thousand_cells_are_planned_in_seconds():
     ],
 )  # fmt: skip
 def test_what_is_impossible_is_told_before_anything_runs(old, new, line, words):
-    study = reading.parse(TEXT.replace(old, new))
+    study = parsing.parse(TEXT.replace(old, new))
     with pytest.raises(StudyError) as caught:
         grid.check(study, [CAMERA])
     assert all(p.startswith(f"study.toml:{line}: ") for p in caught.value.problems)
@@ -138,7 +138,7 @@ def test_what_is_impossible_is_told_before_anything_runs(old, new, line, words):
 def _loaded(tmp_path, files, **options):
     text = f'study.name = "x"\nimages.files = {files!r}\nencoders.hog = "hog.vlfeat"\n'
     text += "".join(f"{key} = {value}\n" for key, value in options.items())
-    found = list(images.load(reading.parse(text, tmp_path / "study.toml")))
+    found = list(images.load(parsing.parse(text, tmp_path / "study.toml")))
     return [f for f in found if not isinstance(f, Skipped)], [
         f for f in found if isinstance(f, Skipped)
     ]

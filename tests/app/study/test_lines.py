@@ -4,7 +4,7 @@ import tomllib
 
 import pytest
 
-from repinv.app.study.lines import line_of, lines_of
+from repinv.app.study.toml_lines import line_of, lines_of
 
 TEXT = '''\
 # [not.a.table]

@@ -2,20 +2,20 @@
 
 import pytest
 
-from repinv.app.study import reading, settings
-from repinv.app.study.declaration import StudyError
+from repinv.app.study import parsing, task_options
+from repinv.app.study.spec import StudyError
 
 BASE = 'study.name = "x"\nimages.files = ["skimage:camera"]\nencoders.hog = "hog.vlfeat"\n'
 
 
 def _problems(text):
     with pytest.raises(StudyError) as caught:
-        reading.parse(text)
+        parsing.parse(text)
     return caught.value.problems
 
 
 def test_what_is_left_out_has_defaults():
-    study = reading.parse(BASE)
+    study = parsing.parse(BASE)
     assert (study.title, study.seeds, study.size, study.color) == ("x", (0,), None, False)
     assert [e.name for e in (*study.tasks, *study.priors, *study.solvers)] == [
         "invert", "default", "default"
@@ -24,7 +24,7 @@ def test_what_is_left_out_has_defaults():
 
 
 def test_a_sweep_is_an_entry_for_each_combination():
-    study = reading.parse(
+    study = parsing.parse(
         BASE + "[priors.tv.sweep]\ntotal_variation.weight = [0.1, 1.0]\n"
         "total_variation.beta = [1.0, 2.0]\n"
     )
@@ -36,22 +36,22 @@ def test_a_sweep_is_an_entry_for_each_combination():
 
 
 def test_a_sweep_may_be_of_tasks_and_of_solvers():
-    study = reading.parse(
+    study = parsing.parse(
         BASE + "[tasks.part.sweep]\nneighbourhood = [1, 3]\n"
         "[solvers.adam]\nrule.kind = 'adam'\n[solvers.adam.sweep]\nrule.step_size = [0.1, 0.2]\n"
     )
     assert [task.table["neighbourhood"] for task in study.tasks] == [1, 3]
-    rules = [settings.solver_arguments(s.table, (8, 8))["solver"] for s in study.solvers]
+    rules = [task_options.solver_arguments(s.table, (8, 8))["solver"] for s in study.solvers]
     assert [rule.step_size for rule in rules] == [0.1, 0.2]
 
 
 def test_a_number_of_seeds_counts_from_zero():
-    assert reading.parse(BASE + "study.seeds = 3").seeds == (0, 1, 2)
+    assert parsing.parse(BASE + "study.seeds = 3").seeds == (0, 1, 2)
 
 
 def test_encoders_are_the_same_however_they_are_written():
     texts = ("hog.vlfeat( cell_size = 4 )", "hog.vlfeat(cell_size=4)")
-    studies = [reading.parse(BASE.replace("hog.vlfeat", text)) for text in texts]
+    studies = [parsing.parse(BASE.replace("hog.vlfeat", text)) for text in texts]
     assert studies[0].encoders[0].table == studies[1].encoders[0].table
 
 
@@ -121,24 +121,24 @@ def test_what_is_no_study_is_refused(text, words):
 
 def test_files_that_cannot_be_read_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError):
-        reading.read(tmp_path / "none.toml")
+        parsing.read(tmp_path / "none.toml")
     with pytest.raises(StudyError, match="folder"):
-        reading.read(tmp_path)
+        parsing.read(tmp_path)
     (tmp_path / "x.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(StudyError, match="UTF-8"):
-        reading.read(tmp_path / "x.toml")
+        parsing.read(tmp_path / "x.toml")
 
 
 def test_priors_are_those_that_are_declared():
     table = {"total_variation": {"weight": 0.1, "beta": 1.0}, "range": {"weight": 1}}
-    (variation, within) = settings.priors_of(table)
+    (variation, within) = task_options.priors_of(table)
     assert (variation.weight, variation.prior.beta) == (0.1, 1.0)
-    assert within.prior == settings.PRIORS["range"]()
-    assert settings.priors_of({}) is None
+    assert within.prior == task_options.PRIORS["range"]()
+    assert task_options.priors_of({}) is None
 
 
 def test_the_authors_method_has_priors_unless_others_are_given():
-    found = settings.solver_arguments({"method": "mahendran", "max_iter": 40}, (32, 48))
+    found = task_options.solver_arguments({"method": "mahendran", "max_iter": 40}, (32, 48))
     assert found["max_iter"] == 40
     assert [prior.name for prior in found["priors"]] == ["total_variation", "alpha_norm"]
     assert "shape" not in found

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from repinv.app import cli
+from repinv.app.commands import main
 from repinv.app.study import study
 
 
@@ -12,7 +12,7 @@ from repinv.app.study import study
 def run(capsys):
     def run(*args):
         with pytest.raises(SystemExit) as caught:
-            cli.main(["study", *map(str, args)])
+            main.main(["study", *map(str, args)])
         out, err = capsys.readouterr()
         return caught.value.code, out, err
 

@@ -13,9 +13,9 @@ from PIL import Image
 import repinv
 from repinv import metrics
 from repinv.app.study import job, study
-from repinv.app.study.declaration import StudyError
+from repinv.app.study.spec import StudyError
 from repinv.app.study.store import Store, StoreError
-from repinv.image import as_unit
+from repinv.io.image import as_unit
 
 
 def test_every_job_has_what_invert_finds(finished):
@@ -247,7 +247,7 @@ def test_a_study_that_was_not_begun_is_said(extra, write):
 def test_a_missing_package_is_said_and_how_to_get_it(write, module):
     code = (
         f"import sys\nsys.modules[{module!r}] = None\n"
-        "from repinv.app.cli import main\n"
+        "from repinv.app.commands.main import main\n"
         f"main(['study', 'run', {str(write())!r}])\n"
     )
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)

@@ -8,8 +8,9 @@ import json
 import numpy as np
 import pytest
 
-from repinv import tables
-from repinv.app.study import drawings, job, page, study, views
+from repinv.app.study import figures, job, study, summary_tables
+from repinv.app.study import html as page
+from repinv.io import tables
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +19,7 @@ def found(finished):
 
 
 def test_the_table_is_of_means_over_images_and_seeds(found):
-    columns, records = views.table(found)
+    columns, records = summary_tables.table(found)
     assert [column.key for column in columns[:3]] == ["encoder", "prior", "jobs"]
     assert [(r["encoder"], r["prior"], r["jobs"]) for r in records] == [
         ("hog", "default", 4), ("hog", "tv", 4), ("sift", "default", 4), ("sift", "tv", 4)
@@ -31,14 +32,16 @@ def test_the_table_is_of_means_over_images_and_seeds(found):
 
 
 def test_the_table_for_programs_has_means_and_deviations_apart(found):
-    columns, records = views.table(found)
-    rows = list(csv.DictReader(io.StringIO(tables.as_csv(views.plain_columns(columns), records))))
+    columns, records = summary_tables.table(found)
+    rows = list(
+        csv.DictReader(io.StringIO(tables.as_csv(summary_tables.plain_columns(columns), records)))
+    )
     assert float(rows[0]["ssim_mean"]) == records[0]["ssim_mean"]
     assert float(rows[0]["ssim_std"]) == records[0]["ssim_std"]
 
 
 def test_a_study_that_is_done_says_so(found):
-    said = views.status(found)
+    said = summary_tables.status(found)
     assert (said["jobs"], said["done"], said["failed"], said["left"]) == (16, 16, 0, 0)
     assert said["seconds_left"] is None
     assert said["encoders"][0] == {"encoder": "hog", "done": 8, "failed": 0, "left": 0}
@@ -49,15 +52,15 @@ def test_a_study_that_runs_says_how_long_it_will_take(found):
     half = study.Study(found.plan, found.store, study.Summary(found.store, found.plan), ())
     keys = list(found.plan.jobs)[:5]
     half.summary.records = {key: {"at": 1000.0 + 10 * k} for k, key in enumerate(keys)}
-    said = views.status(half, now=1040.0)
+    said = summary_tables.status(half, now=1040.0)
     assert said["left"] == 11
     assert said["per_minute"] == pytest.approx(6)
     assert said["seconds_left"] == pytest.approx(110)
-    assert views.status(half, now=3000.0)["seconds_left"] is None
+    assert summary_tables.status(half, now=3000.0)["seconds_left"] is None
 
 
 def test_the_usual_figures_are_drawn(found):
-    drawn = list(drawings.drawn(found))
+    drawn = list(figures.drawn(found))
     assert [name for name, _, _ in drawn] == [
         "01-grid-images-found", "02-errors-error-by-representation"
     ]  # fmt: skip
@@ -105,23 +108,23 @@ def swept(client, finished, tmp_path_factory):
 
 
 def test_declared_figures_are_drawn_and_empty_ones_are_not(swept):
-    names = [name for name, _, _ in drawings.drawn(swept)]
+    names = [name for name, _, _ in figures.drawn(swept)]
     assert [name.split("-")[1] for name in names] == ["grid", "curve", "errors", "spread"]
 
 
 def test_names_of_figures_never_lead_out_of_the_folder(swept):
-    for name, _, _ in drawings.drawn(swept):
+    for name, _, _ in figures.drawn(swept):
         assert all(c.isascii() and (c.isalnum() or c == "-") for c in name)
 
 
 def test_a_grid_has_the_values_of_a_sweep_in_their_order(swept):
-    _, _, figure = next(drawings.drawn(swept))
+    _, _, figure = next(figures.drawn(swept))
     titles = [axis.get_title(loc="left").split("\n")[0] for axis in figure.axes if axis.images]
     assert titles == ["photograph", "weight 0.001", "weight 0.1", "weight 1.0"] * 2
 
 
 def test_a_curve_goes_through_the_means(swept):
-    _, _, figure = list(drawings.drawn(swept))[1]
+    _, _, figure = list(figures.drawn(swept))[1]
     (axis,) = figure.axes
     lines = {line.get_label(): line for line in axis.lines}
     assert set(lines) == {"encoder hog", "encoder sift"}
@@ -136,7 +139,7 @@ def test_a_curve_goes_through_the_means(swept):
 
 
 def test_a_spread_shows_where_images_differ(swept):
-    _, _, figure = list(drawings.drawn(swept))[3]
+    _, _, figure = list(figures.drawn(swept))[3]
     titles = [axis.get_title(loc="left") for axis in figure.axes if axis.images]
     assert titles[:3] == ["photograph", "start 1", "start 2"]
     assert titles[3].startswith("deviation")

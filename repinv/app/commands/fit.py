@@ -1,0 +1,253 @@
+"""``repinv fit``: what is learned from a folder of images."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from repinv.app.commands.options import QUIET, encoder_of
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from repinv.encoders.base import Encoder
+
+#: Broken images that are named; the others are counted.
+_NAMED = 5
+KINDS = ("hoggle", "bovw", "ridge", "nearest", "lda", "paired", "direct")
+
+
+class Folder:
+    """Gray images of a folder and those below it, read one at a time in a random order.
+
+    Parameters
+    ----------
+    folder : Path
+    max_side : int
+        Larger images are made smaller.
+    passes, seed : int
+        How often all are looked at, each time in another order.
+
+    Attributes
+    ----------
+    broken : dict of Path to str
+        What could not be read, and why.
+    read : int
+        How many could.
+    interrupted : bool
+        Whether iteration ended before the images did.
+    """
+
+    def __init__(self, folder: Path, max_side: int, passes: int, seed: int) -> None:
+        from repinv.io.streams import image_paths
+
+        self.paths = image_paths(folder)
+        self.folder, self.max_side, self.passes, self.seed = folder, max_side, passes, seed
+        self.broken: dict[Path, str] = {}
+        self.read = 0
+        self.interrupted = False
+        self._stop = False
+
+    def __len__(self) -> int:
+        return len(self.paths) * self.passes
+
+    def stop(self, *_: object) -> None:
+        """End after the image at hand; asked a second time, at once."""
+        if self._stop:
+            raise KeyboardInterrupt
+        self._stop = True
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        import numpy as np
+
+        rng = np.random.default_rng(self.seed)
+        for _ in range(self.passes):
+            for index in rng.permutation(len(self.paths)):
+                if self._stop:
+                    self.interrupted = True
+                    return
+                path = self.paths[index]
+                if path in self.broken:
+                    continue
+                try:
+                    image = self._image(path)
+                except (OSError, ValueError, TypeError) as error:
+                    self.broken[path] = str(error)
+                    continue
+                self.read += 1
+                yield image
+        if not self.read:
+            path, why = next(iter(self.broken.items()))
+            raise ValueError(
+                f"none of the {len(self.paths)} images in {self.folder} can be read. {path}: {why}"
+            )
+
+    def _image(self, path: Path) -> np.ndarray:
+        import numpy as np
+        from skimage.transform import rescale
+
+        from repinv.io import files
+        from repinv.io.image import as_unit, to_gray
+
+        unit = as_unit(files.read(path))
+        image = to_gray(unit) if unit.ndim == 3 else unit
+        factor = self.max_side / max(image.shape)
+        if factor < 1:
+            image = rescale(image, factor, anti_aliasing=True)
+        return np.asarray(image, dtype=np.float32)
+
+
+@click.command(short_help="Learn a dictionary, an inverter or a vocabulary from images.")
+@click.argument("kind", type=click.Choice(KINDS))
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option(
+    "--out", "-o", required=True, type=click.Path(path_type=Path), metavar="FILE", help="An .npz."
+)
+@click.option(
+    "--encoder",
+    "-e",
+    callback=lambda *given: None if given[2] is None else encoder_of(*given),
+    metavar="EXPR",
+    help="Whose features. By default hog.vlfeat, and for bovw dense SIFT as it ships.",
+)
+@click.option(
+    "--size",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Atoms of hoggle and paired (1024), words of bovw (256), components of direct (1024).",
+)
+@click.option(
+    "--per-image",
+    type=click.IntRange(min=1),
+    default=200,
+    show_default=True,
+    metavar="N",
+    help="Windows, or descriptors, to learn from in each image.",
+)
+@click.option(
+    "--max-side",
+    type=click.IntRange(min=16),
+    default=512,
+    show_default=True,
+    metavar="PIXELS",
+    help="Larger images are made so small.",
+)
+@click.option(
+    "--passes",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="How often to look at all images.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Of the order of images, and of what is drawn from them.",
+)
+@QUIET
+def fit(
+    kind: str,
+    folder: Path,
+    out: Path,
+    encoder: tuple[str, Encoder] | None,
+    size: int | None,
+    per_image: int,
+    max_side: int,
+    passes: int,
+    seed: int,
+    quiet: bool,
+) -> None:
+    """Learn from the images of FOLDER and all folders in it, which are read one at a time.
+
+    Ctrl-C ends it after the image at hand, and what was learned until then is written. Images
+    that cannot be read are left out, and named.
+
+    \b
+    KIND is one of
+      hoggle   a paired dictionary as an encoder: --encoder 'hoggle.load("FILE")'
+      bovw     a vocabulary: --encoder 'bovw.load("FILE")'
+      ridge, nearest, lda, paired, direct
+               inverters, for repinv.inverters.Inverter.load in Python
+
+    \b
+    Example:
+      repinv fit hoggle photographs/ --out dictionary.npz
+    """  # noqa: D301
+    if out.suffix.lower() != ".npz":
+        raise click.UsageError(f"--out must end in .npz; got {out}.")
+    if not out.parent.is_dir():
+        raise click.UsageError(f"--out: there is no folder {out.parent}.")
+    images = Folder(folder, max_side, passes, seed)
+    options: dict[str, Any] = {"seed": seed, "progress": sys.stderr.isatty() and not quiet}
+    before = signal.signal(signal.SIGINT, images.stop)
+    try:
+        learned = _learner(kind)(
+            images, None if encoder is None else encoder[1], size, per_image, options
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
+    learned.save(out)
+    if quiet:
+        return
+    for path, why in list(images.broken.items())[:_NAMED]:
+        click.echo(f"repinv: left out {path}: {why}", err=True)
+    more = len(images.broken) - _NAMED
+    if more > 0:
+        click.echo(f"repinv: left out {more} more that cannot be read", err=True)
+    ended = ", interrupted" if images.interrupted else ""
+    left = f", {len(images.broken)} left out" if images.broken else ""
+    click.echo(f"{kind} of {images.read} images{left}{ended}\n  wrote {out}")
+
+
+def _learner(kind: str) -> Callable[..., Any]:
+    """(images, encoder or None, size or None, per image, options) → what was learned."""
+    import repinv
+    from repinv import inverters
+    from repinv.encoders.words import pretrained
+
+    def hoggle(images: Folder, local: Any, size: Any, count: int, options: Any) -> Any:
+        return repinv.HOGgle.fit(images, local, size or 1024, windows_per_image=count, **options)
+
+    def bovw(images: Folder, local: Any, size: Any, count: int, options: Any) -> Any:
+        local = pretrained.LOCAL if local is None else local
+        return repinv.BoVW.fit(images, local, size or 256, descriptors_per_image=count, **options)
+
+    def direct(images: Folder, encoder: Any, size: Any, count: int, options: Any) -> Any:
+        del options["seed"]
+        return inverters.DirectOptimization.fit(
+            images, encoder or repinv.HOG.vlfeat(), n_components=size or 1024, **options
+        )
+
+    def paired(images: Folder, encoder: Any, size: Any, count: int, options: Any) -> Any:
+        encoder = encoder or repinv.HOG.vlfeat()
+        return inverters.PairedDictionary.fit(
+            images, encoder, n_atoms=size or 1024, windows_per_image=count, **options
+        )
+
+    def other(cls: Any) -> Callable[..., Any]:
+        def learn(images: Folder, encoder: Any, size: Any, count: int, options: Any) -> Any:
+            if size is not None:
+                raise click.UsageError(f"{kind} has no --size.")
+            encoder = encoder or repinv.HOG.vlfeat()
+            return cls.fit(images, encoder, windows_per_image=count, **options)
+
+        return learn
+
+    return {
+        "hoggle": hoggle,
+        "bovw": bovw,
+        "ridge": other(inverters.Ridge),
+        "nearest": other(inverters.NearestPatches),
+        "lda": other(inverters.ExemplarLDA),
+        "paired": paired,
+        "direct": direct,
+    }[kind]

@@ -1,0 +1,264 @@
+"""Options that commands share, and how they say what they found."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from repinv.encoders.base import Encoder
+    from repinv.inverters import Inverter
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def shape_of(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[int, int] | None:
+    """Height and width that 'HxW' spells."""
+    if value is None:
+        return None
+    sides = value.lower().split("x")
+    if len(sides) != 2 or not all(side.isascii() and side.isdigit() for side in sides):
+        raise click.BadParameter(f"expected height x width, such as 240x320; got {value!r}.")
+    height, width = map(int, sides)
+    if not height or not width:
+        raise click.BadParameter(f"expected at least one pixel a side; got {value!r}.")
+    return height, width
+
+
+def encoder_of(
+    context: click.Context, parameter: click.Parameter, value: str
+) -> tuple[str, Encoder]:
+    """An encoder expression and the encoder it names; the expression is never run."""
+    from repinv.encoders import expressions
+
+    try:
+        return value, expressions.parse(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def encoders_of(
+    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> list[tuple[str, Encoder]]:
+    """Several encoder expressions and the encoders they name."""
+    return [encoder_of(context, parameter, value) for value in values]
+
+
+def inverters_of(
+    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> list[tuple[str, Inverter]]:
+    """Learned inverters: those that ship, by name, and those that `repinv fit` wrote."""
+    from repinv import inverters
+
+    shipped: dict[str, Callable[[], Inverter]] = {
+        "hoggle": inverters.PairedDictionary.pretrained,
+        "ridge": inverters.Ridge.pretrained,
+    }
+    found = []
+    for value in values:
+        try:
+            one = shipped[value]() if value in shipped else inverters.Inverter.load(value)
+        except FileNotFoundError:
+            raise click.BadParameter(
+                f"expected {' or '.join(shipped)}, or a file of 'repinv fit'; got {value!r}."
+            ) from None
+        except (OSError, ValueError) as error:
+            raise click.BadParameter(str(error)) from error
+        found.append((value if value in shipped else Path(value).stem, one))
+    return found
+
+
+def yardstick_of(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> Encoder | None:
+    """The encoder that an expression names, or None."""
+    return None if value is None else encoder_of(context, parameter, value)[1]
+
+
+TIME_LIMIT = click.option(
+    "--time-limit",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Stop after so long, with the best image so far.",
+)
+JSON = click.option(
+    "--json", "as_json", is_flag=True, help="Print the result as JSON, for programs."
+)
+QUIET = click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")
+_SHARED = (
+    click.option(
+        "--encoder",
+        "-e",
+        required=True,
+        callback=encoder_of,
+        metavar="EXPR",
+        help="Flavour and options: bovw, or 'hog.vlfeat(cell_size=4)'. "
+        "'repinv encoders' lists them.",
+    ),
+    click.option(
+        "--figure",
+        "-f",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Draw what was found, what it was found from, and the energy: .png, .pdf or .svg.",
+    ),
+    click.option(
+        "--movie",
+        "-m",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Show how the image came about: .gif, or .mp4 where imageio-ffmpeg is installed.",
+    ),
+    TIME_LIMIT,
+    JSON,
+    QUIET,
+)
+
+
+def shared(command: _Command) -> _Command:
+    """The options that all commands with an encoder have."""
+    for option in reversed(_SHARED):
+        command = option(command)
+    return command
+
+
+COLOR = click.option("--color", is_flag=True, help="Keep colours. By default images are made gray.")
+SEED = click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Of the random start. The same seed gives the same image on the same machine.",
+)
+
+
+LAYOUT = click.option(
+    "--layout",
+    type=click.Choice(["channels_first", "channels_last"]),
+    help="Where channels stand in features that are maps. Only with features whose shape leaves it "
+    "open: VLFeat's HOG is (31, y, x) in C, and (y, x, 31) in cyvlfeat and MATLAB.",
+)
+RESCALE = click.option(
+    "--rescale",
+    is_flag=True,
+    help="Scale features to the encoder's scale, such as SIFT descriptors as uint8. Only with "
+    "features.",
+)
+SIZE = click.option(
+    "--size",
+    type=click.IntRange(min=16),
+    metavar="PIXELS",
+    help="Make a larger image so small, on its longest side. Only with an image.",
+)
+
+
+def check_source(
+    source: Path,
+    *,
+    shape: tuple[int, int] | None = None,
+    layout: str | None = None,
+    rescale: bool = False,
+    size: int | None = None,
+) -> None:
+    """Raise unless options that go with features, or with an image, come with such a source."""
+    from repinv.io.feature_files import has_features
+
+    if has_features(source):
+        if size is not None:
+            raise click.UsageError(
+                "--size goes with an image; features have their own. Leave it out."
+            )
+        return
+    given = {"--shape": shape is not None, "--layout": layout is not None, "--rescale": rescale}
+    for name in (name for name, is_given in given.items() if is_given):
+        raise click.UsageError(
+            f"{name} goes with features; an image has its own size. Leave it out."
+        )
+
+
+def max_iter_option(default: int) -> Callable[[_Command], _Command]:
+    """The option of how many evaluations a command makes."""
+    return click.option(
+        "--max-iter",
+        type=click.IntRange(min=1),
+        default=default,
+        show_default=True,
+        metavar="N",
+        help="Evaluations of the representation. More come closer to what is asked.",
+    )
+
+
+#: Where the image of a command that excites goes.
+OUT = click.option(
+    "--out",
+    "-o",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the image: .png and .tif with 16 bits, .jpg with 8, .npy the very numbers, .npz "
+    "the whole result, which repinv.resume continues.",
+)
+
+
+def check_outputs(
+    source: Path | None, out: Path | None, figure: Path | None, movie: Path | None
+) -> None:
+    """Raise before the work starts if its results could not be written."""
+    from repinv.io import files
+    from repinv.io.feature_files import split
+    from repinv.plot.figures import FIGURE_SUFFIXES
+
+    if out is not None:
+        files.check_writable(out, (*files.IMAGE_SUFFIXES, ".npz"))
+    if figure is not None:
+        files.check_writable(figure, FIGURE_SUFFIXES)
+    if movie is not None:
+        from repinv.app.movie import check_movie
+
+        check_movie(movie)
+    file = None if source is None else split(source)[0]
+    named = [path.resolve() for path in (file, out, figure, movie) if path is not None]
+    if len(set(named)) < len(named):
+        raise click.UsageError(
+            "input, --out, --figure and --movie are the same file. Give different names."
+        )
+
+
+def print_report(expression: str, report: dict[str, Any], *, as_json: bool, quiet: bool) -> None:
+    """Say what a run gave, to a program or to people."""
+    if as_json:
+        click.echo(json.dumps({"encoder": expression, **report}))
+    elif not quiet:
+        click.echo(_summary(report))
+
+
+def _summary(report: dict[str, Any]) -> str:
+    """What a run gave, for people."""
+    if "response" in report:
+        found = f"response {report['response']:.3g}"
+    elif "images" in report:
+        errors = report["errors"]
+        found = (
+            f"relative feature errors {min(errors):.3g} to {max(errors):.3g} of "
+            f"{report['images']} images"
+        )
+    else:
+        found = f"relative feature error {report['error']:.3g}"
+    lines = [
+        f"{found} after {report['evaluations']} evaluations in {report['seconds']:.2f} s "
+        f"({report['stop_reason']})",
+        *report["notes"],
+    ]
+    for path in report["files"]:
+        is_image = path == report.get("out") and report.get("file_error") is not None
+        error = f", relative feature error as stored {report['file_error']:.3g}" if is_image else ""
+        lines.append(f"wrote {path}{error}")
+    if not report["files"]:
+        lines.append("nothing is written: --out FILE keeps the image, --figure FILE draws it")
+    return "\n".join(lines)

@@ -1,0 +1,125 @@
+"""The table of a comparison: a row of measures for each method."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from repinv.io.tables import Column, as_csv, as_json, as_markdown, as_text
+
+#: What a table shows, in the order in which it is read.
+COLUMNS = (
+    Column("name", "method"),
+    Column("error", "feature error", ".3g"),
+    Column("pairwise_error", "paper's unit", ".3g"),
+    Column("ncc", "NCC", ".3f"),
+    Column("ssim", "SSIM", ".3f"),
+    Column("psnr", "PSNR, dB", ".2f"),
+    Column("seconds", "seconds", ".2f"),
+    Column("failure", "failed because"),
+)
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """One row of a comparison.
+
+    Attributes
+    ----------
+    name : str
+    error : float
+        ‖Φ(x) − Φ₀‖² / ‖Φ₀‖² of the image returned, over all features.
+    pairwise_error : float
+        100 · ‖Φ(x) − Φ₀‖ over the root mean squared distance of two photographs' features: the
+        paper's unit, by the photographs that `repinv.compare` was given or those of scikit-image.
+    ncc, ssim, psnr : float
+        Against the photograph, as the encoder sees it, gray or in colour; SSIM and PSNR (dB) after
+        affine intensity matching. NaN where there is no photograph.
+    seconds : float
+        From features to image.
+    image : ndarray, shape (H, W) or (H, W, C), in [0, 1], or None
+        None if the method failed.
+    failure : str
+        Why the method failed; empty if it did not.
+    notes : tuple of str
+
+    See Also
+    --------
+    repinv.compare : Invert one image by several methods, and measure what each finds.
+    repinv.Comparison : What several methods made of one image or of given features.
+
+    Examples
+    --------
+    >>> import repinv, skimage
+    >>> image = skimage.data.camera()[::8, ::8]
+    >>> row = repinv.compare(image, [repinv.HOG.vlfeat()], max_iter=10).rows[0]
+    >>> row.name, row.image.shape
+    ('HOG', (64, 64))
+    """
+
+    name: str
+    error: float = np.nan
+    pairwise_error: float = np.nan
+    ncc: float = np.nan
+    ssim: float = np.nan
+    psnr: float = np.nan
+    seconds: float = np.nan
+    image: np.ndarray | None = field(default=None, repr=False)
+    failure: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What several methods made of one image or of given features.
+
+    Attributes
+    ----------
+    rows : tuple of Reconstruction
+        One for each method, in the order given.
+    image : ndarray, shape (H, W) or (H, W, 3), in [0, 1], or None
+        The photograph; None where features were given.
+
+    See Also
+    --------
+    repinv.compare : Invert one image by several methods, and measure what each finds.
+    repinv.Reconstruction : One row of a comparison.
+
+    Examples
+    --------
+    >>> import repinv, skimage
+    >>> image = skimage.data.camera()[::8, ::8]
+    >>> found = repinv.compare(image, [repinv.HOG.vlfeat()], max_iter=10)
+    >>> len(found.to_markdown().splitlines()), found.image.shape
+    (3, (64, 64))
+    """
+
+    rows: tuple[Reconstruction, ...]
+    image: np.ndarray | None = field(default=None, repr=False)
+
+    def __repr__(self) -> str:
+        """The table, for people."""
+        return as_text(self.columns(), self.records())
+
+    def to_csv(self) -> str:
+        """The table as comma-separated values; what is not known is empty."""
+        return as_csv(self.columns(), self.records())
+
+    def to_json(self) -> str:
+        """The table as a JSON array of objects; what is not a finite number is null."""
+        return as_json(self.columns(), self.records())
+
+    def to_markdown(self) -> str:
+        """The table as Markdown, rounded."""
+        return as_markdown(self.columns(), self.records())
+
+    def records(self) -> list[dict[str, Any]]:
+        """The figures of each row, by the keys of the columns."""
+        return [{c.key: getattr(row, c.key) for c in COLUMNS} for row in self.rows]
+
+    def columns(self) -> tuple[Column, ...]:
+        """The columns of the table; that of reasons only where a method failed."""
+        failed = any(row.failure for row in self.rows)
+        return COLUMNS if failed else COLUMNS[:-1]

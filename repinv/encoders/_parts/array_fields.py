@@ -1,0 +1,103 @@
+"""Encoders that hold arrays: private copies, equality by content, files."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import Any, TypeVar
+
+import numpy as np
+
+from repinv.encoders.base import Encoder
+from repinv.io import serialization
+
+_E = TypeVar("_E", bound=Encoder)
+
+
+def private(name: str, value: Any, ndim: int) -> np.ndarray:
+    """A read-only copy of an array of finite numbers, in float32 unless it is float64.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is something else.
+    """
+    given = np.asarray(value)
+    if given.dtype.kind not in "fiu":
+        raise TypeError(
+            f"{name} must be an array of real numbers; got dtype {given.dtype}. Convert it."
+        )
+    array = np.array(given, np.float64 if given.dtype == np.float64 else np.float32, order="C")
+    if array.ndim != ndim or not array.size:
+        axes = "(words, numbers of a descriptor)" if ndim == 2 else "(words,)"
+        raise ValueError(f"{name} must have the shape {axes}; got {array.shape}. Reshape it.")
+    broken = array.size - int(np.isfinite(array).sum())
+    if broken:
+        raise ValueError(
+            f"{name} must be finite; {broken} of {array.size} entries are NaN or infinite. "
+            "Fit them again, to finite descriptors."
+        )
+    array.setflags(write=False)
+    return array
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two frozen dataclasses are of one class with equal fields, arrays by content."""
+    if type(one) is not type(other):
+        return False
+    for field in dataclasses.fields(one):
+        a, b = getattr(one, field.name), getattr(other, field.name)
+        if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+            if a.dtype != b.dtype or not np.array_equal(a, b):
+                return False
+        elif a != b:
+            return False
+    return True
+
+
+def hashed(one: Any) -> int:
+    """A hash that equal dataclasses share."""
+    values = (getattr(one, field.name) for field in dataclasses.fields(one))
+    plain = (v.tobytes() if isinstance(v, np.ndarray) else v for v in values)
+    return hash((type(one), *plain))
+
+
+def save(encoder: Encoder, path: str | os.PathLike[str]) -> None:
+    """Write an encoder to an npz file without pickle.
+
+    Raises
+    ------
+    TypeError
+        If its local encoder is not one of repinv's own.
+    """
+    serialization.save(path, {"kind": "encoder", "encoder": serialization.describe(encoder)}, {})
+
+
+def load(cls: type[_E], path: str | os.PathLike[str]) -> _E:
+    """Read an encoder of a class from what `save` wrote.
+
+    Raises
+    ------
+    ValueError
+        If the file is something else, is damaged, or holds another encoder.
+    """
+    header, _ = serialization.load(path, kind="encoder")
+    try:
+        found = serialization.restore(header["encoder"])
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ValueError(f"{path} holds no encoder that this version takes: {error}") from None
+    if not isinstance(found, cls):
+        raise ValueError(
+            f"expected a {cls.__name__} in {path}; got a {type(found).__name__}. "
+            f"Load it with repinv.{type(found).__name__}.load."
+        )
+    return found
+
+
+def spelled(encoder: Encoder) -> str:
+    """An encoder in a few words, for messages: its class, and the numbers it is made with."""
+    flavour = getattr(encoder, "flavour", None)
+    if flavour is None:
+        return type(encoder).__name__
+    fields = (f"{f.name}={getattr(flavour, f.name)}" for f in dataclasses.fields(flavour))
+    return f"{type(encoder).__name__}({type(flavour).__name__}, {', '.join(fields)})"

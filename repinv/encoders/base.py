@@ -1,0 +1,368 @@
+"""Encoder: what every representation offers."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+from array_api_compat import is_numpy_array, to_device
+
+from repinv._core.typing import Array, Pullback, SizeRange
+from repinv.io import image as _image
+
+
+class Encoder(ABC):
+    """A differentiable image representation Φ.
+
+    A concrete encoder is a frozen dataclass with `vjp` and `feature_shape`; whatever else is
+    listed here has a default. Batches of images are ``(N, C, H, W)``, floating, in [0, 1];
+    features are ``(N, *F)``, F being the layout of the library that the encoder mirrors.
+
+    Attributes
+    ----------
+    channels : int or None
+        Number of image channels taken: 1, 3, or None for any.
+    value_range : tuple of float
+        Pixel values that 0 and 1 of a batch stand for. An encoder with another range than
+        (0, 1) scales inside, pullback included.
+    precision : numpy dtype
+        What integer pixels are converted to in `__call__`.
+    unit_pixels : bool
+        Whether `__call__` reads integer pixels as fractions of white, as networks do, and not as
+        the numbers that they are.
+    channel_axis : int
+        Axis of the channels of images that a call is given.
+    any_channels : bool
+        Whether these may have any number of channels, as where a ``channel_axis`` was named; else
+        three axes are an image in gray or in RGB, or of `channels` channels.
+
+    See Also
+    --------
+    repinv.HOG : Histograms of oriented gradients, exact and differentiable.
+    repinv.DSIFT : Dense SIFT descriptors, exact and differentiable.
+    repinv.BoVW : Bag of visual words: local descriptors, assigned to words and pooled over cells.
+    repinv_cnn.TorchEncoder : The output of a layer of a torch model, as a differentiable image
+        representation.
+
+    Examples
+    --------
+    >>> import dataclasses, numpy as np, repinv
+    >>> @dataclasses.dataclass(frozen=True)
+    ... class Square(repinv.Encoder):
+    ...     def feature_shape(self, image_shape):
+    ...         return image_shape
+    ...     def vjp(self, x):
+    ...         return x**2, lambda v: 2 * x * v
+    >>> repinv.testing.check_encoder(Square(), (1, 8, 8))
+    >>> Square()(np.full((2, 2), 0.5))[0]
+    array([[0.25, 0.25],
+           [0.25, 0.25]])
+    """
+
+    channels: int | None = None
+    value_range: tuple[float, float] = (0.0, 1.0)
+    precision: Any = np.float32
+    unit_pixels: ClassVar[bool] = False
+    channel_axis: int = -1
+    any_channels: bool = False
+
+    @property
+    def restorer(self) -> str | None:
+        """Name of the shipped restorer that was learned on such pre-images, if there is one."""
+        return None
+
+    @abstractmethod
+    def vjp(self, x: Array, /) -> tuple[Array, Pullback]:
+        """Encode a batch, and return the map that pulls cotangents back.
+
+        Parameters
+        ----------
+        x : array, shape (N, C, H, W), floating
+            Images in [0, 1].
+
+        Returns
+        -------
+        features : array, shape (N, *F)
+        pullback : callable
+            v (N, *F) → (N, C, H, W), the product of v with the Jacobian at `x`.
+        """
+
+    @abstractmethod
+    def feature_shape(self, image_shape: tuple[int, ...], /) -> tuple[int, ...]:
+        """Shape F of the features of one image of shape (C, H, W).
+
+        Raises
+        ------
+        ValueError
+            If the image is too small; the message names the smallest size.
+        """
+
+    def image_shapes(self, feature_shape: tuple[int, ...], /) -> SizeRange | None:
+        """Image sizes whose features have this shape; None where features carry no size."""
+        return None
+
+    @property
+    def descriptor_axis(self) -> int | None:
+        """Axis of F along which local descriptors lie; None where features are not of that kind.
+
+        The other axes of F, in C order, run through the places that `frames` tells.
+        """
+        return None
+
+    @property
+    def layout(self) -> str | None:
+        """Layout of features that are maps: "channels_first" or "channels_last"; else None."""
+        axis = self.descriptor_axis
+        return None if axis is None else "channels_last" if axis else "channels_first"
+
+    @property
+    def both_layouts(self) -> str | None:
+        """Library whose bindings return maps in both layouts, so that a shape may leave it open."""
+        return None
+
+    def frames(self, image_shape: tuple[int, ...], /) -> np.ndarray:
+        """Centres of the local descriptors of an image of shape (C, H, W).
+
+        Unless an encoder says otherwise, those of a map divide the image evenly.
+
+        Returns
+        -------
+        frames : ndarray, shape (F, 2), float64
+            (y, x) in pixels, 0 being the centre of the first pixel.
+
+        Raises
+        ------
+        TypeError
+            If the features are not local descriptors, or not on a map.
+        """
+        counts = list(self.feature_shape(image_shape))
+        axis = self.descriptor_axis
+        if axis is None or len(counts) != 3:
+            raise TypeError(
+                f"expected an encoder of local descriptors; the features of {type(self).__name__} "
+                "have no frames. Use one whose descriptor_axis is not None."
+            )
+        del counts[axis]
+        centres = [
+            (np.arange(count) + 0.5) * size / count - 0.5
+            for count, size in zip(counts, image_shape[1:], strict=True)
+        ]
+        return np.stack(np.meshgrid(*centres, indexing="ij"), axis=-1).reshape(-1, 2)
+
+    def encode(self, x: Array, /) -> Array:
+        """Features ``(N, *F)`` of a batch, without the intermediates of a pullback."""
+        return self.vjp(x)[0]
+
+    def asarray(self, a: Array, /) -> Array:
+        """Bring an array to the library and device that this encoder computes with."""
+        return _image.on_host(a)
+
+    def balance(self, target: Array, image_shape: tuple[int, ...], /) -> Array | None:
+        """Weights of the squared differences from one image's features; None if all are alike.
+
+        For representations made of parts that differ in scale, such as several layers.
+
+        Parameters
+        ----------
+        target : array, shape F
+            Features Φ₀ of one image.
+        image_shape : tuple of int
+            (C, H, W) of the image.
+        """
+        return None
+
+    def softened(self, softness: float, /) -> Encoder | None:
+        """The same representation with its hard decisions blurred, or None if it has none.
+
+        Parameters
+        ----------
+        softness : float
+            In (0, 1]; 1 is the smoothest, and towards 0 the softened encoder tends to this one.
+        """
+        return None
+
+    def flat_places(self, features: Array, image_shape: tuple[int, ...], /) -> Array | None:
+        """Where features say that an image is exactly flat; None where they do not tell.
+
+        Parameters
+        ----------
+        features : array, shape F
+            Of one image.
+        image_shape : tuple of int
+            (C, H, W) of the image.
+
+        Returns
+        -------
+        flat : ndarray of bool, shape (H, W), or None
+        """
+        return None
+
+    def still_pixels(
+        self, silent: np.ndarray, image_shape: tuple[int, ...], /
+    ) -> np.ndarray | None:
+        """Where silent features prove that an image has no gradient across, and none down.
+
+        None where it is not known which pixels a feature is made of.
+
+        Parameters
+        ----------
+        silent : ndarray of bool, shape F
+            Which features of one image are those of a constant image.
+        image_shape : tuple of int
+            (C, H, W) of the image.
+
+        Returns
+        -------
+        still : ndarray of bool, shape (2, H, W), or None
+        """
+        return None
+
+    def relaxed(self, width: float, /) -> Encoder | None:
+        """The same features, with a pullback that hears units which are off or clipped.
+
+        None where there are neither rectifiers nor clips. What is pulled back is no gradient of the
+        features, but a step along it finds its way where units that are off, or at the clip, would
+        have nothing to say.
+
+        Parameters
+        ----------
+        width : float
+            Of the bends that rectifiers and clips are pulled back as, in units of the root mean
+            square of what each rectifier is given, and of where each clip is.
+        """
+        return None
+
+    @property
+    def unrectified(self) -> Encoder | None:
+        """The encoder of what the rectifier that ends this one is given, or None without one.
+
+        Its features are this encoder's where these are positive, and at most zero elsewhere.
+        """
+        return None
+
+    def repeated(self, step: Callable[..., Any], /) -> Callable[..., Any]:
+        """A step of a run, as this encoder's device repeats it in the least time.
+
+        Parameters
+        ----------
+        step : callable
+            Arrays to arrays, by this encoder and operations of its library. Every call computes
+            the same of what it is given, numbers that count steps aside.
+
+        Returns
+        -------
+        repeated : callable
+            The same; but it may write its results where those of its last call were. Numbers that
+            change from step to step may come back as arrays (1,).
+        """
+        return step
+
+    @property
+    def annealing(self) -> tuple[tuple[float, float], ...]:
+        """Legs (share of the evaluations, softness) in which an inversion hardens this encoder.
+
+        Softness falls; where `softened` gives nothing, the leg is of the encoder itself. Empty
+        for encoders without hard decisions.
+        """
+        if self.softened(1.0) is None:
+            return ()
+        return ((0.2, 1.0), (0.2, 1.0), (0.18, 0.3), (0.18, 0.055), (0.19, 0.01))
+
+    def __call__(self, image: Array) -> np.ndarray:
+        """Features of one image, in the layout of the library that the encoder mirrors.
+
+        Parameters
+        ----------
+        image : array, shape (H, W) or (H, W, C), any real dtype
+            Pixel values are taken as they are, without rescaling, unless `unit_pixels` is set.
+            Channels stand on `channel_axis`.
+
+        Returns
+        -------
+        features : ndarray, shape F
+        """
+        image = _image.channels_last(image, self.channel_axis)
+        if self.unit_pixels:
+            image = _image.as_unit(image, precision=self.precision)
+        pixels = _image.as_batch(
+            image,
+            precision=self.precision,
+            channels=self.channels,
+            any_channels=self.any_channels,
+        )
+        encoder = self
+        if self.value_range != (0.0, 1.0):
+            encoder = dataclasses.replace(self, value_range=(0.0, 1.0))  # type: ignore[type-var]
+        features = encoder.encode(encoder.asarray(pixels))[0]
+        return np.asarray(features if is_numpy_array(features) else to_device(features, "cpu"))
+
+
+@dataclasses.dataclass(frozen=True)
+class StraightThrough(Encoder):
+    """Features of one encoder, pullback of another: the straight-through estimator.
+
+    Parameters
+    ----------
+    forward : Encoder
+        Whose features are returned.
+    backward : Encoder
+        Whose pullback is used; a smooth stand-in for `forward`, with features of the same shape.
+
+    See Also
+    --------
+    repinv.Encoder : A differentiable image representation Φ.
+    repinv.Stage : One leg of a run.
+
+    Examples
+    --------
+    >>> import numpy as np, repinv
+    >>> hard = repinv.HOG.vlfeat()
+    >>> encoder = repinv.StraightThrough(hard, hard.softened(0.1))
+    >>> image = np.random.default_rng(0).random((32, 32)).astype(np.float32)
+    >>> bool(np.all(encoder(image) == hard(image)))
+    True
+    """
+
+    forward: Encoder
+    backward: Encoder
+
+    def __post_init__(self) -> None:
+        for name in ("channels", "value_range", "precision", "channel_axis", "any_channels"):
+            object.__setattr__(self, name, getattr(self.forward, name))
+
+    def vjp(self, x: Array, /) -> tuple[Array, Pullback]:
+        """Features of `forward` and pullback of `backward`; see `Encoder.vjp`."""
+        return self.forward.encode(x), self.backward.vjp(x)[1]
+
+    def encode(self, x: Array, /) -> Array:
+        """Features of `forward`; see `Encoder.encode`."""
+        return self.forward.encode(x)
+
+    def feature_shape(self, image_shape: tuple[int, ...], /) -> tuple[int, ...]:
+        """Shape of the features of `forward`; see `Encoder.feature_shape`."""
+        return self.forward.feature_shape(image_shape)
+
+    def flat_places(self, features: Array, image_shape: tuple[int, ...], /) -> Array | None:
+        """Where features of `forward` say that an image is flat; see `Encoder.flat_places`."""
+        return self.forward.flat_places(features, image_shape)
+
+    def still_pixels(
+        self, silent: np.ndarray, image_shape: tuple[int, ...], /
+    ) -> np.ndarray | None:
+        """Where silent features of `forward` prove that there is no gradient; see `Encoder`."""
+        return self.forward.still_pixels(silent, image_shape)
+
+    def image_shapes(self, feature_shape: tuple[int, ...], /) -> SizeRange | None:
+        """Image sizes of `forward`; see `Encoder.image_shapes`."""
+        return self.forward.image_shapes(feature_shape)
+
+    def asarray(self, a: Array, /) -> Array:
+        """Bring an array to the library and device of `forward`; see `Encoder.asarray`."""
+        return self.forward.asarray(a)
+
+    def __call__(self, image: Array) -> np.ndarray:
+        """Features of one image, as a call of `forward` returns them."""
+        return self.forward(image)

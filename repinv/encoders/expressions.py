@@ -1,0 +1,307 @@
+"""Encoder expressions, such as ``hog.skimage(orientations=8)``: parsed, never evaluated."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import hashlib
+import importlib.metadata
+import inspect
+import types
+import warnings
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import repinv
+from repinv.encoders.base import Encoder
+
+#: Where the constructor of each flavour stands among the public names.
+FLAVOURS = {
+    "hog.skimage": ("HOG", "skimage"),
+    "hog.vlfeat": ("HOG", "vlfeat"),
+    "hog.opencv": ("HOG", "opencv"),
+    "hog.dpm": ("HOG", "dpm"),
+    "dsift.vlfeat": ("DSIFT", "vlfeat"),
+    "dsift.phow": ("DSIFT", "phow"),
+    "dsift.natural": ("DSIFT", "natural"),
+    "dsift.kornia": ("DSIFT", "kornia"),
+    "bovw": ("BoVW", "pretrained"),
+    "bovw.load": ("BoVW", "load"),
+    "hoggle": ("HOGgle", "pretrained"),
+    "hoggle.load": ("HOGgle", "load"),
+    "vlad.load": ("VLAD", "load"),
+    "fisher.load": ("FisherVector", "load"),
+    "pca.load": ("PCA", "load"),
+}
+#: Where other packages register constructors of encoders, which are loaded when they are named.
+GROUP = "repinv.encoders"
+_MAX_LENGTH = 1000
+_FORM = "a flavour with options that are plain values, such as 'hog.skimage(orientations=8)'"
+
+
+def extensions() -> dict[str, importlib.metadata.EntryPoint]:
+    """Constructors that are registered by installed packages, by name; none is loaded."""
+    found = importlib.metadata.entry_points(group=GROUP)
+    return {point.name: point for point in found if point.name not in FLAVOURS}
+
+
+def constructor(flavour: str) -> Callable[..., Encoder]:
+    """What makes encoders of a flavour.
+
+    Raises
+    ------
+    ValueError
+        If there is no such flavour; the message offers the nearest ones.
+    """
+    if flavour not in FLAVOURS:
+        others = extensions()
+        if flavour not in others:
+            known = [*FLAVOURS, *others]
+            raise ValueError(
+                f"expected an encoder flavour; got {flavour!r}. {_nearest(flavour, known)} "
+                "'repinv encoders' lists them."
+            )
+        try:
+            loaded: Callable[..., Encoder] = others[flavour].load()
+        except ImportError as error:
+            raise ValueError(f"{flavour} needs a package that is missing: {error}.") from error
+        return loaded
+    public, method = FLAVOURS[flavour]
+    make: Callable[..., Encoder] = getattr(getattr(repinv, public), method)
+    return make
+
+
+def encoder_of(given: Any) -> Encoder:
+    """The encoder that is given, or that an expression names.
+
+    Raises
+    ------
+    TypeError
+        If it is neither.
+    ValueError
+        As `parse` does.
+
+    Examples
+    --------
+    >>> encoder_of("hog.vlfeat") == repinv.HOG.vlfeat() == encoder_of(repinv.HOG.vlfeat())
+    True
+    """
+    if isinstance(given, str):
+        return parse(given)
+    if not isinstance(given, Encoder):
+        kind = given.__name__ if isinstance(given, type) else type(given).__name__
+        what = f"the class {kind} itself" if isinstance(given, type) else kind
+        raise TypeError(
+            f"expected an encoder, such as repinv.HOG.vlfeat(), or its expression, such as "
+            f"'hog.vlfeat'; got {what}."
+        )
+    return given
+
+
+def options(flavour: str) -> dict[str, Any]:
+    """Names and defaults of a flavour's options, in order."""
+    parameters = inspect.signature(constructor(flavour)).parameters
+    return {name: parameter.default for name, parameter in parameters.items()}
+
+
+def parse(expression: str) -> Encoder:
+    """The encoder that an expression names.
+
+    Parameters
+    ----------
+    expression : str
+        A flavour, or a flavour called with literals: numbers, strings, tuples, lists, True,
+        False, None. Nothing in it is ever run.
+
+    Returns
+    -------
+    encoder : Encoder
+
+    Raises
+    ------
+    ValueError
+        If it is anything else, or names a flavour or an option that there is not.
+
+    Examples
+    --------
+    >>> encoder = parse("hog.vlfeat(cell_size=4)")
+    >>> encoder.feature_shape((1, 64, 64))
+    (31, 16, 16)
+    """
+    flavour, positional, named = _split(expression)
+    make = constructor(flavour)
+    signature = inspect.signature(make)
+    for name in named:
+        if name not in signature.parameters:
+            raise ValueError(
+                f"{flavour} has no option {name!r}. {_nearest(name, signature.parameters)}"
+            )
+    try:
+        given = signature.bind(*positional, **named).arguments
+    except TypeError as error:
+        raise ValueError(
+            f"{flavour} does not take these options: {error}. 'repinv encoders' lists its options."
+        ) from error
+    kinds = get_type_hints(getattr(make, "__func__", make))
+    for name, value in given.items():
+        _check_kind(flavour, name, value, signature.parameters[name].default, kinds.get(name))
+    try:
+        return make(**given)
+    except (TypeError, ValueError, ImportError) as error:
+        raise ValueError(f"{flavour}: {error}") from error
+
+
+def split(expression: str) -> tuple[str, dict[str, Any]]:
+    """The flavour of an expression, and the options that it gives, by name.
+
+    Raises
+    ------
+    ValueError
+        As `parse` does.
+
+    Examples
+    --------
+    >>> split("hog.vlfeat(4, bilinear_orientations=True)")
+    ('hog.vlfeat', {'cell_size': 4, 'bilinear_orientations': True})
+    """
+    flavour, positional, named = _split(expression)
+    try:
+        given = inspect.signature(constructor(flavour)).bind(*positional, **named).arguments
+    except TypeError as error:
+        raise ValueError(f"{flavour} does not take these options: {error}.") from error
+    return flavour, dict(given)
+
+
+def files_in(expression: str) -> list[str]:
+    """Digests of the files that an expression names: weights, say, which decide what it means.
+
+    Examples
+    --------
+    >>> files_in("hog.vlfeat(cell_size=4)")
+    []
+    """
+    try:
+        _, positional, named = _split(expression)
+    except ValueError:
+        return []
+    texts = [value for value in (*positional, *named.values()) if isinstance(value, str)]
+    found = []
+    for text in texts:
+        if ("/" in text or "." in text) and Path(text).is_file():
+            with Path(text).open("rb") as file:
+                found.append(hashlib.file_digest(file, "sha256").hexdigest())
+    return found
+
+
+def _split(expression: str) -> tuple[str, list[Any], dict[str, Any]]:
+    """Flavour, positional values and named values of an expression."""
+    if len(expression) > _MAX_LENGTH:
+        raise ValueError(f"expected {_FORM}; got {len(expression)} characters.")
+    try:
+        with warnings.catch_warnings():
+            # Odd literals make the parser warn; what they mean is checked below.
+            warnings.simplefilter("ignore")
+            node = ast.parse(expression.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise ValueError(f"expected {_FORM}; {expression!r} does not parse.") from error
+    call = node if isinstance(node, ast.Call) else ast.Call(node, [], [])
+    flavour = _dotted(call.func)
+    if flavour is None:
+        raise ValueError(f"expected {_FORM}; {expression!r} is something else, and is not run.")
+    positional = [_literal(argument, expression) for argument in call.args]
+    named: dict[str, Any] = {}
+    for keyword in call.keywords:
+        if keyword.arg is None:
+            raise ValueError(f"expected {_FORM}; {expression!r} unpacks options. Write them out.")
+        named[keyword.arg] = _literal(keyword.value, expression)
+    return flavour, positional, named
+
+
+def _dotted(node: ast.expr) -> str | None:
+    """The name 'family' or 'family.flavour' that a node spells; None for anything else."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        return f"{node.value.id}.{node.attr}"
+    return None
+
+
+def _literal(node: ast.expr, expression: str) -> Any:
+    """The plain value of a node, lists as tuples."""
+    try:
+        value = ast.literal_eval(node)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError) as error:
+        written = ast.get_source_segment(expression.strip(), node)
+        raise ValueError(
+            f"expected {_FORM}; {written!r} is no plain value, and is not run. "
+            "Write numbers, strings, tuples, True, False or None."
+        ) from error
+    return _as_tuple(value)
+
+
+def _as_tuple(value: Any) -> Any:
+    """A value with its lists made tuples, as frozen encoders hold them."""
+    return tuple(map(_as_tuple, value)) if isinstance(value, list | tuple) else value
+
+
+def _check_kind(flavour: str, name: str, value: Any, default: Any, kind: Any) -> None:
+    """Raise ValueError unless a value is of the kind that an option is annotated with."""
+    if is_of_kind(value, kind):
+        return
+    if default is None:
+        raise ValueError(
+            f"{flavour} expects {name} to be {in_words(kind)}; got {value!r}. "
+            f"Write such a value, or leave {name} out."
+        )
+    raise ValueError(
+        f"{flavour} expects {name} of the kind of {default!r}; got {value!r}. "
+        f"Write {name}={default!r}, or another such value."
+    )
+
+
+def in_words(kind: Any) -> str:
+    """A type hint as people write its values: '(int, int) or None'."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin in (Union, types.UnionType):
+        return " or ".join(map(in_words, inner))
+    if origin is Literal:
+        return " or ".join(map(repr, inner))
+    if origin is tuple:
+        return f"({', '.join('...' if one is ... else in_words(one) for one in inner)})"
+    return "None" if kind is type(None) else str(getattr(kind, "__name__", kind))
+
+
+def is_of_kind(value: Any, kind: Any) -> bool:
+    """Whether a literal fits a type hint made of numbers, strings, tuples and alternatives."""
+    if kind is Any:
+        return True
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin in (Union, types.UnionType):
+        return any(is_of_kind(value, one) for one in inner)
+    if origin is Literal:
+        return value in inner
+    if origin is tuple:
+        if not isinstance(value, tuple):
+            return False
+        kinds = inner[:1] * len(value) if inner[1:] == (...,) else inner
+        return len(value) == len(kinds) and all(map(is_of_kind, value, kinds))
+    if kind is float:
+        return isinstance(value, float | int) and not isinstance(value, bool)
+    if kind is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return not isinstance(kind, type) or isinstance(value, kind)
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    """A sentence that offers the names most like this one, or all of them."""
+    names, wanted = list(known), name.lower()
+    near = difflib.get_close_matches(wanted, names, n=3, cutoff=0.5) if "." in wanted else []
+    if not near:
+        families = {flavour.split(".")[0] for flavour in names}
+        like = difflib.get_close_matches(wanted.split(".")[0], families, n=3, cutoff=0.5)
+        like = like[:1] if like[:1] == [wanted] else like
+        near = [flavour for flavour in names if flavour.split(".")[0] in like]
+    if near:
+        return f"Did you mean {' or '.join(near)}?"
+    return f"There are {', '.join(names)}." if names else "It has none."

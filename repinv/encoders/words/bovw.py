@@ -1,0 +1,404 @@
+"""Bags of visual words over local descriptors."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from repinv._core.typing import Array, Pullback
+from repinv.encoders._parts import array_fields, learning, local_descriptors, validation
+from repinv.encoders.base import Encoder
+from repinv.encoders.words import assignment as assignments
+from repinv.encoders.words import flat_places, pooling, pretrained, scaling
+from repinv.encoders.words.assignment import Assignment
+from repinv.encoders.words.pooling import Grid
+from repinv.io.streams import Images
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class BoVW(Encoder):
+    """Bag of visual words: local descriptors, assigned to words and pooled over cells.
+
+    Parameters
+    ----------
+    local : Encoder
+        Of local descriptors: one whose `descriptor_axis` is not None. It decides the channels,
+        the range of values and the precision of images.
+    vocabulary : array, shape (words, D), float32 or float64
+        In the units of the descriptors. Kept as a private copy.
+    assignment : {"hard", "soft", "llc"} or HardAssignment, SoftAssignment or LLC
+        How a descriptor is shared out between words.
+    aggregation : {"sum", "max"}
+        A cell's code is the weighted sum of its descriptors' (the weights sum to one), or the
+        largest entry for each word.
+    grid : (int, int), or tuple of these, or None
+        Cells down and across, which divide the image evenly; several make a spatial pyramid. None
+        for the code of every descriptor.
+    interpolate : bool
+        Share a descriptor linearly between the four nearest cell centres. Otherwise, and for
+        maxima, it belongs to the cell that it lies in.
+    power : float
+        Exponent of a signed power of the code; 1 for none, ½ for the root.
+    norm : {None, "l1", "l2"}
+        What the code of an image is divided by; without a grid, that of a descriptor.
+    warm : float
+        Temperature of the assignment that the softest of the `softened` encoders has.
+
+    See Also
+    --------
+    repinv.DSIFT : Dense SIFT descriptors, exact and differentiable.
+    repinv.VLAD : Vector of locally aggregated descriptors: what is left of descriptors beside their
+        words.
+    repinv.FisherVector : Improved Fisher vector of local descriptors under a mixture of diagonal
+        Gaussians.
+    repinv_cnn.BoVWNet : A bag of visual words as a network of fixed layers, differentiated by
+        autograd.
+
+    Notes
+    -----
+    Features are (cells down, cells across, words) for a grid, (cells, words) for a pyramid with
+    its grids one after the other, and (descriptors, words) without one. A cell without descriptors
+    is zero.
+
+    The derivative of hard assignments is zero: `softened` has one. Assignments to a fixed number
+    of nearest words jump where these change; of tied maxima the first counts. Entries that a power
+    would pass with a slope above 1e5 pass nothing, and codes with a norm below 1e-12 are zero and
+    pass nothing.
+
+    Assignments are kept for the pullback up to 64 MiB, and computed again beyond that.
+
+    References
+    ----------
+    .. [1] J. Sivic and A. Zisserman, "Video Google", ICCV 2003, doi:10.1109/ICCV.2003.1238663
+    .. [2] S. Lazebnik, C. Schmid and J. Ponce, "Beyond bags of features: spatial pyramid matching
+       for recognizing natural scene categories", CVPR 2006, doi:10.1109/CVPR.2006.68
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import repinv
+    >>> images = np.random.default_rng(0).random((4, 64, 64), dtype=np.float32)
+    >>> hog = repinv.HOG.vlfeat(bilinear_orientations=True)
+    >>> bovw = repinv.BoVW.fit(images, hog, n_words=10, grid=(2, 2), progress=False)
+    >>> bovw(images[0]).shape
+    (2, 2, 10)
+    """
+
+    local: Encoder
+    vocabulary: np.ndarray
+    _: dataclasses.KW_ONLY
+    assignment: Assignment | str = "soft"
+    aggregation: str = "sum"
+    grid: Grid | tuple[Grid, ...] | None = (4, 4)
+    interpolate: bool = True
+    power: float = 1.0
+    norm: str | None = None
+    warm: float = 0.5
+
+    def __post_init__(self) -> None:
+        words = array_fields.private("vocabulary", self.vocabulary, 2)
+        local_descriptors.accept(self, self.local, "BoVW", words.shape[1])
+        validation.choice("aggregation", self.aggregation, {"sum": 0, "max": 1})
+        checked = {
+            "vocabulary": words,
+            "assignment": assignments.assignment(self.assignment),
+            "grid": None if self.grid is None else pooling.grid(self.grid),
+            "interpolate": validation.flag("interpolate", self.interpolate),
+            "power": scaling.power(self.power),
+            "norm": scaling.norm(self.norm),
+            "warm": validation.real("warm", self.warm, above=0),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+
+    @classmethod
+    def fit(
+        cls,
+        images: Images,
+        local: Encoder | str,
+        n_words: int = 1024,
+        *,
+        descriptors: bool | None = None,
+        seed: int = 0,
+        descriptors_per_image: int = 1000,
+        progress: bool = True,
+        assignment: Assignment | str = "soft",
+        aggregation: str = "sum",
+        grid: Grid | tuple[Grid, ...] | None = (4, 4),
+        interpolate: bool = True,
+        power: float = 1.0,
+        norm: str | None = None,
+        warm: float = 0.5,
+    ) -> BoVW:
+        """Learn a vocabulary by k-means from images that are looked at once, in turn.
+
+        Parameters
+        ----------
+        images : iterable of array or path, or path
+            Arrays (H, W) or (H, W, C), whose pixel values are taken as they are, as in a call of
+            the local encoder; paths of images; or that of a folder of images. Generators and
+            memory maps are looked at once, one image at a time. Or descriptors that are there
+            already: arrays (n, D), or one of them.
+        local : Encoder or str
+            Of local descriptors, or its expression on the command line.
+        n_words : int
+            Number of words.
+        descriptors : bool, optional
+            Whether `images` are descriptors. By default they are images, and what seems to be
+            descriptors is refused.
+        seed : int
+            Of the choice of descriptors and of k-means.
+        descriptors_per_image : int
+            How many to learn from; those that are zero, as flat places have, are left out.
+        progress : bool
+            Show a progress bar.
+        assignment, aggregation, grid, interpolate, power, norm, warm : optional
+            As of `BoVW`.
+
+        Returns
+        -------
+        BoVW
+
+        Raises
+        ------
+        ValueError
+            If there are fewer descriptors than words.
+
+        References
+        ----------
+        .. [1] D. Sculley, "Web-scale k-means clustering", WWW 2010, doi:10.1145/1772690.1772862
+        """
+        count = validation.whole("n_words", n_words)
+        local = local_descriptors.encoder_of(local)
+        samples = learning.samples(
+            images, local, descriptors_per_image, seed, progress, descriptors
+        )
+        return cls(
+            local,
+            learning.words(samples, count, seed),
+            assignment=assignment,
+            aggregation=aggregation,
+            grid=grid,
+            interpolate=interpolate,
+            power=power,
+            norm=norm,
+            warm=warm,
+        )
+
+    @classmethod
+    def pretrained(
+        cls,
+        n_words: int = 256,
+        *,
+        assignment: Assignment | str = "soft",
+        aggregation: str = "sum",
+        grid: Grid | tuple[Grid, ...] | None = (4, 4),
+        interpolate: bool = True,
+        power: float = 1.0,
+        norm: str | None = None,
+        warm: float = 0.5,
+    ) -> BoVW:
+        """Bag of words of dense SIFT, with a vocabulary that ships with repinv.
+
+        Parameters
+        ----------
+        n_words : {256, 1024}
+            Number of words.
+        assignment, aggregation, grid, interpolate, power, norm, warm : optional
+            As of `BoVW`.
+
+        Returns
+        -------
+        BoVW
+            Of gray images of at least 16x16 pixels.
+
+        Raises
+        ------
+        ValueError
+            If there is no vocabulary of so many words, or its file is damaged.
+
+        Notes
+        -----
+        Words were learned of ``DSIFT.vlfeat(step=5, size=5, fast=True)`` in ten photographs that
+        scikit-image and scikit-learn ship with; the README beside the vocabularies names them.
+        Astronaut and cat are among them, the camera man is not.
+
+        Examples
+        --------
+        >>> import repinv
+        >>> bovw = repinv.BoVW.pretrained(grid=(8, 8))
+        >>> bovw.feature_shape((1, 256, 256))
+        (8, 8, 256)
+        """
+        return cls(
+            pretrained.LOCAL,
+            pretrained.vocabulary(n_words),
+            assignment=assignment,
+            aggregation=aggregation,
+            grid=grid,
+            interpolate=interpolate,
+            power=power,
+            norm=norm,
+            warm=warm,
+        )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the encoder to an npz file without pickle; it appears whole or not at all.
+
+        Raises
+        ------
+        TypeError
+            If the local encoder is not one of repinv's own.
+        """
+        array_fields.save(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> BoVW:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        ValueError
+            If the file is something else, or is damaged.
+        """
+        return array_fields.load(cls, path)
+
+    def __eq__(self, other: object) -> bool:
+        return array_fields.same(self, other)
+
+    def __hash__(self) -> int:
+        return array_fields.hashed(self)
+
+    def softened(self, softness: float, /) -> BoVW | None:
+        """The same with softer assignments and a softened local encoder, where these are hard.
+
+        Parameters
+        ----------
+        softness : float
+            s in (0, 1]. The temperature is the larger of the encoder's own and s·`warm`, the
+            regularization of LLC the larger of its own and s/10.
+
+        Returns
+        -------
+        BoVW or None
+        """
+        soft: BoVW | None = assignments.softened_encoder(self, softness)
+        return soft
+
+    def relaxed(self, width: float, /) -> BoVW | None:
+        """The same features with a relaxed local encoder, or None; see `Encoder.relaxed`."""
+        local = self.local.relaxed(width)
+        return None if local is None else dataclasses.replace(self, local=local)
+
+    @property
+    def restorer(self) -> str:
+        """Name of the shipped restorer."""
+        return "bovw"
+
+    @property
+    def annealing(self) -> tuple[tuple[float, float], ...]:
+        """Legs in which an inversion hardens this encoder; see `Encoder.annealing`.
+
+        The first are so warm that all words have a part in every descriptor: from less, faint
+        places of an image are never drawn to their words.
+        """
+        return assignments.ANNEALING if self.softened(1.0) is not None else ()
+
+    def feature_shape(self, image_shape: tuple[int, ...], /) -> tuple[int, ...]:
+        """Shape F of the features of one image (C, H, W); raises as the local encoder does."""
+        return self._shape(
+            local_descriptors.places(self.local, image_shape, self.vocabulary.shape[1])
+        )
+
+    def _shape(self, count: int) -> tuple[int, ...]:
+        """Shape of the features of an image with so many descriptors."""
+        words = len(self.vocabulary)
+        if self.grid is None:
+            return count, words
+        if isinstance(self.grid[0], tuple):
+            return sum(down * across for down, across in pooling.grids(self.grid)), words
+        return (*pooling.grids(self.grid)[0], words)
+
+    @property
+    def descriptor_axis(self) -> int | None:
+        """Axis of the words where there is no grid; see `Encoder`."""
+        return 1 if self.grid is None else None
+
+    def flat_places(self, features: Array, image_shape: tuple[int, ...], /) -> np.ndarray | None:
+        """Where words say that an image is exactly flat; see `Encoder.flat_places`.
+
+        Told by means over the cells of one grid, or by every position: where a cell holds the
+        words of flat places in their proportions, and places around it still do in part.
+        """
+        pooled = self.aggregation == "sum" and self.power == 1 and self.norm is None
+        if not pooled or (self.grid is not None and isinstance(self.grid[0], tuple)):
+            return None
+        return flat_places.places(self, features, image_shape)
+
+    def frames(self, image_shape: tuple[int, ...], /) -> np.ndarray:
+        """Centres (y, x) of the local descriptors, where there is no grid; see `Encoder`."""
+        return self.local.frames(image_shape) if self.grid is None else super().frames(image_shape)
+
+    def vjp(self, x: Array, /) -> tuple[Array, Pullback]:
+        """Encode a batch, and return the map that pulls cotangents back; see `Encoder.vjp`.
+
+        Parameters
+        ----------
+        x : ndarray, shape (N, C, H, W), float32 or float64, in [0, 1]
+            Images.
+
+        Returns
+        -------
+        features : ndarray, shape (N, *F), of the same dtype
+        pullback : callable
+        """
+        return local_descriptors.vjp(self.local, x, self._code, self.vocabulary.shape)
+
+    def encode(self, x: Array, /) -> Array:
+        """Features (N, *F) of a batch, without what a pullback needs; see `vjp`."""
+        return local_descriptors.encode(self.local, x, self._code, self.vocabulary.shape)
+
+    def __call__(self, image: Array) -> np.ndarray:
+        """Features of one image, whose pixel values the local encoder takes as they are."""
+        return local_descriptors.call(self.local, image, self._code, self.vocabulary.shape)
+
+    def _code(
+        self, x: np.ndarray, image_shape: tuple[int, ...], keep: bool
+    ) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
+        """Code of an image with descriptors x (F, D), and its pullback to them."""
+        own = assignments.assignment(self.assignment)
+        words = own.words(self.vocabulary.astype(x.dtype, copy=False))
+        memory: list[assignments.Coded] | None = [] if keep else None
+        pooling = self.pooling(len(x), image_shape, x.dtype)
+        pooled = pooling.start(len(self.vocabulary), x.dtype)
+        for rows, codes, _ in assignments.coded(x, own, words, memory):
+            pooling.add(rows, codes, pooled)
+        strong, pull_power = scaling.powered(pooled[0], self.power)
+        flat = strong if self.grid is None else strong.reshape(1, -1)
+        scaled, pull_norm = scaling.normed(flat, self.norm)
+
+        def pullback(v: np.ndarray) -> np.ndarray:
+            from_pooled = pull_power(pull_norm(v.reshape(flat.shape)).reshape(strong.shape))
+            grad = np.zeros(x.shape, x.dtype)
+            for rows, _, kept in assignments.coded(x, own, words, memory):
+                from_codes = pooling.pull(rows, from_pooled, pooled)
+                own.pull(x[rows], words, kept, from_codes, grad[rows])
+            return grad
+
+        return scaled.reshape(self._shape(len(x))), pullback
+
+    def pooling(
+        self, count: int, image_shape: tuple[int, ...], dtype: Any
+    ) -> pooling.Everywhere | pooling.Mean | pooling.Largest:
+        """What becomes of the codes of an image's descriptors."""
+        if self.grid is None:
+            return pooling.Everywhere(count)
+        grids = pooling.grids(self.grid)
+        frames, size = self.local.frames(image_shape), (image_shape[1], image_shape[2])
+        if self.aggregation == "max":
+            return pooling.largest(frames, size, grids)
+        return pooling.mean(frames, size, grids, self.interpolate, dtype)

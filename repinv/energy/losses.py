@@ -1,0 +1,286 @@
+"""Losses: how far features are from what is wanted, each problem of a batch on its own.
+
+A loss maps features ``(N, *F)`` to values ``(N,)`` and their gradients ``(N, *F)``, in units of
+its own scale, so that the weight of a prior means the same for every representation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+from array_api_compat import array_namespace
+
+from repinv._core.batch import column, inner, rows
+from repinv._core.typing import Array
+
+
+class Loss(Protocol):
+    """What `Energy` asks of a loss."""
+
+    def value_and_grad(self, features: Array, /) -> tuple[Array, Array]:
+        """Values (N,), and their gradients (N, *F) with respect to the features."""
+        ...
+
+    def response(self, features: Array, /) -> Array:
+        """How well features do, (N,): what is wanted is large."""
+        ...
+
+
+@dataclass(frozen=True)
+class SquaredError:
+    """Relative squared distance to target features, ``‖w∘(Φ − Φ₀)‖² / ‖w∘Φ₀‖²``.
+
+    Parameters
+    ----------
+    target : array, shape (1, *F) or (N, *F)
+        Φ₀; one target for all problems, or one each.
+    weight : array, broadcastable to `target`, or None
+        Square of w above: 0 leaves a feature out, 1 counts it fully.
+
+    See Also
+    --------
+    repinv.InnerProduct : Negative inner product with a direction, ``−⟨Φ, d⟩ / scale``: large
+        responses are low.
+    repinv.Energy : The energy of a batch of independent problems, as a function of the solver's
+        variable z.
+
+    Notes
+    -----
+    Equation :eq:`squared-error` of the documentation.
+
+    A target of norm zero has no scale of its own; the distance is then absolute.
+
+    References
+    ----------
+    .. [1] Mahendran and Vedaldi, "Visualizing deep convolutional neural networks using natural
+       pre-images", IJCV 120, 2016, eq. (3) and (4). :doi:`10.1007/s11263-016-0911-8`
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> loss = SquaredError(np.array([[3.0, 4.0]]))
+    >>> value, grad = loss.value_and_grad(np.array([[3.0, 4.0], [3.0, 3.0]]))
+    >>> value
+    array([0.  , 0.04])
+    >>> grad
+    array([[ 0.  ,  0.  ],
+           [ 0.  , -0.08]])
+    """
+
+    target: Any
+    weight: Any = None
+
+    @cached_property
+    def _scale(self) -> Array:
+        """1 / ‖w∘Φ₀‖², to be broadcast against the features; taken once, since Φ₀ is constant."""
+        xp = array_namespace(self.target)
+        weighted = self.target if self.weight is None else self.weight * self.target
+        norm = inner(self.target, weighted)
+        scale = 1 / xp.where(norm > 0, norm, xp.ones_like(norm))
+        return column(scale, self.target)
+
+    def response(self, features: Array, /) -> Array:
+        """The negative distance, (N,)."""
+        return -self.value_and_grad(features)[0]
+
+    def value_and_grad(self, features: Array, /) -> tuple[Array, Array]:
+        """Values (N,), and their gradients (N, *F) with respect to the features."""
+        difference = features - self.target
+        grad = difference * self._scale
+        if self.weight is not None:
+            grad = grad * self.weight
+        return inner(difference, grad), 2 * grad
+
+
+@dataclass(frozen=True)
+class RectifiedError(SquaredError):
+    """What `SquaredError` is once the features are rectified, but with a slope where they are off.
+
+    Parameters
+    ----------
+    target, weight : array
+        As of `SquaredError`, the target being of rectified features.
+
+    Notes
+    -----
+    Equation :eq:`rectified-error` of the documentation.
+
+    Where the target is zero, features below zero are as good as zero; elsewhere they are further
+    from the target than zero is, and so are drawn to it, as after the rectifier they would not be.
+    The least value is zero for both, and for the same features.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> loss = RectifiedError(np.array([[0.0, 5.0]]))
+    >>> value, grad = loss.value_and_grad(np.array([[-3.0, 5.0], [0.0, -5.0]]))
+    >>> value
+    array([0., 4.])
+    >>> grad
+    array([[ 0. ,  0. ],
+           [ 0. , -0.8]])
+    """
+
+    @cached_property
+    def _least(self) -> Array:
+        """What features below it are as good as: zero where the target is."""
+        xp = array_namespace(self.target)
+        return xp.where(self.target == 0, 0.0, xp.full_like(self.target, -xp.inf))
+
+    def value_and_grad(self, features: Array, /) -> tuple[Array, Array]:
+        """Values (N,), and their gradients (N, *F) with respect to the features."""
+        xp = array_namespace(features)
+        return super().value_and_grad(xp.maximum(features, self._least))
+
+
+@dataclass(frozen=True)
+class InnerProduct:
+    """Negative inner product with a direction, ``−⟨Φ, d⟩ / scale``: large responses are low.
+
+    Parameters
+    ----------
+    direction : array, shape (1, *F) or (N, *F)
+        A one-hot array for one component; ``max(Φ₀, 0)`` for a caricature.
+    scale : float
+        The response that counts as 1.
+
+    See Also
+    --------
+    repinv.SquaredError : Relative squared distance to target features, ``‖w∘(Φ − Φ₀)‖² / ‖w∘Φ₀‖²``.
+    repinv.Shortfall : How far a response falls short of what is wanted, ``max(0, wanted − ⟨Φ, d⟩ /
+        scale)²``.
+
+    Notes
+    -----
+    Equation :eq:`inner-product` of the documentation.
+
+    References
+    ----------
+    .. [1] Mahendran and Vedaldi, IJCV 120, 2016, eq. (5). :doi:`10.1007/s11263-016-0911-8`
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> loss = InnerProduct(np.array([[0.0, 1.0]]), scale=2.0)
+    >>> value, grad = loss.value_and_grad(np.array([[5.0, 3.0]]))
+    >>> value, grad
+    (array([-1.5]), array([[-0. , -0.5]]))
+    """
+
+    direction: Any
+    scale: float = 1.0
+
+    def response(self, features: Array, /) -> Array:
+        """⟨Φ, d⟩ / scale of each problem, (N,)."""
+        return _response(features, self.direction, self.scale)
+
+    def value_and_grad(self, features: Array, /) -> tuple[Array, Array]:
+        """Values (N,), and their gradients (N, *F) with respect to the features."""
+        xp = array_namespace(features)
+        grad = xp.broadcast_to(self.direction * (-1 / self.scale), features.shape)
+        return -self.response(features), grad
+
+
+@dataclass(frozen=True)
+class Shortfall:
+    """How far a response falls short of what is wanted, ``max(0, wanted − ⟨Φ, d⟩ / scale)²``.
+
+    `InnerProduct` asks for ever more; this is content once the response is there, and leaves the
+    image to the priors.
+
+    Parameters
+    ----------
+    direction : array, shape (1, *F) or (N, *F)
+        A one-hot array for one component; ``max(Φ₀, 0)`` for a caricature.
+    scale : float
+        The response that counts as 1.
+    wanted : float
+        In units of `scale`.
+
+    See Also
+    --------
+    repinv.InnerProduct : Negative inner product with a direction, ``−⟨Φ, d⟩ / scale``: large
+        responses are low.
+    repinv.maximize : Find natural-looking images that excite a component of a representation.
+
+    Notes
+    -----
+    Equation :eq:`shortfall` of the documentation.
+
+    At the kink, where the response is just what is wanted, value and gradient are zero.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> loss = Shortfall(np.array([[0.0, 1.0]]), scale=2.0, wanted=3.0)
+    >>> value, grad = loss.value_and_grad(np.array([[5.0, 2.0], [5.0, 8.0]]))
+    >>> value, grad[0]
+    (array([4., 0.]), array([-0., -2.]))
+    """
+
+    direction: Any
+    scale: float = 1.0
+    wanted: float = 1.0
+
+    def response(self, features: Array, /) -> Array:
+        """⟨Φ, d⟩ / scale of each problem, (N,)."""
+        return _response(features, self.direction, self.scale)
+
+    def value_and_grad(self, features: Array, /) -> tuple[Array, Array]:
+        """Values (N,), and their gradients (N, *F) with respect to the features."""
+        xp = array_namespace(features)
+        short = self.wanted - self.response(features)
+        short = xp.where(short > 0, short, xp.zeros_like(short))
+        slope = column(short * (-2 / self.scale), features)
+        return short * short, xp.broadcast_to(self.direction * slope, features.shape)
+
+
+@dataclass(frozen=True)
+class RectifiedShortfall(Shortfall):
+    """What `Shortfall` is once the features are rectified, but with a slope where all are off.
+
+    Parameters
+    ----------
+    direction : array
+    scale, wanted : float
+        As of `Shortfall`, for rectified features.
+
+    Notes
+    -----
+    Of a problem none of whose wanted features is on, these count as they are, below zero; they are
+    drawn up until one of them is on, and from then on the rectified ones count alone.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> loss = RectifiedShortfall(np.array([[1.0, 1.0]]))
+    >>> value, grad = loss.value_and_grad(np.array([[-1.0, -3.0], [-1.0, 0.5]]))
+    >>> value
+    array([25.  ,  0.25])
+    >>> grad
+    array([[-10., -10.],
+           [  0.,  -1.]])
+    """
+
+    def value_and_grad(self, features: Array, /) -> tuple[Array, Array]:
+        """Values (N,), and their gradients (N, *F) with respect to the features."""
+        xp = array_namespace(features)
+        nothing = xp.zeros_like(features)
+        rectified = xp.where(features > 0, features, nothing)
+        wanted = xp.broadcast_to(self.direction, features.shape) > 0
+        on = xp.any(rows(xp.where(wanted, rectified, nothing)) > 0, axis=1)
+        count = (features > 0) | (wanted & ~column(on, features))
+        value, grad = super().value_and_grad(xp.where(count, features, nothing))
+        return value, xp.where(count, grad, nothing)
+
+
+#: Losses of rectified features, and what they are of those that the rectifier is given.
+OPENED: dict[type, type[Loss]] = {SquaredError: RectifiedError, Shortfall: RectifiedShortfall}
+
+
+def _response(features: Array, direction: Array, scale: float) -> Array:
+    """⟨Φ, d⟩ / scale of each problem, (N,)."""
+    xp = array_namespace(features)
+    return inner(features, xp.broadcast_to(direction, features.shape)) * (1 / scale)

@@ -1,0 +1,158 @@
+"""Names of classes in files, and where each class stands today.
+
+Files of runs, encoders, restorers and inverters hold these names and no module's path, so that code
+can move without breaking a file. A class that is to be written to files has a line here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import importlib
+from typing import Any
+
+#: Name in files → "module:class". Public names are those of `repinv`; the others are parts of them.
+CLASSES = {
+    "HOG": "repinv.encoders.hog.hog:HOG",
+    "HOG.per_cell": "repinv.encoders.hog.per_cell:CellHOG",
+    "HOG.per_block": "repinv.encoders.hog.per_block:BoxHOG",
+    "HOG.per_window": "repinv.encoders.hog.per_window:WindowHOG",
+    "DSIFT": "repinv.encoders.sift.dsift:DSIFT",
+    "DSIFT.dense": "repinv.encoders.sift.flavours:DenseSIFT",
+    "DSIFT.vlfeat_grid": "repinv.encoders.sift.grids:VLFeatGrid",
+    "DSIFT.natural_grid": "repinv.encoders.sift.grids:NaturalGrid",
+    "DSIFT.kornia_grid": "repinv.encoders.sift.grids:KorniaGrid",
+    "BoVW": "repinv.encoders.words.bovw:BoVW",
+    "VLAD": "repinv.encoders.words.vlad:VLAD",
+    "FisherVector": "repinv.encoders.words.fisher:FisherVector",
+    "PCA": "repinv.encoders.words.pca:PCA",
+    "HardAssignment": "repinv.encoders.words.assignment:HardAssignment",
+    "SoftAssignment": "repinv.encoders.words.assignment:SoftAssignment",
+    "LLC": "repinv.encoders.words.assignment:LLC",
+    "HOGgle": "repinv.encoders.sparse.hoggle:HOGgle",
+    "StraightThrough": "repinv.encoders.base:StraightThrough",
+    "SquaredError": "repinv.energy.losses:SquaredError",
+    "InnerProduct": "repinv.energy.losses:InnerProduct",
+    "Shortfall": "repinv.energy.losses:Shortfall",
+    "SquaredError.rectified": "repinv.energy.losses:RectifiedError",
+    "Shortfall.rectified": "repinv.energy.losses:RectifiedShortfall",
+    "Weighted": "repinv.energy.energy:Weighted",
+    "Energy": "repinv.energy.energy:Energy",
+    "AlphaNorm": "repinv.energy.priors:AlphaNorm",
+    "TotalVariation": "repinv.energy.priors:TotalVariation",
+    "IntensityRange": "repinv.energy.priors:IntensityRange",
+    "NaturalContrast": "repinv.energy.priors:NaturalContrast",
+    "Pull": "repinv.energy.reference_priors:Pull",
+    "Diversity": "repinv.energy.reference_priors:Diversity",
+    "CellEnergy": "repinv.energy.reference_priors:CellEnergy",
+    "Pixels": "repinv.variables.pixels:Pixels",
+    "Spectral": "repinv.variables.spectral:Spectral",
+    "Fourier": "repinv.variables.fourier:Fourier",
+    "Decorrelated": "repinv.variables.colour:Decorrelated",
+    "Jitter": "repinv.variables.transforms:Jitter",
+    "Local": "repinv.variables.local:Local",
+    "Levelled": "repinv.variables.levelled:Levelled",
+    "LBFGS": "repinv.solvers.lbfgs:LBFGS",
+    "Momentum": "repinv.solvers.rules:Momentum",
+    "AdaGrad": "repinv.solvers.rules:AdaGrad",
+    "Adam": "repinv.solvers.rules:Adam",
+    "Stage": "repinv.search.schedule:Stage",
+    "Restorer": "repinv.search.restorer:Restorer",
+    "inverters.Ridge": "repinv.inverters.ridge:Ridge",
+    "inverters.NearestPatches": "repinv.inverters.nearest:NearestPatches",
+    "inverters.ExemplarLDA": "repinv.inverters.nearest:ExemplarLDA",
+    "inverters.PairedDictionary": "repinv.inverters.paired_dictionary:PairedDictionary",
+    "inverters.DirectOptimization": "repinv.inverters.direct:DirectOptimization",
+    "inverters.CosineBasis": "repinv.inverters.direct:CosineBasis",
+}
+#: What version 0.1 wrote in place of a name.
+OLD_NAMES = {
+    "repinv.encoders.hog:HOG": "HOG",
+    "repinv.encoders._cell_hog:CellHOG": "HOG.per_cell",
+    "repinv.encoders._block_hog:BoxHOG": "HOG.per_block",
+    "repinv.encoders._window_hog:WindowHOG": "HOG.per_window",
+    "repinv.encoders.dsift:DSIFT": "DSIFT",
+    "repinv.encoders._dense_sift:DenseSIFT": "DSIFT.dense",
+    "repinv.encoders._dense_grids:VLFeatGrid": "DSIFT.vlfeat_grid",
+    "repinv.encoders._dense_grids:NaturalGrid": "DSIFT.natural_grid",
+    "repinv.encoders._dense_grids:KorniaGrid": "DSIFT.kornia_grid",
+    "repinv.encoders.bovw:BoVW": "BoVW",
+    "repinv.encoders.vlad:VLAD": "VLAD",
+    "repinv.encoders.fisher:FisherVector": "FisherVector",
+    "repinv.encoders.pca:PCA": "PCA",
+    "repinv.encoders._assignment:HardAssignment": "HardAssignment",
+    "repinv.encoders._assignment:SoftAssignment": "SoftAssignment",
+    "repinv.encoders._assignment:LLC": "LLC",
+    "repinv.encoders.hoggle:HOGgle": "HOGgle",
+    "repinv.encoder:StraightThrough": "StraightThrough",
+    "repinv.losses:SquaredError": "SquaredError",
+    "repinv.losses:InnerProduct": "InnerProduct",
+    "repinv.losses:Shortfall": "Shortfall",
+    "repinv.losses:RectifiedError": "SquaredError.rectified",
+    "repinv.losses:RectifiedShortfall": "Shortfall.rectified",
+    "repinv.energy:Weighted": "Weighted",
+    "repinv.energy:Energy": "Energy",
+    "repinv.priors:AlphaNorm": "AlphaNorm",
+    "repinv.priors:TotalVariation": "TotalVariation",
+    "repinv.priors:IntensityRange": "IntensityRange",
+    "repinv.priors:NaturalContrast": "NaturalContrast",
+    "repinv.references:Pull": "Pull",
+    "repinv.references:Diversity": "Diversity",
+    "repinv.references:CellEnergy": "CellEnergy",
+    "repinv.parametrizations:Pixels": "Pixels",
+    "repinv.parametrizations:Spectral": "Spectral",
+    "repinv.fourier:Fourier": "Fourier",
+    "repinv.colour:Decorrelated": "Decorrelated",
+    "repinv.wrappers:Jitter": "Jitter",
+    "repinv.wrappers:Local": "Local",
+    "repinv.wrappers:Levelled": "Levelled",
+    "repinv.lbfgs:LBFGS": "LBFGS",
+    "repinv.rules:Momentum": "Momentum",
+    "repinv.rules:AdaGrad": "AdaGrad",
+    "repinv.rules:Adam": "Adam",
+    "repinv.stages:Stage": "Stage",
+    "repinv.restorer:Restorer": "Restorer",
+    "repinv.inverters._ridge:Ridge": "inverters.Ridge",
+    "repinv.inverters._neighbours:NearestPatches": "inverters.NearestPatches",
+    "repinv.inverters._neighbours:ExemplarLDA": "inverters.ExemplarLDA",
+    "repinv.inverters._paired:PairedDictionary": "inverters.PairedDictionary",
+    "repinv.inverters._basis:DirectOptimization": "inverters.DirectOptimization",
+    "repinv.inverters._basis:CosineBasis": "inverters.CosineBasis",
+}
+#: The same of fields that have been given another name, by class.
+OLD_FIELDS: dict[str, dict[str, str]] = {}
+
+
+def name_of(cls: type) -> str | None:
+    """What a class is called in files; None for a class that is not written to files."""
+    return _names().get(f"{cls.__module__}:{cls.__qualname__}")
+
+
+def made(name: str, fields: dict[str, Any]) -> Any:
+    """An instance of the class that a file names.
+
+    Raises
+    ------
+    ValueError
+        If there is no such class.
+    """
+    current = OLD_NAMES.get(name, name)
+    if current not in CLASSES:
+        raise ValueError(
+            f"the file names {name!r}, which this version of repinv does not know. It was written "
+            "by a newer version, or is damaged."
+        )
+    module, _, cls = CLASSES[current].partition(":")
+    renamed = OLD_FIELDS.get(current, {})
+    made: type = getattr(importlib.import_module(module), cls)
+    known = {field.name for field in dataclasses.fields(made) if field.init}
+    given = {renamed.get(key, key): value for key, value in fields.items()}
+    if unknown := given.keys() - known:
+        raise ValueError(f"the file gives {current} {', '.join(sorted(unknown))}, which it lacks.")
+    return made(**given)
+
+
+@functools.cache
+def _names() -> dict[str, str]:
+    """Names by "module:class"."""
+    return {place: name for name, place in CLASSES.items()}

@@ -1,0 +1,89 @@
+"""The exact last step of a run: images within [0, 1], and how good they are."""
+
+from __future__ import annotations
+
+from array_api_compat import array_namespace
+
+from repinv._core.batch import column, rows
+from repinv._core.typing import Array
+from repinv.encoders.base import Encoder
+from repinv.energy.losses import Loss, SquaredError
+
+#: Standard deviations of images: of photographs, and of what is just well seen.
+NATURAL, VISIBLE = 0.25, 0.05
+#: Relative feature error that a visible contrast may cost.
+SMALL_ERROR = 0.03
+
+
+def finished(
+    encoder: Encoder, x: Array, loss: Loss, start: Array | None = None
+) -> tuple[Array, Array, dict[str, Array]]:
+    """The exact last step: images within [0, 1], their features, and how good they are.
+
+    Images that the run started from are returned where they are better than what it found: the
+    variables that stand for them are rounded, and hard decisions may fall otherwise.
+    """
+    if start is not None:
+        x = _better(encoder, start, x, loss)
+    if isinstance(loss, SquaredError):
+        return _contrasted(encoder, x, loss)
+    best = array_namespace(x).clip(x, 0.0, 1.0)
+    features = encoder.encode(best)
+    response = loss.response(features)
+    return best, features, {"error": response + float("nan"), "response": response}
+
+
+def _better(encoder: Encoder, start: Array, x: Array, loss: Loss) -> Array:
+    """Of two images of each problem, the one of smaller loss."""
+    xp = array_namespace(x)
+    before, after = (
+        loss.value_and_grad(encoder.encode(xp.clip(images, 0.0, 1.0)))[0] for images in (start, x)
+    )
+    return xp.where(column(before < after, x), start, x)
+
+
+def _contrasted(
+    encoder: Encoder, x: Array, loss: SquaredError
+) -> tuple[Array, Array, dict[str, Array]]:
+    """Images within [0, 1] of natural contrast, where that is free.
+
+    Encoders that normalize contrast leave it open, and how open the error itself says: the
+    contrast that fills [0, 1] is taken where the error stays as it is, and at least a visible one
+    where it stays of its order, or small.
+    """
+    xp = array_namespace(x)
+    best = xp.clip(x, 0.0, 1.0)
+    features = encoder.encode(best)
+    error = loss.value_and_grad(features)[0]
+    # An image that is constant has no contrast, and its gray may matter.
+    flat = xp.max(rows(best), axis=1) == xp.min(rows(best), axis=1)
+    for contrast, factor, least in ((VISIBLE, 5.0, SMALL_ERROR), (NATURAL, 1.02, 0.0)):
+        stretched = _stretched(x, contrast)
+        its_features = encoder.encode(stretched)
+        its_error = loss.value_and_grad(its_features)[0]
+        faint = xp.std(rows(best), axis=1) < contrast
+        better = faint & ~flat & ((its_error <= factor * error) | (its_error <= least))
+        best = xp.where(column(better, x), stretched, best)
+        features = xp.where(column(better, features), its_features, features)
+        error = xp.where(better, its_error, error)
+    return best, features, {"error": error}
+
+
+def _stretched(x: Array, contrast: float) -> Array:
+    """Images with a standard deviation of at least `contrast`, or as much as [0, 1] has room for.
+
+    The middle of their range goes to ½; contrast is never taken away but where [0, 1] is left,
+    and an image that has enough is left as it is.
+    """
+    xp = array_namespace(x)
+    flat = rows(x)
+    low, high = xp.min(flat, axis=1), xp.max(flat, axis=1)
+    half = (high - low) / 2
+    deviation = xp.std(flat, axis=1)
+    room = 0.5 / xp.where(half > 0, half, xp.ones_like(half))
+    wanted = contrast / xp.where(deviation > 0, deviation, xp.ones_like(deviation))
+    gain = xp.minimum(room, xp.maximum(wanted, xp.ones_like(wanted)))
+    middle = column((low + high) / 2, x)
+    stretched = xp.clip((x - middle) * column(gain, x) + 0.5, 0.0, 1.0)
+    fine = (wanted <= 1) & (low >= 0) & (high <= 1)
+    return xp.where(column(fine, x), x, stretched)

@@ -1,0 +1,181 @@
+"""Inversion: natural-looking images that an encoder maps to given features."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from repinv._core.typing import Array
+from repinv.encoders import expressions
+from repinv.encoders.base import Encoder
+from repinv.energy.energy import Weighted
+from repinv.search.feature_layout import read
+from repinv.search.restorer import Restorer
+from repinv.search.result import Result
+from repinv.search.schedule import Stage
+from repinv.search.schedules import PRIORS as PRIORS
+from repinv.search.setup import posed
+from repinv.solvers.minimize import Snapshot
+from repinv.solvers.rules import UpdateRule
+from repinv.tasks import stacks
+from repinv.variables.base import Parametrization
+
+
+def invert(
+    features: Array,
+    encoder: Encoder | str,
+    *,
+    shape: tuple[int, ...] | None = None,
+    layout: str | None = None,
+    rescale: bool = False,
+    n_preimages: int = 1,
+    mask: Array | None = None,
+    filter_group: slice | Sequence[int] | None = None,
+    neighbourhood: int | None = None,
+    max_iter: int = 400,
+    solver: UpdateRule | tuple[Stage, ...] | None = None,
+    parametrization: Parametrization | None = None,
+    priors: tuple[Weighted, ...] | None = None,
+    prior: str | Restorer | None = None,
+    seeds: int | None = None,
+    jitter: int = 0,
+    initial: Any = None,
+    seed: int = 0,
+    tol: float = 0.0,
+    check_every: int = 10,
+    time_limit: float | None = None,
+    callback: Callable[[Snapshot], object] | None = None,
+    progress: bool = False,
+) -> Result:
+    """Find natural-looking images that an encoder cannot tell from the one encoded.
+
+    Parameters
+    ----------
+    features : array
+        Φ₀, in the layout in which the mirrored library returns it, or flat. Of several images: a
+        stack of these along a first axis, such as rows (N, D), and each is a problem of its own.
+    encoder : Encoder or str
+        Φ; or its expression on the command line, such as ``"hog.vlfeat(cell_size=4)"``.
+    shape : tuple of int, optional
+        (H, W) or (H, W, C) of the image. Where features determine the size well enough it may be
+        left out: the smallest size that fits is taken, and `Result.notes` says so.
+    layout : {"channels_first", "channels_last"}, optional
+        Where channels stand in features that are maps. It is read from their shape, unless that
+        leaves it open: VLFeat's C code returns HOG as (31, y, x), cyvlfeat and MATLAB return it as
+        (y, x, 31), and flat features of theirs do not tell.
+    rescale : bool
+        Scale features that are at another scale than the encoder's, such as SIFT descriptors as
+        uint8 or words that were counted. Only where the norm of an encoder's features is fixed;
+        else it is an error. By default `Result.notes` says by which factor they differ.
+    n_preimages : int
+        Images to find, each from a start of its own; of several images' features, for each of
+        these, one after the other.
+    mask : array, broadcastable to the features in their layout, optional
+        Boolean, or weights ≥ 0 of the squared differences: which features count.
+    filter_group : slice or sequence of int, optional
+        Channels of a map of features that count, such as ``slice(0, 96)``.
+    neighbourhood : int, optional
+        Of a map of features, only the places in the middle count, so many a side.
+    max_iter : int
+        Evaluations of the energy.
+    solver : UpdateRule or tuple of Stage, optional
+        A rule that runs alone on the true encoder, or stages. By default L-BFGS; for encoders
+        with hard decisions, their softened selves are inverted first.
+    parametrization : Parametrization, optional
+        What the solver turns; by default `Spectral`, in natural colours where there are three. How
+        steep its spectrum is, how faint the start, and about which gray, the encoder is asked.
+    priors : tuple of Weighted, optional
+        By default `repinv.tasks.PRIORS`.
+    prior : {"learned"} or Restorer, optional
+        What the average of several starts is restored by, and the rest of the run pulled towards:
+        "learned" is the one that ships for HOG, dense SIFT or bags of words. For gray images.
+    seeds : int, optional
+        Starts of each image, averaged after a third of the run (half, with a learned prior or hard
+        decisions), which the rest of it is pulled towards: what they have in common the features
+        ask for. Each start takes its evaluations, so the time grows with `seeds`. 1 by default,
+        and 4 with a learned prior. With a `solver` that does not gather them, the best of them is
+        returned.
+    jitter : int
+        Largest random shift of the image in every step, in pixels.
+    initial : array, shape (H, W) or (H, W, C), in [0, 1], or inverter, optional
+        Image to start from, in place of noise; or one of `repinv.inverters`, to start from the
+        image that it finds.
+    seed : int
+        Of the starts and the jitter. The same seed gives the same result, bit for bit, on one
+        machine with the same versions of the libraries.
+    tol : float
+        Stop when no energy falls by more than this share between two checks; 0 never does.
+    check_every : int
+        Iterations between two checks of the energy, the clock and the callback.
+    time_limit : float, optional
+        Seconds.
+    callback : callable, optional
+        Shown a `Snapshot` at every check; the run stops when it returns True.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    result : Result
+        Also when interrupted from the keyboard: with the best images so far. Of several images'
+        features, the images in their order.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the features are not the encoder's, could be in two layouts, or an option is impossible.
+
+    See Also
+    --------
+    repinv.maximize : Find natural-looking images that excite a component of a representation.
+    repinv.caricature : Exaggerate what a representation sees in an image.
+    repinv.resume : Continue a run that was stopped early and saved, to the end it would have had.
+    repinv.compare : Invert one image by several methods, and measure what each finds.
+
+    References
+    ----------
+    .. [1] Mahendran and Vedaldi, "Visualizing deep convolutional neural networks using natural
+       pre-images", IJCV 120, 2016, eq. (2). :doi:`10.1007/s11263-016-0911-8`
+
+    Examples
+    --------
+    >>> import numpy as np, repinv
+    >>> image = np.random.default_rng(0).random((32, 32)).astype(np.float32)
+    >>> hog = repinv.HOG.vlfeat(bilinear_orientations=True)
+    >>> result = repinv.invert(hog(image), hog, shape=(32, 32), max_iter=100)
+    >>> result.image.shape, bool(result.error[0] < 0.01)
+    ((32, 32), True)
+
+    Features of several images, flat as rows of a data set are:
+
+    >>> rows = np.stack([hog(image).ravel(), hog(image.T).ravel()])
+    >>> repinv.invert(rows, hog, shape=(32, 32), max_iter=20).images.shape
+    (2, 32, 32)
+    """
+    encoder = expressions.encoder_of(encoder)
+    reading = read(features, encoder, shape, layout)
+    asked = [
+        posed(
+            reading.of(number),
+            encoder,
+            rescale=rescale,
+            n_preimages=n_preimages,
+            mask=mask,
+            filter_group=filter_group,
+            neighbourhood=neighbourhood,
+            max_iter=max_iter,
+            solver=solver,
+            parametrization=parametrization,
+            priors=priors,
+            prior=prior,
+            seeds=seeds,
+            jitter=jitter,
+            initial=initial,
+            seed=seed,
+            tol=tol,
+            check_every=check_every,
+        )
+        for number in range(len(reading))
+    ]
+    results = stacks.found(asked, time_limit, callback, progress)
+    return results[0] if len(results) == 1 else stacks.as_one(results)

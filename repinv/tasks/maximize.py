@@ -1,0 +1,203 @@
+"""Activation maximization: images that excite a component of a representation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from repinv._core import memory
+from repinv._core.typing import Array
+from repinv.encoders import expressions
+from repinv.encoders.base import Encoder
+from repinv.energy.energy import Weighted
+from repinv.energy.losses import Shortfall
+from repinv.energy.priors import IntensityRange, NaturalContrast, TotalVariation
+from repinv.energy.reference_priors import Diversity
+from repinv.io.image import as_batch, as_unit, to_gray
+from repinv.io.sample_images import photographs
+from repinv.io.streams import Images, stream
+from repinv.search import initialization, validation
+from repinv.search.feature_layout import image_shape
+from repinv.search.problem import Problem
+from repinv.search.result import Result
+from repinv.search.run import run
+from repinv.search.schedule import Stage
+from repinv.solvers.minimize import Snapshot
+from repinv.solvers.rules import Adam, UpdateRule
+from repinv.variables.base import Parametrization
+from repinv.variables.colour import Decorrelated
+from repinv.variables.fourier import Fourier
+from repinv.variables.transforms import Jitter
+
+#: What keeps an image natural while a component is excited, where no priors are given. A spectrum
+#: steeper than that of photographs does as much: it makes patterns that networks see before people
+#: do dear to the solver.
+PRIORS = (
+    Weighted("variation", 5e-3, TotalVariation(beta=1.5, scale=0.05)),
+    Weighted("range", 1.0, IntensityRange()),
+    Weighted("contrast", 1e-2, NaturalContrast()),
+)
+
+
+def maximize(
+    encoder: Encoder | str,
+    component: Any,
+    *,
+    shape: tuple[int, ...],
+    strength: float = 2.0,
+    scale: float | None = None,
+    images: Images | None = None,
+    n_images: int = 1,
+    diversity: float = 0.0,
+    max_iter: int = 300,
+    solver: UpdateRule | None = None,
+    parametrization: Parametrization | None = None,
+    priors: tuple[Weighted, ...] | None = None,
+    jitter: int = 2,
+    seed: int = 0,
+    tol: float = 0.0,
+    check_every: int = 10,
+    time_limit: float | None = None,
+    callback: Callable[[Snapshot], object] | None = None,
+    progress: bool = False,
+) -> Result:
+    """Find natural-looking images that excite a component of a representation.
+
+    Parameters
+    ----------
+    encoder : Encoder or str
+        Φ; or its expression on the command line, such as ``"hog.vlfeat"``.
+    component : int, tuple of int, or array of the features' shape
+        A class or a channel (its mean over all places), one feature, or a direction d, such as
+        the weights of a linear classifier (``LinearSVC().coef_``). Of a classifier,
+        ``np.maximum(w, 0)`` shows what speaks for its class, ``np.maximum(-w, 0)`` what against.
+        Of several classes, one less the mean of the others is surer than one alone.
+    shape : tuple of int
+        (H, W) or (H, W, C) of the image.
+    strength : float
+        Response that is enough, in units of `scale`.
+    scale : float, optional
+        Z: the response ⟨Φ, d⟩ that counts as 1. By default the largest of `images`.
+    images : array (N, H, W) or (N, H, W, C) in [0, 1], or iterable of such, or path, optional
+        What the largest response is measured on; by default crops of scikit-image's photographs.
+    n_images : int
+        Images to find.
+    diversity : float
+        Weight of their mean squared correlation: drives them apart.
+    max_iter : int
+        Evaluations of the energy.
+    solver : UpdateRule, optional
+        By default Adam.
+    parametrization : Parametrization, optional
+        By default `Fourier`, in natural colours.
+    priors : tuple of Weighted, optional
+        By default `repinv.tasks.maximize.PRIORS`.
+    jitter : int
+        Largest random shift of the image in every step, in pixels.
+    seed, tol, check_every, time_limit, callback, progress : optional
+        As for `repinv.invert`.
+
+    Returns
+    -------
+    result : Result
+        `Result.response` is ⟨Φ(x), d⟩ / scale of the images returned.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is no such component, or an option is impossible.
+
+    See Also
+    --------
+    repinv.invert : Find natural-looking images that an encoder cannot tell from the one encoded.
+    repinv.caricature : Exaggerate what a representation sees in an image.
+
+    Notes
+    -----
+    A response as large as possible is met by patterns that no photograph has; the energy asks for
+    `strength` and leaves the rest to the priors. [1]_ divides by the largest response times the
+    squared receptive field of the component, which `repinv_cnn.receptive_field` tells.
+
+    References
+    ----------
+    .. [1] Mahendran and Vedaldi, IJCV 120, 2016, eq. (5). :doi:`10.1007/s11263-016-0911-8`
+
+    Examples
+    --------
+    >>> import repinv
+    >>> hog = repinv.HOG.vlfeat(bilinear_orientations=True)
+    >>> result = repinv.maximize(hog, 3, shape=(32, 32), max_iter=60)
+    >>> result.image.shape, bool(result.response[0] > 0.5)
+    ((32, 32), True)
+    """
+    encoder = expressions.encoder_of(encoder)
+    validation.check_counts(n_images=n_images, max_iter=max_iter, check_every=check_every)
+    validation.check_counts(least=0, jitter=jitter)
+    if not (strength > 0 and diversity >= 0):
+        raise ValueError(
+            f"strength must be > 0 and diversity >= 0; got {strength} and {diversity}."
+        )
+    size = image_shape(shape, encoder)
+    features = tuple(encoder.feature_shape(size))
+    memory.check_fits(*size[1:], size[0], n_images, n_features=int(np.prod(features)))
+    direction = encoder.asarray(validation.direction(component, encoder, features))[None, ...]
+    if scale is None:
+        scale = _largest(encoder, direction, _references(images, size))
+    elif not scale > 0:
+        raise ValueError(f"scale must be > 0; got {scale}.")
+    if parametrization is None:
+        parametrization = Fourier(exponent=1.5)
+        parametrization = Decorrelated(parametrization) if size[0] == 3 else parametrization
+    terms = PRIORS if priors is None else tuple(priors)
+    if diversity:
+        terms = (*terms, Weighted("diversity", diversity, Diversity()))
+    problem = Problem(
+        encoder=encoder,
+        loss=Shortfall(direction, float(scale), float(strength)),
+        parametrization=Jitter(parametrization, jitter, seed) if jitter else parametrization,
+        priors=terms,
+        stages=(Stage(1.0, solver or Adam(step_size=0.05), opened=True),),
+        max_iter=int(max_iter),
+        tol=tol,
+        check_every=int(check_every),
+    )
+    z = parametrization.start(encoder.asarray(initialization.noise(seed, n_images, size)))
+    position = {"stage": 0, "iteration": 0, "z": z, "state": None}
+    return run(problem, position, {}, 0.0, (), time_limit, callback, progress)
+
+
+def _largest(encoder: Encoder, direction: Array, images: np.ndarray) -> float:
+    """The largest response to a batch of images, or the largest in size if none is positive."""
+    loss = Shortfall(direction)
+    found = [float(loss.response(encoder.encode(encoder.asarray(x[None])))[0]) for x in images]
+    largest = max(found)
+    if not largest > 0:
+        largest = max(abs(value) for value in found)
+    if not largest > 0:
+        raise ValueError(
+            "no image that it was tried on excites this component; give others as images=, or a "
+            "scale."
+        )
+    return largest
+
+
+def _reference(image: Any, channels: int) -> np.ndarray:
+    """An image (C, H, W) in [0, 1], in as many channels as are measured."""
+    unit = as_unit(image)
+    if unit.ndim == 3 and unit.shape[-1] == 3 and channels == 1:
+        unit = to_gray(unit)
+    found: np.ndarray = as_batch(unit, channels=channels)[0]
+    return found
+
+
+def _references(images: Images | None, size: tuple[int, int, int]) -> np.ndarray:
+    """Images (N, C, H, W) in [0, 1] to measure responses on, of a shape (C, H, W)."""
+    if images is not None:
+        found = [_reference(image, size[0]) for image in stream(images)]
+        if not found or any(x.shape != size for x in found):
+            shapes = sorted({x.shape for x in found})
+            raise ValueError(f"images must have the shape (C, H, W) = {size}; got {shapes}.")
+        return np.stack(found)
+    return photographs(size)

@@ -1,0 +1,305 @@
+"""The layers of a module, computed by running the module itself, as torch runs it."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+from torch.utils.weak import WeakTensorKeyDictionary
+
+from repinv_cnn._graph.preparation import check_calls
+from repinv_cnn._graph.surrogate_relu import relaxed_relu
+from repinv_cnn._graph.tape import Pullback, pulled
+
+#: What rectifies, and whether it changes its argument.
+_RECTIFIERS: dict[Any, bool] = {
+    torch.relu: False,
+    torch.relu_: True,
+    torch.Tensor.relu: False,
+    torch.Tensor.relu_: True,
+}
+#: What may as well be done before rectification as after it.
+_COMMUTES = (
+    functional.max_pool2d, functional.adaptive_max_pool2d, torch.max_pool2d, torch.flatten,
+    torch.Tensor.flatten, functional.dropout,
+)  # fmt: skip
+#: What autograd says of operations in place that it cannot differentiate.
+_UNDIFFERENTIABLE = ("inplace operation", "in-place operation", "automatic differentiation")
+#: The runs that are under way in each thread, innermost last.
+_RUNS = threading.local()
+
+
+class Layers:
+    """Outputs of layers of a frozen module, which is run until all of them were called.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Gets a hook on each layer.
+    names : sequence of str
+        'layer', or 'layer:k' for its call number k.
+
+    Notes
+    -----
+    What a run needs is held by the run and not by the module, so that threads may share one.
+    Rectifiers are found as they are called, whoever calls them, and those in place stay in place.
+    """
+
+    def __init__(self, module: nn.Module, names: Sequence[str]) -> None:
+        self.module = module
+        self._names = tuple(names)
+        self._wanted = [
+            (base, int(call or 0)) for base, _, call in (name.partition(":") for name in names)
+        ]
+        self._key = _Key()
+        self._width, self._is_before = 0.0, False
+        for base in {base for base, _ in self._wanted}:
+            module.get_submodule(base).register_forward_hook(_Tap(self._key, base))
+
+    def of(self, module: nn.Module) -> Layers:
+        """The layers of a copy of the module, such as one with another layout of weights."""
+        found = copy.copy(self)
+        found.module = module
+        return found
+
+    def variant(self, width: float, is_before: bool) -> Layers:
+        """The same layers with surrogate slopes, or before the rectifiers that end them.
+
+        Parameters
+        ----------
+        width : float
+            Of the surrogate slopes of all rectifiers; 0 for their own.
+        is_before : bool
+            Whether outputs are those before a final rectifier.
+        """
+        found = copy.copy(self)
+        found._width, found._is_before = width, is_before
+        return found
+
+    def __call__(self, x: Tensor) -> list[Tensor]:
+        """The outputs of the layers."""
+        return self._run(x).outputs(self._wanted)
+
+    def vjp(self, x: Tensor) -> tuple[Sequence[Tensor], Pullback]:
+        """The outputs of the layers, and their pullback by autograd.
+
+        Raises
+        ------
+        ValueError
+            If autograd does not differentiate the module; the pullback raises it too.
+        """
+        with _differentiating():
+            outputs, pull = pulled(self, x)
+
+        def pullback(v: Sequence[Tensor]) -> Tensor:
+            with _differentiating():
+                return pull(v)
+
+        return outputs, pullback
+
+    def rectifies(self, x: Tensor) -> tuple[bool, bool]:
+        """Whether there are rectifiers on the way to the layers, and whether one ends each."""
+        with torch.no_grad():
+            run = self.variant(0.0, True)._run(x)
+        return run.rectified, all(key in run.ends for key in self._wanted)
+
+    def check_calls(self, x: Tensor, device: str | None = None) -> None:
+        """Run the whole module, to count how often each layer is called.
+
+        Parameters
+        ----------
+        x : Tensor
+            On `device`, where one is given.
+        device : str, optional
+            To move all weights to, such as "meta", where nothing is computed.
+
+        Raises
+        ------
+        ValueError
+            If a layer is never called, or often and its name does not say which call is meant.
+        """
+        run = _Run(self._key, set(), 0.0, False)
+        with _under_way(run):
+            try:
+                self._forward(x, device)
+            except Exception:
+                # What comes after the layers may need larger images, or other inputs.
+                if not all(run.calls[base] for base, _ in self._wanted):
+                    raise
+        for name in self._names:
+            base, _, call = name.partition(":")
+            check_calls(base, call, run.calls[base])
+
+    def on(self, device: str, x: Tensor) -> list[Tensor]:
+        """The outputs with all weights moved to a device meanwhile; for one thread at a time."""
+        return self._run(x, device).outputs(self._wanted)
+
+    def _run(self, x: Tensor, device: str | None = None) -> _Run:
+        """Run the module until its layers were called."""
+        run = _Run(self._key, set(self._wanted), self._width, self._is_before)
+        mode = run if run.is_needed else contextlib.nullcontext()
+        with _under_way(run), contextlib.suppress(_ReachedError), mode:
+            self._forward(x, device)
+        return run
+
+    def _forward(self, x: Tensor, device: str | None) -> None:
+        """Run the module, which may work in place, on a copy of its input."""
+        if device is None:
+            self.module(x.clone())
+            return
+        tensors = [*self.module.named_parameters(), *self.module.named_buffers()]
+        weights = {name: values.to(device) for name, values in tensors}
+        torch.func.functional_call(self.module, weights, (x.clone(),))
+
+
+class _Key:
+    """Tells the runs of one module from those of another, in copies of it and after pickling."""
+
+    def __deepcopy__(self, _: Any) -> _Key:
+        return self
+
+
+class _ReachedError(BaseException):
+    """Raised by the hook of the last layer, to leave the rest of a forward pass undone."""
+
+
+class _Tap:
+    """Hands the output of a layer to the run that is under way."""
+
+    def __init__(self, key: _Key, base: str) -> None:
+        self._key, self._base = key, base
+
+    def __call__(self, _: nn.Module, __: Any, output: Any) -> None:
+        for run in reversed(getattr(_RUNS, "runs", ())):
+            if run.key is self._key:
+                run.take(self._base, output)
+                return
+
+
+@contextlib.contextmanager
+def _differentiating() -> Iterator[None]:
+    """Says what to do where autograd refuses what a module does in place."""
+    try:
+        yield
+    except RuntimeError as error:
+        why = str(error).partition("\n")[0]
+        if not any(words in why for words in _UNDIFFERENTIABLE):
+            raise
+        raise ValueError(
+            f"torch cannot differentiate this module up to the layer: {why} Let the operation in "
+            "place return a new tensor, or name an earlier layer."
+        ) from None
+
+
+@contextlib.contextmanager
+def _under_way(run: _Run) -> Iterator[None]:
+    """A run as the innermost one of this thread."""
+    if not hasattr(_RUNS, "runs"):
+        _RUNS.runs = []
+    _RUNS.runs.append(run)
+    try:
+        yield
+    finally:
+        _RUNS.runs.pop()
+
+
+class _Run(TorchFunctionMode):
+    """One forward pass: what layers gave, and what rectifiers were given.
+
+    Parameters
+    ----------
+    key : _Key
+    wanted : set of (str, int)
+        Layers, and which of their calls.
+    width : float
+    is_before : bool
+    """
+
+    def __init__(
+        self, key: _Key, wanted: set[tuple[str, int]], width: float, is_before: bool
+    ) -> None:
+        super().__init__()
+        self.key, self._wanted, self._width, self._is_before = key, wanted, width, is_before
+        self.is_needed = width > 0 or is_before
+        self.rectified = False
+        self.ends: dict[tuple[str, int], Tensor] = {}
+        self._found: dict[tuple[str, int], Any] = {}
+        self.calls: Counter[str] = Counter()
+        # By what rectifiers gave: what they were given, and the versions of both.
+        self._before: Any = WeakTensorKeyDictionary()
+
+    def take(self, base: str, output: Any) -> None:
+        """Take note of the output of a layer."""
+        key = base, self.calls[base]
+        self.calls[base] += 1
+        if key not in self._wanted:
+            return
+        before = self._given(output)
+        if before is not None:
+            self.ends[key] = before
+        # What comes after may work in place on what is kept.
+        is_last = len(self._found) + 1 == len(self._wanted)
+        self._found[key] = output if is_last or not isinstance(output, Tensor) else output.clone()
+        if is_last:
+            raise _ReachedError
+
+    def outputs(self, wanted: list[tuple[str, int]]) -> list[Tensor]:
+        """What the layers gave, in their order."""
+        missing = [base for base, call in wanted if (base, call) not in self._found]
+        if missing:
+            raise ValueError(
+                f"layer {missing[0]!r} was not called in this forward pass. Name another one."
+            )
+        if self._is_before:
+            return [self.ends.get(key, self._found[key]) for key in wanted]
+        return [self._found[key] for key in wanted]
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        in_place = _RECTIFIERS.get(func) if func.__hash__ else None
+        if func is functional.relu:
+            in_place = bool(kwargs.get("inplace", args[1] if len(args) > 1 else False))
+        if in_place is not None:
+            self.rectified = True
+            x = args[0] if args else kwargs["input"]
+            return self._rectify(x, in_place)
+        output = func(*args, **kwargs)
+        if self._is_before and func in _COMMUTES and isinstance(output, Tensor):
+            x = args[0] if args else kwargs.get("input")
+            before = self._given(x)
+            if before is not None:
+                rest = {name: value for name, value in kwargs.items() if name != "input"}
+                self._keep(output, func(before, *args[1:], **rest))
+        return output
+
+    def _rectify(self, x: Tensor, in_place: bool) -> Tensor:
+        """max(x, 0), with the surrogate slope where one is wanted."""
+        before = x.clone() if in_place and self.is_needed else x
+        y = relaxed_relu(before, self._width) if self._width else torch.relu(before)
+        if in_place:
+            y = x.copy_(y)
+        if self._is_before:
+            self._keep(y, before)
+        return y
+
+    def _keep(self, output: Tensor, before: Tensor) -> None:
+        """Remember what stands before rectification, until one of them is changed or dropped."""
+        self._before[output] = before, output._version, before._version
+
+    def _given(self, output: Any) -> Tensor | None:
+        """What a rectified tensor was before; None of others."""
+        if not isinstance(output, Tensor) or output not in self._before:
+            return None
+        before, *versions = self._before[output]
+        same = [output._version, before._version] == versions
+        return before if same else None
