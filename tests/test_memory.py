@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import repinv
-from repinv._core import memory
+from repinv.solvers import memory
 
 
 def test_the_machine_tells_how_much_is_free():

@@ -27,6 +27,10 @@ class Loss(Protocol):
         """How well features do, (N,): what is wanted is large."""
         ...
 
+    def of_pre_activations(self) -> Loss | None:
+        """The same loss of rectified features, as one of pre-activations; None if there is none."""
+        ...
+
 
 @dataclass(frozen=True)
 class SquaredError:
@@ -71,6 +75,10 @@ class SquaredError:
 
     target: Any
     weight: Any = None
+
+    def of_pre_activations(self) -> RectifiedError:
+        """The same of rectified features, as a loss of pre-activations."""
+        return RectifiedError(self.target, self.weight)
 
     @cached_property
     def _scale(self) -> Array:
@@ -172,6 +180,10 @@ class InnerProduct:
     direction: Any
     scale: float = 1.0
 
+    def of_pre_activations(self) -> None:
+        """None: it is not known what it is of them."""
+        return
+
     def response(self, features: Array, /) -> Array:
         """⟨Φ, d⟩ / scale of each problem, (N,)."""
         return _response(features, self.direction, self.scale)
@@ -224,6 +236,10 @@ class Shortfall:
     scale: float = 1.0
     wanted: float = 1.0
 
+    def of_pre_activations(self) -> RectifiedShortfall:
+        """The same of rectified features, as a loss of pre-activations."""
+        return RectifiedShortfall(self.direction, self.scale, self.wanted)
+
     def response(self, features: Array, /) -> Array:
         """⟨Φ, d⟩ / scale of each problem, (N,)."""
         return _response(features, self.direction, self.scale)
@@ -274,10 +290,6 @@ class RectifiedShortfall(Shortfall):
         count = (features > 0) | (wanted & ~column(on, features))
         value, grad = super().value_and_grad(xp.where(count, features, nothing))
         return value, xp.where(count, grad, nothing)
-
-
-#: Losses of rectified features, and what they are of those that the rectifier is given.
-OPENED: dict[type, type[Loss]] = {SquaredError: RectifiedError, Shortfall: RectifiedShortfall}
 
 
 def _response(features: Array, direction: Array, scale: float) -> Array:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from array_api_compat import array_namespace
 
 from repinv._core.batch import column
 from repinv._core.typing import Array
-from repinv.search.restorer import Restorer, averaged
+from repinv.search import restorer as restorers
+from repinv.search.restorer import Restorer
 from repinv.solvers.minimize import to_host
 from repinv.variables.base import Parametrization
 from repinv.variables.dct import blurred
@@ -21,18 +24,17 @@ FAINT, NEAR = 0.4, 4.0
 CONTRAST = 0.25
 
 
-def gathered(
+def averaged(
     x: Array, starts: int, restorer: Restorer | None, parametrization: Parametrization
-) -> dict[str, Array]:
-    """Variables of the averages of each image's starts, and what is learned from these."""
+) -> tuple[Array, Array]:
+    """Variables of the averages of each image's starts, and the averages, restored or not."""
     xp = array_namespace(x)
     several = xp.reshape(x, (-1, starts, *x.shape[1:]))
-    mean, spread = averaged(several)
+    mean, spread = restorers.averaged(several)
     begin = reference = mean
     contrast = xp.mean(xp.std(several, axis=(2, 3, 4)), axis=1)
-    found = {}
     if restorer is not None:
-        reference, found["log_energy"] = restorer(mean, spread)
+        reference, _ = restorer(mean, spread)
         level = blurred(mean, NEAR)
         variance = xp.maximum(blurred(mean * mean, NEAR) - level * level, 0 * mean)
         begin = mean + variance / (variance + FAINT**2) * (reference - mean)
@@ -40,8 +42,7 @@ def gathered(
     centred = begin - xp.mean(begin, axis=(1, 2, 3), keepdims=True)
     deviation = xp.std(centred, axis=(1, 2, 3))
     gain = contrast / xp.where(deviation > 0, deviation, xp.ones_like(deviation))
-    z = parametrization.inverse(0.5 + centred * column(gain, centred))
-    return found | {"z": z, "reference": reference}
+    return parametrization.inverse(0.5 + centred * column(gain, centred)), reference
 
 
 def best(
@@ -58,7 +59,7 @@ def best(
     return take(images), take(features), {name: take(values) for name, values in scores.items()}
 
 
-def averaged_trace(trace: dict[str, np.ndarray], starts: int) -> dict[str, np.ndarray]:
+def averaged_trace(trace: Mapping[str, np.ndarray], starts: int) -> dict[str, np.ndarray]:
     """A trace (iterations, N · starts) as one of images: means over the starts of each."""
     return {
         name: values.reshape(len(values), -1, starts).mean(axis=2) for name, values in trace.items()

@@ -39,8 +39,8 @@ class Stage:
     gathers : bool
         Begins with the average of each image's several starts, as `Problem.restorer` restores it;
         from there on an image is one problem.
-    pull, cells : float
-        Weights of `Pull` towards that average, and of `CellEnergy` as the restorer tells it.
+    pull : float
+        Weight of `Pull` towards that average.
 
     See Also
     --------
@@ -74,4 +74,3 @@ class Stage:
     local: float = 0.0
     gathers: bool = False
     pull: float = 0.0
-    cells: float = 0.0

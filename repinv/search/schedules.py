@@ -59,9 +59,8 @@ TOGETHER: tuple[Stage, ...] = (
     replace(_SETTLING, pull=0.1),
 )
 #: Weights of the pull towards the average of several starts, and towards what was restored from it;
-#: the least share of it that what was restored keeps to the end; and the weight of the energies of
-#: its cells.
-PULL, LEARNED_PULL, LASTING, CELLS = 1e-3, 1.2e-2, 0.6, 0.0
+#: and the least share of it that the second keeps to the end.
+PULL, LEARNED_PULL, LEAST_SHARE = 1e-3, 1.2e-2, 0.6
 #: What follows the softened selves of an encoder with hard decisions: the encoder itself.
 _HARD = Stage(0.05, LBFGS(), softness=0.05, straight_through=True)
 
@@ -78,7 +77,7 @@ def stages(encoder: Encoder) -> tuple[Stage, ...]:
     Examples
     --------
     >>> import repinv
-    >>> from repinv.defaults import stages
+    >>> from repinv.search.schedules import stages
     >>> [stage.softness for stage in stages(repinv.HOG.vlfeat())]
     [1.0, 1.0, 0.3, 0.055, 0.01, 0.05]
     """
@@ -107,7 +106,7 @@ def _ends_as_itself(encoder: Encoder) -> bool:
     return encoder.softened(encoder.annealing[-1][1]) is None
 
 
-def gathering(encoder: Encoder, learned: bool = False) -> tuple[Stage, ...]:
+def averaging(encoder: Encoder, learned: bool = False) -> tuple[Stage, ...]:
     """The stages that `invert` takes where it averages several starts.
 
     Every start is inverted for half of the run by `stages`, or for a third by `APART` where none of
@@ -120,13 +119,13 @@ def gathering(encoder: Encoder, learned: bool = False) -> tuple[Stage, ...]:
     Examples
     --------
     >>> import repinv
-    >>> from repinv.defaults import gathering
-    >>> [stage.gathers for stage in gathering(repinv.HOG.vlfeat(bilinear_orientations=True))]
+    >>> from repinv.search.schedules import averaging
+    >>> [stage.gathers for stage in averaging(repinv.HOG.vlfeat(bilinear_orientations=True))]
     [False, False, False, True, False, False, False]
     """
     apart = stages(encoder)
     together = TOGETHER
-    pull, least, cells = (LEARNED_PULL, LASTING, CELLS) if learned else (PULL, 0.0, 0.0)
+    pull, least = (LEARNED_PULL, LEAST_SHARE) if learned else (PULL, 0.0)
     if encoder.annealing and _ends_as_itself(encoder):
         softness = [0.0, *(leg[1] for leg in encoder.annealing)][-2]
         soft = tuple(replace(stage, softness=softness) for stage in TOGETHER[:2])
@@ -138,5 +137,5 @@ def gathering(encoder: Encoder, learned: bool = False) -> tuple[Stage, ...]:
         )
     elif not learned:
         apart = APART if apart is SMOOTH else APART_RECTIFIED
-    pulled = (replace(s, pull=pull * max(s.pull, least), cells=cells) for s in together)
+    pulled = (replace(s, pull=pull * max(s.pull, least)) for s in together)
     return (*apart, *pulled)

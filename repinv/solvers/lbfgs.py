@@ -7,9 +7,16 @@ from dataclasses import dataclass
 from array_api_compat import array_namespace
 
 from repinv._core.batch import chosen, inner, rows
-from repinv._core.memory import pairs as remembered
 from repinv._core.typing import Array
 from repinv.solvers.rules import State, never
+
+#: Steps that are remembered at least and at most; numbers that are held before fewer are.
+_LEAST, _MOST, _HELD = 10, 40, 2**18
+
+
+def remembered(size: int) -> int:
+    """Steps, each with its change of the gradient, that are remembered of so many variables."""
+    return min(max(_LEAST, _HELD // (2 * size)), _MOST)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from repinv._core import memory
 from repinv._core.typing import Array
 from repinv.encoders import expressions
 from repinv.encoders.base import Encoder
@@ -18,8 +17,10 @@ from repinv.io.image import as_batch, as_unit, channels_last
 from repinv.search import validation
 from repinv.search.problem import Problem
 from repinv.search.result import Result
-from repinv.search.run import run
+from repinv.search.run import Watch, run
 from repinv.search.schedule import Stage
+from repinv.search.state import RunState
+from repinv.solvers import memory
 from repinv.solvers.lbfgs import LBFGS
 from repinv.solvers.minimize import Snapshot
 from repinv.solvers.rules import UpdateRule
@@ -141,8 +142,7 @@ def caricature(
         check_every=int(check_every),
     )
     z = parametrization.inverse(x)
-    position = {"stage": 0, "iteration": 0, "z": z, "state": None, "start": x}
-    return run(problem, position, {}, 0.0, (), time_limit, callback, progress)
+    return run(problem, RunState(z, initial=x), Watch(time_limit, callback, progress))
 
 
 def _caricaturing(encoder: Encoder) -> tuple[Stage, ...]:

@@ -12,12 +12,12 @@ from repinv.energy.energy import Weighted
 from repinv.search.feature_layout import read
 from repinv.search.restorer import Restorer
 from repinv.search.result import Result
+from repinv.search.run import Watch
 from repinv.search.schedule import Stage
-from repinv.search.schedules import PRIORS as PRIORS
-from repinv.search.setup import posed
+from repinv.search.setup import InvertOptions, setup
 from repinv.solvers.minimize import Snapshot
 from repinv.solvers.rules import UpdateRule
-from repinv.tasks import stacks
+from repinv.tasks import batched
 from repinv.variables.base import Parametrization
 
 
@@ -154,28 +154,24 @@ def invert(
     """
     encoder = expressions.encoder_of(encoder)
     reading = read(features, encoder, shape, layout)
-    asked = [
-        posed(
-            reading.of(number),
-            encoder,
-            rescale=rescale,
-            n_preimages=n_preimages,
-            mask=mask,
-            filter_group=filter_group,
-            neighbourhood=neighbourhood,
-            max_iter=max_iter,
-            solver=solver,
-            parametrization=parametrization,
-            priors=priors,
-            prior=prior,
-            seeds=seeds,
-            jitter=jitter,
-            initial=initial,
-            seed=seed,
-            tol=tol,
-            check_every=check_every,
-        )
-        for number in range(len(reading))
-    ]
-    results = stacks.found(asked, time_limit, callback, progress)
-    return results[0] if len(results) == 1 else stacks.as_one(results)
+    options = InvertOptions(
+        rescale=rescale,
+        n_preimages=n_preimages,
+        mask=mask,
+        filter_group=filter_group,
+        neighbourhood=neighbourhood,
+        max_iter=max_iter,
+        solver=solver,
+        parametrization=parametrization,
+        priors=priors,
+        prior=prior,
+        seeds=seeds,
+        jitter=jitter,
+        initial=initial,
+        seed=seed,
+        tol=tol,
+        check_every=check_every,
+    )
+    starts = [setup(reading.of(number), encoder, options) for number in range(len(reading))]
+    results = batched.solved(starts, Watch(time_limit, callback, progress))
+    return results[0] if len(results) == 1 else batched.as_one(results)

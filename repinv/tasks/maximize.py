@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from repinv._core import memory
 from repinv._core.typing import Array
 from repinv.encoders import expressions
 from repinv.encoders.base import Encoder
@@ -22,8 +21,10 @@ from repinv.search import initialization, validation
 from repinv.search.feature_layout import image_shape
 from repinv.search.problem import Problem
 from repinv.search.result import Result
-from repinv.search.run import run
+from repinv.search.run import Watch, run
 from repinv.search.schedule import Stage
+from repinv.search.state import RunState
+from repinv.solvers import memory
 from repinv.solvers.minimize import Snapshot
 from repinv.solvers.rules import Adam, UpdateRule
 from repinv.variables.base import Parametrization
@@ -164,8 +165,7 @@ def maximize(
         check_every=int(check_every),
     )
     z = parametrization.start(encoder.asarray(initialization.noise(seed, n_images, size)))
-    position = {"stage": 0, "iteration": 0, "z": z, "state": None}
-    return run(problem, position, {}, 0.0, (), time_limit, callback, progress)
+    return run(problem, RunState(z), Watch(time_limit, callback, progress))
 
 
 def _largest(encoder: Encoder, direction: Array, images: np.ndarray) -> float:

@@ -11,7 +11,6 @@ import numpy as np
 
 import repinv
 from repinv import metrics
-from repinv._core import memory
 from repinv.app.commands.estimate import announced
 from repinv.app.movie import Movie
 from repinv.encoders.base import Encoder
@@ -19,6 +18,7 @@ from repinv.io import feature_files, files
 from repinv.io.image import as_batch, as_unit, to_gray
 from repinv.plot import figures
 from repinv.search.feature_layout import read
+from repinv.solvers import memory
 
 
 def run(
