@@ -1,6 +1,7 @@
 """Restorers, and runs that average several starts."""
 
 import dataclasses
+import importlib.resources
 import itertools
 import shutil
 
@@ -53,9 +54,9 @@ def test_a_network_of_zeros_returns_the_mean():
 def test_a_run_goes_on_with_the_contrast_of_its_starts_or_a_photographs_where_it_is_restored():
     starts = 0.4 + 0.1 * RNG.random((6, 1, 16, 24))
     for network, contrast in ((None, starts.std(axis=(1, 2, 3))), (random_restorer(), [0.25] * 6)):
-        found = consensus.gathered(starts, 3, network, Pixels())
-        image = Pixels().image(found["z"])
-        assert image.shape == found["reference"].shape == (2, 1, 16, 24)
+        z, reference = consensus.averaged(starts, 3, network, Pixels())
+        image = Pixels().image(z)
+        assert image.shape == reference.shape == (2, 1, 16, 24)
         np.testing.assert_allclose(image.mean(axis=(1, 2, 3)), 0.5)
         expected = np.reshape(contrast, (2, 3)).mean(axis=1)
         np.testing.assert_allclose(image.std(axis=(1, 2, 3)), expected)
@@ -65,16 +66,16 @@ def test_a_run_goes_on_from_what_was_restored_except_where_starts_are_faint():
     x = 0.5 + 0.2 * RNG.standard_normal((1, 3, 1, 64, 128))
     x[..., 64:] = 0.5 + 0.01 * (x[..., 64:] - 0.5)
     network = random_restorer()
-    found = consensus.gathered(x[0], 3, network, Pixels())
-    begin, mean = found["z"], Restorer.averaged(x)[0]
+    z, reference = consensus.averaged(x[0], 3, network, Pixels())
+    begin, mean = z, Restorer.averaged(x)[0]
 
     def likeness(part, image):
         inner = (..., part)
         return np.corrcoef(begin[inner].ravel(), image[inner].ravel())[0, 1]
 
     seen, faint = slice(8, 48), slice(80, 120)
-    assert likeness(seen, found["reference"]) > 0.95 > likeness(seen, mean)
-    assert likeness(faint, mean) > 0.95 > likeness(faint, found["reference"])
+    assert likeness(seen, reference) > 0.95 > likeness(seen, mean)
+    assert likeness(faint, mean) > 0.95 > likeness(faint, reference)
 
 
 @pytest.mark.parametrize("shape", [(16, 24), (13, 11), (3, 3)])
@@ -144,11 +145,11 @@ def test_layers_that_do_not_fit_are_refused():
 
 
 def test_a_damaged_file_is_named(tmp_path, monkeypatch):
-    folder = restorer.importlib.resources.files("repinv") / "restorers"
+    folder = importlib.resources.files("repinv.search") / "restorers"
     shutil.copytree(folder, tmp_path / "restorers")
     path = tmp_path / "restorers" / "hog-bilinear.npz"
     path.write_bytes(path.read_bytes()[:-1])
-    monkeypatch.setattr(restorer.importlib.resources, "files", lambda name: tmp_path)
+    monkeypatch.setattr(importlib.resources, "files", lambda name: tmp_path)
     restorer._read.cache_clear()
     with pytest.raises(ValueError, match=r"hog-bilinear\.npz.*damaged"):
         Restorer.pretrained(HOG)
