@@ -9,6 +9,7 @@ from array_api_compat import device as device_of
 from repinv._core.batch import rows
 from repinv._core.typing import Array
 from repinv.encoders.base import Encoder
+from repinv.energy.priors import gradient_energy
 from repinv.variables.dct import blurred, dct, frequencies
 from repinv.variables.spectral import Spectral
 
@@ -200,7 +201,7 @@ def evening_weights(encoder: Encoder, x: Array, weight: Array | None, deviation:
         grad = pullback(xp.concat([cotangent] * shape[0]))
         squared += xp.sum(grad * grad, axis=1, keepdims=True)
     squared = xp.clip(blurred(squared, deviation), 0.0, None)
-    texture = blurred(_gradient_energy(x), deviation)
+    texture = blurred(gradient_energy(x)[0], deviation)
     total = xp.sum(texture, axis=(-2, -1), keepdims=True)
     usual = xp.sum(squared * texture, axis=(-2, -1), keepdims=True)
     usual = xp.where(total > 0, usual / xp.where(total > 0, total, 1.0), 0.0)
@@ -211,13 +212,3 @@ def evening_weights(encoder: Encoder, x: Array, weight: Array | None, deviation:
     length = xp.sqrt(xp.mean(weights * weights, axis=(-2, -1), keepdims=True))
     # Of features that see nothing of an image all places are alike.
     return xp.where(length > 0, weights / xp.where(length > 0, length, 1.0), 1.0)
-
-
-def _gradient_energy(x: Array) -> Array:
-    """Squared differences to the next pixels, all channels together (N, 1, H, W)."""
-    xp = array_namespace(x)
-    energy = xp.zeros_like(x[:, :1, ...])
-    across, down = x[..., :, 1:] - x[..., :, :-1], x[..., 1:, :] - x[..., :-1, :]
-    energy[..., :, :-1] += xp.sum(across * across, axis=1, keepdims=True)
-    energy[..., :-1, :] += xp.sum(down * down, axis=1, keepdims=True)
-    return energy

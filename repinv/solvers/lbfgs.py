@@ -142,25 +142,9 @@ class LBFGS:
         if fresh == 2:
             gamma = short
 
-        # H g = γ g + Sᵀ-part + Y-part; the slope −g·Hg follows from the products alone.
-        r_inverse, changes = memory["r_inverse"], memory["changes"]
-        steps_grad, changes_grad = products[:, :m], gamma[:, None] * products[:, m:]
-        a = xp.matmul(r_inverse, steps_grad[..., None])
-        b = memory["diagonal"][..., None] * a
-        b = b + gamma[:, None, None] * xp.matmul(changes, a) - changes_grad[..., None]
-        on_steps = xp.matmul(r_inverse.mT, b)[..., 0]
-        on_changes = -gamma[:, None] * a[..., 0]
-        coefficients = xp.concat([on_steps, on_changes], axis=1)
-        new_slope = -(gamma * squared + xp.vecdot(coefficients, products))
-        usable = new_slope < 0
-        coefficients = xp.where(usable[:, None], coefficients, 0.0)
-        new_slope = xp.where(usable, new_slope, -gamma * squared)
-
-        # The parabola through value, slope and refused value has its minimum at this share.
-        excess = value - best_value - step * slope
-        share = -0.5 * step * slope / xp.where(excess > 0, excess, 1.0)
-        share = xp.where(share > 0.1, xp.where(share < 0.5, share, 0.5), 0.1)
-        new_step = xp.where(accept | (refused == self.patience), 1.0, step * share)
+        coefficients, new_slope = self._direction(memory, products, gamma, squared)
+        new_step = self._step(value - best_value, step, slope)
+        new_step = xp.where(accept | (refused == self.patience), 1.0, new_step)
         # step · direction = −step · (γ g + coefficients · pairs)
         move = xp.matmul(-(new_step[:, None] * coefficients)[:, None, :], pairs)[:, 0, :]
         move -= (new_step * gamma)[:, None] * new_grad
@@ -180,6 +164,39 @@ class LBFGS:
             "slot": (slot + 1) % m,
             "fresh": 0,
         }
+
+    def _direction(
+        self, memory: State, products: Array, gamma: Array, squared: Array
+    ) -> tuple[Array, Array]:
+        """H g as γ g and coefficients (N, 2m) of the remembered vectors, and the slope −g·Hg.
+
+        The slope follows from the products of these vectors with the gradient alone.
+        """
+        xp = array_namespace(products)
+        r_inverse, changes = memory["r_inverse"], memory["changes"]
+        m = r_inverse.shape[1]
+        steps_grad, changes_grad = products[:, :m], gamma[:, None] * products[:, m:]
+        a = xp.matmul(r_inverse, steps_grad[..., None])
+        b = memory["diagonal"][..., None] * a
+        b = b + gamma[:, None, None] * xp.matmul(changes, a) - changes_grad[..., None]
+        on_steps = xp.matmul(r_inverse.mT, b)[..., 0]
+        on_changes = -gamma[:, None] * a[..., 0]
+        coefficients = xp.concat([on_steps, on_changes], axis=1)
+        slope = -(gamma * squared + xp.vecdot(coefficients, products))
+        usable = slope < 0
+        coefficients = xp.where(usable[:, None], coefficients, 0.0)
+        return coefficients, xp.where(usable, slope, -gamma * squared)
+
+    def _step(self, change: Array, step: Array, slope: Array) -> Array:
+        """A step that was refused, shortened to the minimum of a parabola.
+
+        It goes through the value and slope where the step began, and the refused value.
+        """
+        xp = array_namespace(change)
+        excess = change - step * slope
+        share = -0.5 * step * slope / xp.where(excess > 0, excess, 1.0)
+        share = xp.where(share > 0.1, xp.where(share < 0.5, share, 0.5), 0.1)
+        return step * share
 
     def _remember(
         self,
