@@ -60,7 +60,7 @@ def photographs(folder: Path, limit: int | None) -> list[np.ndarray]:
 def gathered(encoder: repinv.Encoder, starts: int, evaluations: int, learned: bool = False) -> int:
     """The max_iter of `invert` with several starts for which all take so many evaluations."""
     stages = gathering(encoder, learned)
-    first = [stage.gathers for stage in stages].index(True)
+    first = [stage.averages_starts for stage in stages].index(True)
     apart = sum(stage.share for stage in stages[:first])
     together = sum(stage.share for stage in stages[first:])
     return round(evaluations * (apart + together) / (starts * apart + together))

@@ -17,7 +17,7 @@ from repinv._core.typing import Array
 
 
 class Loss(Protocol):
-    """What `Energy` asks of a loss."""
+    """What `Energy` needs of a loss."""
 
     def value_and_grad(self, features: Array, /) -> tuple[Array, Array]:
         """Values (N,), and their gradients (N, *F) with respect to the features."""
@@ -116,7 +116,7 @@ class RectifiedError(SquaredError):
     Equation :eq:`rectified-error` of the documentation.
 
     Where the target is zero, features below zero are as good as zero; elsewhere they are further
-    from the target than zero is, and so are drawn to it, as after the rectifier they would not be.
+    from the target than zero is, and so have a gradient, which after the rectifier they would not.
     The least value is zero for both, and for the same features.
 
     Examples
@@ -199,7 +199,7 @@ class InnerProduct:
 class Shortfall:
     """How far a response falls short of what is wanted, ``max(0, wanted − ⟨Φ, d⟩ / scale)²``.
 
-    `InnerProduct` asks for ever more; this is content once the response is there, and leaves the
+    `InnerProduct` grows without bound; this is zero once the response is there, and leaves the
     image to the priors.
 
     Parameters

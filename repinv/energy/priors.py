@@ -16,7 +16,7 @@ from repinv._core.typing import Array
 
 
 class Prior(Protocol):
-    """What `Energy` asks of a prior."""
+    """What `Energy` needs of a prior."""
 
     def value_and_grad(self, x: Array, /) -> tuple[Array, Array]:
         """Values (N,), and their gradients (N, C, H, W) with respect to the images."""

@@ -181,7 +181,7 @@ class CellEnergy:
     Parameters
     ----------
     log_energy : array, shape (1, 1, h, w) or (N, 1, h, w)
-        As `cell_energies` tells them of an image.
+        As `cell_energies` returns them.
     cell : int
         Side of a cell in pixels.
 

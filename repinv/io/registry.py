@@ -120,7 +120,15 @@ OLD_NAMES = {
     "repinv.inverters._basis:CosineBasis": "inverters.CosineBasis",
 }
 #: The same of fields, by class: another name, or None for one that there is no more.
-OLD_FIELDS: dict[str, dict[str, str | None]] = {"Stage": {"cells": None}}
+OLD_FIELDS: dict[str, dict[str, str | None]] = {
+    "Stage": {
+        "opened": "pre_activations",
+        "relaxed": "surrogate_width",
+        "local": "sensitivity_radius",
+        "gathers": "averages_starts",
+        "cells": None,
+    },
+}
 
 
 def name_of(cls: type) -> str | None:

@@ -16,9 +16,9 @@ from repinv.variables.base import Parametrization
 from repinv.variables.dct import blurred
 
 #: Deviation of an average of starts within so many pixels, where the whole image has 1, below which
-#: a place is not restored before the run goes on, but pulled to what it was restored to: crumbs
-#: that a network leaves in flat places would stay, since normalized features do not let them go.
-FAINT, NEAR = 0.4, 4.0
+#: a region is pulled to the restored image and not replaced by it: residual artefacts of a network
+#: in flat regions would stay, since normalized features give no gradient that removes them.
+LOW_CONTRAST, NEAR = 0.4, 4.0
 #: Deviation of what is restored as the run goes on from it, out of 1, that of photographs rich in
 #: contrast: the fainter an image, the further do normalized features drive it away at first.
 CONTRAST = 0.25
@@ -37,7 +37,7 @@ def averaged(
         reference, _ = restorer(mean, spread)
         level = blurred(mean, NEAR)
         variance = xp.maximum(blurred(mean * mean, NEAR) - level * level, 0 * mean)
-        begin = mean + variance / (variance + FAINT**2) * (reference - mean)
+        begin = mean + variance / (variance + LOW_CONTRAST**2) * (reference - mean)
         contrast = xp.full_like(contrast, CONTRAST)
     centred = begin - xp.mean(begin, axis=(1, 2, 3), keepdims=True)
     deviation = xp.std(centred, axis=(1, 2, 3))

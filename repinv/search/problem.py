@@ -51,11 +51,11 @@ class Problem:
 
     def averages(self, stage: int) -> bool:
         """Whether a stage begins with the averages of several starts."""
-        return self.starts > 1 and self.stages[stage].gathers
+        return self.starts > 1 and self.stages[stage].averages_starts
 
     def begins_anew(self, stage: int) -> bool:
         """Whether a stage may optimize changes of the image that it begins with."""
-        wanted = self.stages[stage].local > 0 and self.lengths()[stage] >= WORTHWHILE
+        wanted = self.stages[stage].sensitivity_radius > 0 and self.lengths()[stage] >= WORTHWHILE
         return wanted and is_centred(self.parametrization)
 
     def space(self, state: RunState) -> Parametrization:
@@ -77,7 +77,11 @@ class Problem:
         """The encoder that a stage inverts."""
         soft = self._softened(stage)
         found = soft or self._unrectified(stage) or self.encoder
-        found = (found.relaxed(stage.relaxed) if stage.relaxed > 0 else None) or found
+        found = (
+            found.with_surrogate_slopes(stage.surrogate_width)
+            if stage.surrogate_width > 0
+            else None
+        ) or found
         is_through = stage.straight_through and soft is not None
         return StraightThrough(self.encoder, found) if is_through else found
 
@@ -87,9 +91,9 @@ class Problem:
 
     def _unrectified(self, stage: Stage) -> Encoder | None:
         """The encoder of pre-activations, if there is one and the stage takes it."""
-        if not stage.opened or self.loss.of_pre_activations() is None:
+        if not stage.pre_activations or self.loss.of_pre_activations() is None:
             return None
-        return self.encoder.unrectified if self._softened(stage) is None else None
+        return self.encoder.pre_activations if self._softened(stage) is None else None
 
     def energy(self, state: RunState) -> Energy:
         """The energy of a state's stage."""

@@ -146,7 +146,9 @@ def _next_stage(problem: Problem, state: RunState, z: Array) -> RunState:
     if problem.begins_anew(following):
         stage, around = problem.stages[following], space.image(z)
         counting = getattr(problem.loss, "weight", None)
-        weights = evening_weights(problem.stage_encoder(stage), around, counting, stage.local)
+        weights = evening_weights(
+            problem.stage_encoder(stage), around, counting, stage.sensitivity_radius
+        )
         xp = array_namespace(around)
         # The first image decides, so that it is what it would be alone.
         if float(xp.mean(weights[0, ...])) <= EVEN:
@@ -159,7 +161,7 @@ def _next_stage(problem: Problem, state: RunState, z: Array) -> RunState:
 
 
 def _finalized(problem: Problem, state: RunState, found: Minimum) -> Result:
-    """The images of the best variables, within [0, 1], and all that is told of the run."""
+    """The images of the best variables, within [0, 1], and what a `Result` holds of the run."""
     x = problem.space(state).image(found.z)
     best, features, scores = finished(problem.encoder, x, problem.loss, state.initial)
     if problem.starts > 1 and state.reference is None:

@@ -1,4 +1,4 @@
-"""An inversion as a problem and the state where its search starts, from what the user wants."""
+"""What a user wants of an inversion as a problem and the state where its search starts."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ Start: TypeAlias = tuple[Problem, RunState]
 
 @dataclass(frozen=True, eq=False)
 class InvertOptions:
-    """What a user may say of an inversion; `repinv.invert` tells what each option means."""
+    """The options of an inversion; the docstring of `repinv.invert` says what each means."""
 
     rescale: bool = False
     n_preimages: int = 1
@@ -193,7 +193,7 @@ def _space(
         scale = 1.0
         if options.initial is None:
             level = probing.gray(encoder, one)
-            scale = probing.faint_scale(encoder, one, level)
+            scale = probing.low_contrast(encoder, one, level)
         space = initialization.parametrization(encoder, one, scale, level)
     return (Jitter(space, options.jitter, options.seed) if options.jitter else space), level
 

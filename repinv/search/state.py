@@ -55,7 +55,7 @@ class RunState:
     seconds : float
         Time taken so far.
     notes : tuple of str
-        What the user is told.
+        For the user.
     """
 
     z: Array

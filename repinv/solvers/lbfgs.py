@@ -48,7 +48,7 @@ class LBFGS:
     iteration tries that. The inverse Hessian is in its compact form [1]_, which needs only the
     products of the 2·memory remembered vectors with the gradient, and of R (upper triangle of SᵀY,
     by age) only the inverse, which is updated in place: a new pair appends a column, and dropping
-    the oldest pair deletes a row and a column. A refused step leaves its place empty.
+    the oldest pair deletes a row and a column. A refused step leaves its slot empty.
 
     References
     ----------
@@ -228,5 +228,5 @@ class LBFGS:
 
 
 def _part(slot: int | Array) -> slice | Array:
-    """One place of an axis, as an index that keeps it; slots may be arrays (1,)."""
+    """One slot of an axis, as an index that keeps the axis; slots may be arrays (1,)."""
     return slice(slot, slot + 1) if isinstance(slot, int) else slot

@@ -1,4 +1,4 @@
-"""Whether an inversion fits into memory: asked before anything is allocated."""
+"""Whether an inversion fits into memory, checked before anything is allocated."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FEATURES = 8
 
 
 def available() -> int | None:
-    """Bytes that this process may still take, or None where the system does not tell."""
+    """Bytes that this process may still take, or None where the system does not say."""
     found = [n for n in (_of_the_system(), _of_the_group()) if n is not None]
     return min(found, default=None)
 

@@ -1,4 +1,4 @@
-"""The one loop of the solver: evaluate, ask a rule for the next point, look up now and then."""
+"""The one loop of the solver: evaluate, let the rule choose the next point, check now and then."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Snapshot:
     value : ndarray, shape (N,)
     z : array
     parametrization : object or None
-        Whose `image` tells what `z` stands for; None where `minimize` is called by itself.
+        Whose `image` gives the image of `z`; None where `minimize` is called by itself.
     """
 
     iteration: int

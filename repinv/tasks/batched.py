@@ -168,12 +168,11 @@ def _part(whole: Result, part: slice, seconds: float, said: tuple[str, ...], las
 def invert_each(
     wanted: Sequence[tuple[Array, int]], encoder: Encoder, **options: Any
 ) -> list[Result]:
-    """Invert several features, those together that are asked for alike.
+    """Invert several features, in one run those that differ in target and seed alone.
 
     Every image is a problem of its own, and takes the steps that it would take alone, up to the
-    rounding of kernels that work on several images at once. Whether a run begins anew in changes
-    to which the features answer alike, its first image decides. Those with places that are kept
-    flat run alone.
+    rounding of kernels that work on several images at once. Whether a run changes to weighted
+    variables depends on its first image. Images with areas that are kept flat run alone.
 
     Parameters
     ----------
@@ -200,9 +199,9 @@ def invert_each(
     >>> [result.images.shape for result in found]
     [(1, 32, 32), (1, 32, 32), (1, 32, 32)]
     """
-    asked = dict(options)
-    shape, layout = asked.pop("shape", None), asked.pop("layout", None)
-    settings = InvertOptions(**asked)
+    rest = dict(options)
+    shape, layout = rest.pop("shape", None), rest.pop("layout", None)
+    settings = InvertOptions(**rest)
     starts: list[Start] = []
     spaces: dict[int, Parametrization] = {}
     for features, seed in wanted:

@@ -28,8 +28,8 @@ from repinv.variables.base import Parametrization
 from repinv.variables.colour import Decorrelated
 from repinv.variables.spectral import Spectral
 
-#: Stages of a caricature: of an encoder that takes hard decisions first with these blurred, since
-#: its own gradient does not see what they would change.
+#: Stages of a caricature; of an encoder with hard assignments first of smoothed versions, since
+#: its own gradient does not show where assignments would change.
 _SMOOTH = (Stage(1.0, LBFGS(first_step=0.01)),)
 _HARD = tuple(
     Stage(share, LBFGS(first_step=0.01), softness=softness)
@@ -68,7 +68,7 @@ def caricature(
     max_iter : int
         Evaluations of the energy.
     solver : UpdateRule, optional
-        By default L-BFGS, and encoders with hard decisions are softened at first.
+        By default L-BFGS, and encoders with hard assignments are smoothed at first.
     parametrization : Parametrization, optional
         By default `Spectral`, in natural colours.
     priors : tuple of Weighted, optional

@@ -260,7 +260,7 @@ def test_without_a_stage_that_gathers_the_best_start_is_returned():
 )
 def test_a_half_or_a_third_of_a_gathering_run_is_apart(encoder, learned, share, kept):
     found = gathering(encoder, learned)
-    first = [stage.gathers for stage in found].index(True)
+    first = [stage.averages_starts for stage in found].index(True)
     apart, together = found[:first], found[first:]
     whole = sum(stage.share for stage in found)
     assert sum(stage.share for stage in apart) == pytest.approx(share * whole, rel=0.12)
@@ -274,7 +274,7 @@ def test_a_half_or_a_third_of_a_gathering_run_is_apart(encoder, learned, share, 
 def test_words_that_starts_agree_on_are_not_softened_again(temperature):
     words = repinv.BoVW.pretrained(assignment=repinv.SoftAssignment(temperature))
     found = gathering(words)
-    first = [stage.gathers for stage in found].index(True)
+    first = [stage.averages_starts for stage in found].index(True)
     assert max(stage.softness for stage in found[:first]) == 1.0
     assert [stage.softness for stage in found[first:]] == [0.04, 0.04, 0.0, 0.0]
     # Which is a temperature of 0.02.

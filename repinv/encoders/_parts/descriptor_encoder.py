@@ -67,9 +67,9 @@ class DescriptorEncoder(Encoder):
         """The same of a softened local encoder, or None; see `Encoder.softened`."""
         return self._with_local(self.local.softened(softness))
 
-    def relaxed(self: _E, width: float, /) -> _E | None:
-        """The same features with a relaxed local encoder, or None; see `Encoder.relaxed`."""
-        return self._with_local(self.local.relaxed(width))
+    def with_surrogate_slopes(self: _E, width: float, /) -> _E | None:
+        """The same with surrogate slopes of the local encoder; see `Encoder`."""
+        return self._with_local(self.local.with_surrogate_slopes(width))
 
     def _with_local(self: _E, local: Encoder | None) -> _E | None:
         """The same of another local encoder, or None without one."""

@@ -314,7 +314,7 @@ class HOGgle(DescriptorEncoder):
         ]
         return np.stack(images) if codes.ndim == 4 else images[0]
 
-    def relaxed(self, width: float, /) -> None:
+    def with_surrogate_slopes(self, width: float, /) -> None:
         """None: codes are pulled back as they are, the local encoder's clips included."""
         return
 
