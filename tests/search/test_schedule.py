@@ -87,9 +87,9 @@ def test_later_stages_go_on_with_local_changes():
     spaces = []
     solver = (
         Stage(0.25, LBFGS()),
-        Stage(0.25, LBFGS(), local=3.0),
+        Stage(0.25, LBFGS(), sensitivity_radius=3.0),
         Stage(0.25, LBFGS()),
-        Stage(0.25, LBFGS(), local=2.0),
+        Stage(0.25, LBFGS(), sensitivity_radius=2.0),
     )
     repinv.invert(
         LOCAL(IMAGE),
@@ -109,7 +109,7 @@ def test_later_stages_go_on_with_local_changes():
 
 def test_stages_too_short_to_learn_curvature_do_not_begin_anew():
     spaces = []
-    solver = (Stage(0.5, LBFGS()), Stage(0.5, LBFGS(), local=3.0))
+    solver = (Stage(0.5, LBFGS()), Stage(0.5, LBFGS(), sensitivity_radius=3.0))
     for max_iter in (2 * WORTHWHILE - 2, 2 * WORTHWHILE):
         repinv.invert(
             LOCAL(IMAGE),
