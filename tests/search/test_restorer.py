@@ -14,7 +14,7 @@ import repinv
 from repinv import LBFGS, Pixels, Restorer, Stage
 from repinv.metrics import ncc, ssim
 from repinv.search import consensus, restorer
-from repinv.search.schedules import gathering
+from repinv.search.schedules import averaging
 
 RNG = np.random.default_rng(5)
 HOG = repinv.HOG.vlfeat(bilinear_orientations=True)
@@ -259,7 +259,7 @@ def test_without_a_stage_that_gathers_the_best_start_is_returned():
     ids=["learned", "hard", "HOG", "DSIFT", "learned words", "words"],
 )
 def test_a_half_or_a_third_of_a_gathering_run_is_apart(encoder, learned, share, kept):
-    found = gathering(encoder, learned)
+    found = averaging(encoder, learned)
     first = [stage.averages_starts for stage in found].index(True)
     apart, together = found[:first], found[first:]
     whole = sum(stage.share for stage in found)
@@ -273,7 +273,7 @@ def test_a_half_or_a_third_of_a_gathering_run_is_apart(encoder, learned, share, 
 @pytest.mark.parametrize("temperature", [0.02, 0.005])
 def test_words_that_starts_agree_on_are_not_softened_again(temperature):
     words = repinv.BoVW.pretrained(assignment=repinv.SoftAssignment(temperature))
-    found = gathering(words)
+    found = averaging(words)
     first = [stage.averages_starts for stage in found].index(True)
     assert max(stage.softness for stage in found[:first]) == 1.0
     assert [stage.softness for stage in found[first:]] == [0.04, 0.04, 0.0, 0.0]
@@ -286,4 +286,4 @@ def test_an_encoder_with_one_leg_of_annealing_is_gathered_as_it_is():
         annealing = ((1.0, 1.0),)
 
     once = Once(repinv.HOG.vlfeat(bilinear_orientations=True).flavour)
-    assert [s.softness for s in gathering(once) if s.pull] == [0.0] * 4
+    assert [s.softness for s in averaging(once) if s.pull] == [0.0] * 4

@@ -23,9 +23,9 @@ def runs(monkeypatch):
     """How many problems each run had."""
     sizes, run = [], batched.run
 
-    def counted(problem, position, *rest, **options):
-        sizes.append(position["z"].shape[0])
-        return run(problem, position, *rest, **options)
+    def counted(problem, state, watch):
+        sizes.append(state.z.shape[0])
+        return run(problem, state, watch)
 
     monkeypatch.setattr(batched, "run", counted)
     monkeypatch.setattr(retries, "run", counted)

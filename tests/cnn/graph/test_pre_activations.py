@@ -157,7 +157,7 @@ def test_layers_that_end_with_a_rectifier_take_a_road_of_their_own():
     units = dim()
     assert schedules.stages(units) == schedules.RECTIFIED
     assert schedules.stages(units.pre_activations) == schedules.SMOOTH
-    found = schedules.gathering(units)
+    found = schedules.averaging(units)
     assert [stage.pre_activations for stage in found] == [True] * 3 + [False] * 5
     assert [stage.averages_starts for stage in found] == [False] * 4 + [True, False, False, False]
     widths = [stage.surrogate_width for stage in found]
