@@ -4,8 +4,8 @@
 
 A whole inversion by `TorchEncoder` with: the module run under torch's autograd (surrogate slopes
 put in as rectifiers are called), the same with weights and maps in channels-last layout, its traced
-graph with batch norms folded under autograd, that graph pulled back step by step with torch's
-convolutions, and the whole of it as it ships. And ``torch.compile``, by single evaluations, since
+graph with batch norms folded under autograd, and that graph pulled back step by step, which is what
+ships. And ``torch.compile``, by single evaluations, since
 every width of surrogate slopes is compiled anew. In turns, in one process; medians. Needs the
 extra `zoo`, and `efficientnet_lite_pytorch` for EfficientNet-Lite0.
 """
@@ -34,7 +34,6 @@ from torch import nn
 
 import repinv
 import repinv_cnn
-from repinv_cnn._graph import convolutions
 from repinv_cnn._graph.agreement import Way, laid_out
 from repinv_cnn._graph.tape import pulled
 
@@ -86,22 +85,10 @@ class ByAutograd:
         return pulled(self._function, x)
 
 
-class PlainConvolution(convolutions.Convolution):
-    """A convolution with torch's own adjoint."""
-
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self._turned = self._phases = None
-
-
 def ways(encoder: repinv_cnn.TorchEncoder) -> dict[str, Callable[[float, bool], Any]]:
     """Functions of (width, is_before) for every way, the slowest first."""
     found = encoder._ways
     graph, last = Way(True, True), Way(False, True)
-
-    def torchs(width: float, is_before: bool) -> Any:
-        with mock.patch("repinv_cnn._graph.tape.Convolution", PlainConvolution):
-            return found._build(graph, width, is_before)
 
     def by_autograd(width: float, is_before: bool) -> Any:
         return ByAutograd(found._build(graph, width, is_before))
@@ -110,13 +97,12 @@ def ways(encoder: repinv_cnn.TorchEncoder) -> dict[str, Callable[[float, bool], 
         "module, autograd": found.reference.variant,
         "channels last": lambda width, is_before: found._build(last, width, is_before),
         "graph, autograd": by_autograd,
-        "graph, step by step": torchs,
-        "with own convolutions": lambda width, is_before: found._build(graph, width, is_before),
+        "graph, step by step": lambda width, is_before: found._build(graph, width, is_before),
     }
 
 
-#: Those that use torch's convolutions, not oneDNN called for one small image.
-TORCHS = ("module, autograd", "channels last", "graph, autograd", "graph, step by step")
+#: What is compared with what ships, the last of `ways`.
+OTHERS = ("module, autograd", "channels last", "graph, autograd")
 
 
 def evaluations(function: Any, maps: Any, count: int) -> float:
@@ -147,13 +133,11 @@ def compared(name: str, turns: int) -> tuple[dict[str, float], float, float]:
     times: dict[str, list[float]] = {}
     for _ in range(turns):
         for way, function in ways(encoder).items():
-            onednn = convolutions._ONEDNN and way not in TORCHS
             chosen = functools.cache(
                 lambda width=0.0, is_before=False, function=function: function(width, is_before)
             )
             layout = Way(True, way != "module, autograd")
             with (
-                mock.patch.object(convolutions, "_ONEDNN", onednn),
                 mock.patch.object(encoder._ways, "function", chosen),
                 mock.patch.object(encoder._ways, "_ways", [layout]),
             ):
@@ -179,11 +163,11 @@ if __name__ == "__main__":
         "an evaluation of the same graph by it, over one of ours. All weights but ResNet-20's are "
         "random.",
     )
-    columns = ["evaluations", "seconds", *TORCHS, "torch.compile"]
+    columns = ["evaluations", "seconds", *OTHERS, "torch.compile"]
     report.table("", *columns)
     for name in options.only or NETWORKS:
         times, own, theirs = compared(name, options.turns)
-        last = times["with own convolutions"]
-        ratios = [f"{times[way] / last:.2f}" for way in TORCHS]
+        last = times["graph, step by step"]
+        ratios = [f"{times[way] / last:.2f}" for way in OTHERS]
         report.row(name, str(NETWORKS[name][3]), f"{last:.2f}", *ratios, f"{theirs / own:.2f}")
     report.write(options.json)

@@ -14,7 +14,6 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from repinv_cnn._graph.convolutions import convolved
 from repinv_cnn._graph.extraction import rectifiers
 from repinv_cnn._graph.surrogate_relu import relaxed_relu
 from repinv_cnn._graph.tape import Pullback, Tape, UntapedError, pulled
@@ -88,7 +87,7 @@ class Plain:
             )
         options = ("stride", "padding", "dilation", "groups")
         (x,) = node.all_input_nodes
-        node.op, node.target, node.kwargs = "call_function", convolved, {}
+        node.op, node.target, node.kwargs = "call_function", torch.conv2d, {}
         node.args = (x, weight, bias, *(getattr(convolution, name) for name in options))
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, fx
 from torch.nn import functional
 
-from repinv_cnn._graph.convolutions import Convolution, convolved
+from repinv_cnn._graph.convolutions import Convolution
 from repinv_cnn._graph.surrogate_relu import pull_through_bend, relaxed_relu
 
 #: Maps cotangents of outputs to that of the input.
@@ -140,6 +140,10 @@ class _Entry(NamedTuple):
     done: list[int]
 
 
+#: Arguments of a convolution that `Plain` calls directly: all of them, by position.
+_CONVOLUTION = 7
+
+
 def _constant(node: fx.Node, held: object) -> Any:
     """What a node is that is a weight, or an input with a default; None of others."""
     if node.op == "get_attr":
@@ -153,7 +157,7 @@ def _step(node: fx.Node, held: object, varying: set[fx.Node]) -> tuple[_Step, Se
     args: tuple[Any, ...] = node.args
     options: dict[str, Any] = node.kwargs
     inputs = node.all_input_nodes
-    if target is convolved and not isinstance(args[4], str):
+    if target is torch.conv2d and len(args) == _CONVOLUTION and not isinstance(args[4], str):
         weights = (None if a is None else getattr(held, str(a.target)) for a in args[1:3])
         return Convolution(*weights, *args[3:]), args[:1]  # type: ignore[arg-type]
     if target is torch.relu:
