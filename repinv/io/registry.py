@@ -1,7 +1,8 @@
 """Names of classes in files, and where each class stands today.
 
-Files of runs, encoders, restorers and inverters hold these names and no module's path, so that code
-can move without breaking a file. A class that is to be written to files has a line here.
+Files of runs, encoders, restorers and inverters hold public names of `repinv`, such as "Spectral",
+and no module's path, so that code can move without breaking a file. Parts of what is public, which
+have no public name, are named in a table.
 """
 
 from __future__ import annotations
@@ -11,53 +12,19 @@ import functools
 import importlib
 from typing import Any
 
-#: Name in files → "module:class". Public names are those of `repinv`; the others are parts of them.
-CLASSES = {
-    "HOG": "repinv.encoders.hog.hog:HOG",
+import repinv
+
+#: Names of parts in files → "module:class".
+PARTS = {
     "HOG.per_cell": "repinv.encoders.hog.per_cell:CellHOG",
     "HOG.per_block": "repinv.encoders.hog.per_block:BoxHOG",
     "HOG.per_window": "repinv.encoders.hog.per_window:WindowHOG",
-    "DSIFT": "repinv.encoders.sift.dsift:DSIFT",
     "DSIFT.dense": "repinv.encoders.sift.flavours:DenseSIFT",
     "DSIFT.vlfeat_grid": "repinv.encoders.sift.grids:VLFeatGrid",
     "DSIFT.natural_grid": "repinv.encoders.sift.grids:NaturalGrid",
     "DSIFT.kornia_grid": "repinv.encoders.sift.grids:KorniaGrid",
-    "BoVW": "repinv.encoders.words.bovw:BoVW",
-    "VLAD": "repinv.encoders.words.vlad:VLAD",
-    "FisherVector": "repinv.encoders.words.fisher:FisherVector",
-    "PCA": "repinv.encoders.words.pca:PCA",
-    "HardAssignment": "repinv.encoders.words.assignment:HardAssignment",
-    "SoftAssignment": "repinv.encoders.words.assignment:SoftAssignment",
-    "LLC": "repinv.encoders.words.assignment:LLC",
-    "HOGgle": "repinv.encoders.sparse.hoggle:HOGgle",
-    "StraightThrough": "repinv.encoders.base:StraightThrough",
-    "SquaredError": "repinv.energy.losses:SquaredError",
-    "InnerProduct": "repinv.energy.losses:InnerProduct",
-    "Shortfall": "repinv.energy.losses:Shortfall",
     "SquaredError.rectified": "repinv.energy.losses:RectifiedError",
     "Shortfall.rectified": "repinv.energy.losses:RectifiedShortfall",
-    "Weighted": "repinv.energy.energy:Weighted",
-    "Energy": "repinv.energy.energy:Energy",
-    "AlphaNorm": "repinv.energy.priors:AlphaNorm",
-    "TotalVariation": "repinv.energy.priors:TotalVariation",
-    "IntensityRange": "repinv.energy.priors:IntensityRange",
-    "NaturalContrast": "repinv.energy.priors:NaturalContrast",
-    "Pull": "repinv.energy.reference_priors:Pull",
-    "Diversity": "repinv.energy.reference_priors:Diversity",
-    "CellEnergy": "repinv.energy.reference_priors:CellEnergy",
-    "Pixels": "repinv.variables.pixels:Pixels",
-    "Spectral": "repinv.variables.spectral:Spectral",
-    "Fourier": "repinv.variables.fourier:Fourier",
-    "Decorrelated": "repinv.variables.colour:Decorrelated",
-    "Jitter": "repinv.variables.transforms:Jitter",
-    "Local": "repinv.variables.local:Local",
-    "Levelled": "repinv.variables.levelled:Levelled",
-    "LBFGS": "repinv.solvers.lbfgs:LBFGS",
-    "Momentum": "repinv.solvers.rules:Momentum",
-    "AdaGrad": "repinv.solvers.rules:AdaGrad",
-    "Adam": "repinv.solvers.rules:Adam",
-    "Stage": "repinv.search.schedule:Stage",
-    "Restorer": "repinv.search.restorer:Restorer",
     "inverters.Ridge": "repinv.inverters.ridge:Ridge",
     "inverters.NearestPatches": "repinv.inverters.nearest:NearestPatches",
     "inverters.ExemplarLDA": "repinv.inverters.nearest:ExemplarLDA",
@@ -133,11 +100,16 @@ OLD_FIELDS: dict[str, dict[str, str | None]] = {
 
 def name_of(cls: type) -> str | None:
     """What a class is called in files; None for a class that is not written to files."""
+    if not dataclasses.is_dataclass(cls):
+        return None
+    name: str = cls.__name__
+    if _public(name) is cls:
+        return name
     return _names().get(f"{cls.__module__}:{cls.__qualname__}")
 
 
-def made(name: str, fields: dict[str, Any]) -> Any:
-    """An instance of the class that a file names.
+def class_of(name: str) -> type:
+    """The class that a file names.
 
     Raises
     ------
@@ -145,14 +117,29 @@ def made(name: str, fields: dict[str, Any]) -> Any:
         If there is no such class.
     """
     current = OLD_NAMES.get(name, name)
-    if current not in CLASSES:
+    found: Any = _public(current)
+    if current in PARTS:
+        module, _, cls = PARTS[current].partition(":")
+        found = getattr(importlib.import_module(module), cls)
+    if not (isinstance(found, type) and dataclasses.is_dataclass(found)):
         raise ValueError(
             f"the file names {name!r}, which this version of repinv does not know. It was written "
             "by a newer version, or is damaged."
         )
-    module, _, cls = CLASSES[current].partition(":")
+    return found
+
+
+def made(name: str, fields: dict[str, Any]) -> Any:
+    """An instance of the class that a file names, of fields as the file has them.
+
+    Raises
+    ------
+    ValueError
+        If there is no such class, or it has no such field.
+    """
+    found: Any = class_of(name)
+    current = OLD_NAMES.get(name, name)
     renamed = OLD_FIELDS.get(current, {})
-    found: Any = getattr(importlib.import_module(module), cls)
     known = {field.name for field in dataclasses.fields(found) if field.init}
     names = {key: renamed.get(key, key) for key in fields}
     given = {name: fields[key] for key, name in names.items() if name is not None}
@@ -161,7 +148,12 @@ def made(name: str, fields: dict[str, Any]) -> Any:
     return found(**given)
 
 
+def _public(name: str) -> Any:
+    """What stands under a public name; None if there is none of that name."""
+    return getattr(repinv, name) if name in vars(repinv)["__all__"] else None
+
+
 @functools.cache
 def _names() -> dict[str, str]:
-    """Names by "module:class"."""
-    return {place: name for name, place in CLASSES.items()}
+    """Names of parts by "module:class"."""
+    return {place: name for name, place in PARTS.items()}

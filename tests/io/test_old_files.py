@@ -91,26 +91,12 @@ def test_files_name_no_modules(tmp_path):
         header, _ = serialization.load(tmp_path / f"{name}.npz", kind=kind)
         found = _classes(header)
         assert found
-        assert found <= set(registry.CLASSES)
+        assert found <= set(registry.PARTS) | set(repinv.__all__)
 
 
-@pytest.mark.parametrize("name", registry.CLASSES)
-def test_every_name_of_the_registry_is_a_class_of_its_own(name):
-    module, _, cls = registry.CLASSES[name].partition(":")
-    found = getattr(pytest.importorskip(module), cls)
-    assert registry.name_of(found) == name
-
-
-def test_public_classes_are_called_by_their_public_names():
-    for name in registry.CLASSES:
-        first, _, second = name.partition(".")
-        if not second or first == "inverters":
-            holder = repinv.inverters if second else repinv
-            module, _, cls = registry.CLASSES[name].partition(":")
-            public = getattr(holder, second or first, None)
-            if public is not None:
-                assert public.__module__ == module
-                assert public.__qualname__ == cls
+@pytest.mark.parametrize("name", sorted({*registry.PARTS, *registry.OLD_NAMES.values()}))
+def test_every_name_is_that_of_a_class_of_its_own(name):
+    assert registry.name_of(registry.class_of(name)) == name
 
 
 def test_an_unknown_name_is_refused():
