@@ -1,4 +1,4 @@
-"""A small trained network that ships with the package, and the images of digits it knows."""
+"""A small trained network that ships with the package, and images of its digits."""
 
 from __future__ import annotations
 

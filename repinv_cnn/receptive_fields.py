@@ -1,4 +1,4 @@
-"""How much of an image a unit sees, measured by pulling it back."""
+"""Receptive fields: the pixels that a unit depends on, measured by pullbacks."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from repinv_cnn.torch_encoder import TorchEncoder
 
 @dataclass(frozen=True)
 class ReceptiveField:
-    """Where the pixels lie that one place of a layer sees.
+    """Where the pixels lie that one position of a layer depends on.
 
     Attributes
     ----------
     size : (int, int)
         Height and width, in pixels.
     stride : (int, int)
-        Pixels from one place to the next, down and across; 0 where there is no next one.
+        Pixels from one position to the next, down and across; 0 where there is no next one.
     centre : (float, float)
-        (y, x) of the middle place's, 0 being the centre of the first pixel.
+        (y, x) of that of the middle position, 0 being the centre of the first pixel.
 
     See Also
     --------
-    repinv_cnn.receptive_field : Measure the receptive field of the place in the middle of a layer.
+    repinv_cnn.receptive_field : Measure the receptive field of the position in the middle of a
+        layer.
 
     Examples
     --------
@@ -46,12 +47,12 @@ def receptive_field(
     draws: int = 16,
     seed: int = 0,
 ) -> ReceptiveField:
-    """Measure the receptive field of the place in the middle of a layer.
+    """Measure the receptive field of the position in the middle of a layer.
 
     Parameters
     ----------
     encoder : TorchEncoder
-        Of one layer, with maps (C, h, w) or a vector, which is one place.
+        Of one layer, with maps (C, h, w) or a vector, which is one position.
     image_shape : (int, int, int)
         (C, H, W). If the receptive field is larger than the image, the image's size is found.
     draws : int
@@ -66,14 +67,14 @@ def receptive_field(
 
     See Also
     --------
-    repinv_cnn.ReceptiveField : Where the pixels lie that one place of a layer sees.
+    repinv_cnn.ReceptiveField : Where the pixels lie that one position of a layer depends on.
     repinv_cnn.TorchEncoder : The output of a layer of a torch model, as a differentiable image
         representation.
 
     Notes
     -----
-    A pixel belongs to it if the pullback of a random cotangent at that place is not zero there,
-    on any of the random images. Layers that normalize over places see the whole image.
+    A pixel belongs to it if the pullback of a random cotangent at that position is not zero there,
+    on any of the random images. Layers that normalize over positions depend on the whole image.
 
     Examples
     --------
@@ -118,7 +119,7 @@ def _box(
     draws: int,
     seed: int,
 ) -> tuple[tuple[int, int], tuple[int, int]]:
-    """First and last row, first and last column that a place sees."""
+    """First and last row, first and last column that a position depends on."""
     generator = torch.Generator().manual_seed(seed)
     seen = torch.zeros(image_shape[1:], dtype=torch.bool, device=encoder.device)
     for _ in range(draws):

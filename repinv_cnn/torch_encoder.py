@@ -99,7 +99,7 @@ class TorchEncoder(repinv.Encoder):
     _names: tuple[str, ...] = field(init=False, repr=False)
     _ways: Ways = field(init=False, repr=False)
     _shapes: dict[tuple[int, ...], Shapes] = field(init=False, repr=False, default_factory=dict)
-    _relaxed: dict[float, TorchEncoder] = field(init=False, repr=False, default_factory=dict)
+    _with_slopes: dict[float, TorchEncoder] = field(init=False, repr=False, default_factory=dict)
     #: Width of the surrogate slopes of rectifiers, and whether a final rectifier is left out.
     _width: float = field(init=False, repr=False, default=0.0)
     _is_before: bool = field(init=False, repr=False, default=False)
@@ -184,9 +184,9 @@ class TorchEncoder(repinv.Encoder):
         """
         if not self._ways.rectifies(self._sample)[0]:
             return None
-        if width not in self._relaxed:
-            self._relaxed[width] = self._variant(_width=width)
-        return self._relaxed[width]
+        if width not in self._with_slopes:
+            self._with_slopes[width] = self._variant(_width=width)
+        return self._with_slopes[width]
 
     def repeated(self, step: Callable[..., Any], /) -> Callable[..., Any]:
         """On CUDA devices, a step that is recorded once and replayed; elsewhere the step.
@@ -203,12 +203,12 @@ class TorchEncoder(repinv.Encoder):
         """A copy that computes otherwise, with none of what was made of this one."""
         found = copy.copy(self)
         found.__dict__.pop("pre_activations", None)
-        found.__dict__.update({"_relaxed": {}, **fields})
+        found.__dict__.update({"_with_slopes": {}, **fields})
         return found
 
     @property
     def descriptor_axis(self) -> int | None:
-        """0 for maps (C, h, w), whose places hold C channels each; None for other features."""
+        """0 for maps (C, h, w), whose positions hold C channels each; None for other features."""
         shape = self._some_shape()
         return 0 if shape is not None and len(self.feature_shape(shape)) == 3 else None
 

@@ -252,7 +252,7 @@ class Encoder(ABC):
         return None
 
     def flat_places(self, features: Array, image_shape: tuple[int, ...], /) -> Array | None:
-        """Where features say that an image is exactly flat; None where they do not tell.
+        """Where features prove that an image is exactly flat; None where they prove nothing.
 
         Parameters
         ----------

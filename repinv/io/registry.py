@@ -88,6 +88,9 @@ OLD_NAMES = {
 }
 #: The same of fields, by class: another name, or None for one that there is no more.
 OLD_FIELDS: dict[str, dict[str, str | None]] = {
+    "HOG.per_cell": {"bend": "slope_width"},
+    "HOG.per_block": {"bend": "slope_width"},
+    "HOG.per_window": {"bend": "slope_width"},
     "Stage": {
         "opened": "pre_activations",
         "relaxed": "surrogate_width",

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from repinv_cnn._graph.extraction import rectifiers
-from repinv_cnn._graph.surrogate_relu import relaxed_relu
+from repinv_cnn._graph.surrogate_relu import surrogate_relu
 from repinv_cnn._graph.tape import Pullback, Tape, UntapedError, pulled
 
 
@@ -26,20 +26,20 @@ class Plain:
     ----------
     cut : GraphModule
         Frozen: weights are taken as they are now.
-    relaxed : float
-        Width of the bends that rectifiers are pulled back as; 0 leaves them sharp.
+    width : float
+        Of the surrogate slopes of rectifiers; 0 leaves them exact.
     """
 
-    def __init__(self, cut: fx.GraphModule, relaxed: float = 0.0) -> None:
-        self._cut, self._relaxed = cut, relaxed
+    def __init__(self, cut: fx.GraphModule, width: float = 0.0) -> None:
+        self._cut, self._width = cut, width
         self._held = SimpleNamespace()
         graph = copy.deepcopy(cut.graph)
         for node in rectifiers(cut, graph):
             if node.op != "call_module" or _is_bare(cut.get_submodule(str(node.target)), nn.ReLU):
                 (x,) = node.all_input_nodes
                 node.op, node.kwargs = "call_function", {}
-                node.target = relaxed_relu if relaxed else torch.relu
-                node.args = (x, relaxed) if relaxed else (x,)
+                node.target = surrogate_relu if width else torch.relu
+                node.args = (x, width) if width else (x,)
         for node in graph.nodes:
             if node.op == "get_attr":
                 node.target = self._hold(operator.attrgetter(str(node.target))(cut))
@@ -70,7 +70,7 @@ class Plain:
 
     def __reduce__(self) -> tuple[type[Plain], tuple[fx.GraphModule, float]]:
         """Written code is not pickled, but written again."""
-        return Plain, (self._cut, self._relaxed)
+        return Plain, (self._cut, self._width)
 
     def _hold(self, value: Any) -> str:
         """Keep a weight or a module under a name of its own."""

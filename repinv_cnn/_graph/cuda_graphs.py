@@ -40,7 +40,7 @@ class Replayed:
 
     Notes
     -----
-    The first step of a run may differ from others; the second tells which numbers count, unless
+    The first step of a run may differ from others; the second shows which numbers count, unless
     that is known. The next one is recorded too, and what the recording finds is compared with it: a
     recording that finds anything else is dropped, and every step taken as it is.
 
@@ -124,7 +124,7 @@ class _Recording:
         self._constants = inputs.alive()
 
     def _in_place(self, step: Step, iteration: int) -> tuple[list[str], Tensor]:
-        """Take the step in place; what it notes, by name."""
+        """Take the step in place; the terms that it notes, by name."""
         next_z, next_state, terms = step(self._z, self._state, iteration)
         if _numbers(next_state) != _numbers(self._state):
             raise TypeError

@@ -80,12 +80,12 @@ def traced(module: nn.Module, names: Sequence[str]) -> fx.GraphModule | None:
         base, _, call = name.partition(":")
         nodes = [n for n in graph.nodes if n.op == "call_module" and n.target == base]
         if not nodes:
-            return None  # the module itself may know better
+            return None  # the module itself may be able to
         check_calls(base, call, len(nodes))
         found.append(nodes[int(call or 0)])
     cut = fx.GraphModule(module, _up_to(found, graph))
     try:
-        # Layers that were kept whole are opened: batch norms inside of them are folded too.
+        # Layers that were kept whole are unrectified: batch norms inside of them are folded too.
         cut = fx.GraphModule(cut, _Tracer().trace(cut))
     except Exception:  # a layer kept whole that cannot be traced
         cut.recompile()
@@ -135,9 +135,9 @@ def pre_activations(cut: fx.GraphModule) -> fx.GraphModule | None:
 
     Maxima and other layouts of rectified values are the rectified ones of what is not.
     """
-    opened = fx.GraphModule(cut, copy.deepcopy(cut.graph))
-    is_one = functools.partial(_is_one, dict(opened.named_modules()))
-    output = next(iter(reversed(opened.graph.nodes)))
+    unrectified = fx.GraphModule(cut, copy.deepcopy(cut.graph))
+    is_one = functools.partial(_is_one, dict(unrectified.named_modules()))
+    output = next(iter(reversed(unrectified.graph.nodes)))
     for node in output.args[0]:
         # What is computed on may be given by position or by name.
         while is_one(node, _COMMUTES) and len(node.users) == 1:
@@ -145,9 +145,9 @@ def pre_activations(cut: fx.GraphModule) -> fx.GraphModule | None:
         if not is_one(node, _RECTIFIES) or len(node.users) != 1:
             return None
         node.replace_all_uses_with(node.all_input_nodes[0])
-        opened.graph.erase_node(node)
-    opened.recompile()
-    return opened
+        unrectified.graph.erase_node(node)
+    unrectified.recompile()
+    return unrectified
 
 
 def rectifiers(cut: fx.GraphModule, graph: fx.Graph) -> list[fx.Node]:

@@ -2,7 +2,8 @@
 
 What follows such an operation in the module sees its result wherever it looks at the tensor that
 was changed; in the graph it is given the result. Where other tensors may share the memory of the
-changed one (views), a graph does not tell who sees what, and the module is run as it is instead.
+changed one (views), a graph does not show which tensors share memory, and the module itself is
+run.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ _FRESH_METHODS = frozenset(("mean", "sum", "size", "dim", "softmax", "amax", "ma
 
 
 def out_of_place(cut: fx.GraphModule) -> bool:
-    """Replace what works in place; False where that cannot be told to leave results as they are."""
+    """Replace what works in place; False where it is not known that results stay as they are."""
     modules = dict(cut.named_modules())
     for node in list(cut.graph.nodes):
         if node.op == "call_module" and _returns_its_input(modules[str(node.target)]):

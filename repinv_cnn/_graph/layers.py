@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from repinv_cnn._graph.preparation import check_calls
-from repinv_cnn._graph.surrogate_relu import relaxed_relu
+from repinv_cnn._graph.surrogate_relu import surrogate_relu
 from repinv_cnn._graph.tape import Pullback, pulled
 
 #: What rectifies, and whether it changes its argument.
@@ -285,7 +285,7 @@ class _Run(TorchFunctionMode):
     def _rectify(self, x: Tensor, in_place: bool) -> Tensor:
         """max(x, 0), with the surrogate slope where one is wanted."""
         before = x.clone() if in_place and self.is_needed else x
-        y = relaxed_relu(before, self._width) if self._width else torch.relu(before)
+        y = surrogate_relu(before, self._width) if self._width else torch.relu(before)
         if in_place:
             y = x.copy_(y)
         if self._is_before:

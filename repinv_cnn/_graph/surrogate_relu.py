@@ -1,9 +1,8 @@
-"""Rectifiers whose pullback is that of a bend: units that are nearly on are heard too.
+"""Rectifiers with a surrogate slope in the pullback; their outputs are exact.
 
-A unit of a network that is off passes nothing back, and an inversion waits for units that it cannot
-wake; one that is barely on passes everything, up to the next step that switches it off. Pulled back
-as if it bent over a range of what it is given, a rectifier tells what lies beyond it; features stay
-what they are.
+A unit that is off passes no gradient back, so that no step switches it on; one that is barely on
+passes all of it, up to the step that switches it off. The slope of a smooth rectifier in its place
+changes gradually over a range of inputs.
 """
 
 from __future__ import annotations
@@ -18,13 +17,13 @@ import torch
 from torch import Tensor
 
 
-def relaxed_relu(x: Tensor, width: float) -> Tensor:
-    """max(x, 0), pulled back with the slope of a smooth one: `pull_through_bend`."""
-    found: Tensor = _Relaxed.apply(x, width)  # type: ignore[no-untyped-call]
+def surrogate_relu(x: Tensor, width: float) -> Tensor:
+    """max(x, 0), pulled back with the slope of a smooth rectifier: `pull_surrogate`."""
+    found: Tensor = _SurrogateReLU.apply(x, width)  # type: ignore[no-untyped-call]
     return found
 
 
-class _Relaxed(torch.autograd.Function):
+class _SurrogateReLU(torch.autograd.Function):
     """The rectifier and its pullback."""
 
     @staticmethod
@@ -38,14 +37,14 @@ class _Relaxed(torch.autograd.Function):
     def backward(ctx: Any, *v: Tensor) -> tuple[Tensor, None]:
         """v times the slope."""
         (x,) = ctx.saved_tensors
-        return pull_through_bend(v[0], x, ctx.width), None
+        return pull_surrogate(v[0], x, ctx.width), None
 
 
-#: Of s², so that where x is zero everywhere half of v is passed, not nothing that is a number.
+#: Of s², so that where x is zero everywhere half of v is passed, not NaN.
 _LEAST = 1e-30
 
 
-def pull_through_bend(v: Tensor, x: Tensor, width: float) -> Tensor:
+def pull_surrogate(v: Tensor, x: Tensor, width: float) -> Tensor:
     """v times ½(1 + x/√(x² + s²)), s being `width` times the root mean square of x in each image.
 
     That is the slope of ½(x + √(x² + s²)) ('squareplus', Barron, arXiv:2112.11687, 2021).
@@ -69,7 +68,7 @@ def pull_through_bend(v: Tensor, x: Tensor, width: float) -> Tensor:
 def _fused() -> Callable[[Tensor, Tensor, Tensor], Tensor]:
     """The same as one kernel of a GPU, of v, x and s²: memory is read once, not six times."""
     fused: Callable[[Tensor, Tensor, Tensor], Tensor] = torch.cuda.jiterator._create_jit_fn(
-        "template <typename T> T bend(T v, T x, T square)"
+        "template <typename T> T surrogate(T v, T x, T square)"
         "{ T r = sqrt(x * x + square); return v * (r + x) / (r + r); }"
     )
     return fused

@@ -15,7 +15,7 @@ from torch import Tensor, fx
 from torch.nn import functional
 
 from repinv_cnn._graph.convolutions import Convolution
-from repinv_cnn._graph.surrogate_relu import pull_through_bend, relaxed_relu
+from repinv_cnn._graph.surrogate_relu import pull_surrogate, surrogate_relu
 
 #: Maps cotangents of outputs to that of the input.
 Pullback: TypeAlias = Callable[[Sequence[Tensor]], Tensor]
@@ -162,8 +162,8 @@ def _step(node: fx.Node, held: object, varying: set[fx.Node]) -> tuple[_Step, Se
         return Convolution(*weights, *args[3:]), args[:1]  # type: ignore[arg-type]
     if target is torch.relu:
         return _Rectifier(), inputs
-    if target is relaxed_relu:
-        return _Bend(args[1]), inputs
+    if target is surrogate_relu:
+        return _Surrogate(args[1]), inputs
     if target in (operator.add, torch.add) and not options and inputs == [*args]:
         return _Sum(), inputs
     if target is operator.getitem and len(inputs) == 1 and _is_basic(args[1]):
@@ -184,8 +184,8 @@ class _Rectifier:
         return (torch.ops.aten.threshold_backward(v, y, 0),)
 
 
-class _Bend(NamedTuple):
-    """max(x, 0), pulled back as a bend."""
+class _Surrogate(NamedTuple):
+    """max(x, 0), pulled back with a surrogate slope."""
 
     width: float
 
@@ -193,7 +193,7 @@ class _Bend(NamedTuple):
         return torch.relu(x), x
 
     def pull(self, v: Tensor, x: Tensor) -> tuple[Tensor]:
-        return (pull_through_bend(v, x, self.width),)
+        return (pull_surrogate(v, x, self.width),)
 
 
 class _Sum:

@@ -20,7 +20,7 @@ class DSIFTNet(torch.nn.Module):
     ----------
     dsift : repinv.DSIFT
         Whose features are computed, in its layout. All flavours are covered: vlfeat with all of its
-        options, phow, natural and kornia, and their softened selves.
+        options, phow, natural and kornia, and their smoothed versions.
 
     Attributes
     ----------

@@ -18,7 +18,7 @@ class HOGNet(torch.nn.Module):
     ----------
     hog : repinv.HOG
         Whose features are computed, in its layout. All flavours are covered, and so are their
-        softened selves.
+        smoothed versions.
 
     Attributes
     ----------

@@ -47,7 +47,7 @@ def layers(hog: repinv.HOG) -> tuple[torch.nn.Module, ...]:
 
 
 def _layout(hog: repinv.HOG) -> int:
-    """The number by which a flavour of cells tells its layout."""
+    """The number of the layout of a flavour of cells."""
     flavour: Any = hog.flavour
     return int(flavour.layout)
 

@@ -19,7 +19,7 @@ FLAT = 1e-10
 
 
 def _cut(a: torch.Tensor, where: torch.Tensor) -> torch.Tensor:
-    """The same values, which pass no gradient at some places."""
+    """The same values, which pass no gradient at some positions."""
     return torch.where(where, a.detach(), a)
 
 
@@ -71,7 +71,7 @@ def strongest_channel(
 
 
 def magnitude_of(across: torch.Tensor, down: torch.Tensor, epsilon: float = 0.0) -> torch.Tensor:
-    """√(gx² + gy² + epsilon), zero where the gradient is; flat places pass nothing."""
+    """√(gx² + gy² + epsilon), zero where the gradient is; flat regions pass nothing."""
     square = across * across + down * down
     flat = square.detach().sqrt() < FLAT
     if epsilon > 0:

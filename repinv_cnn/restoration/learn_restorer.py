@@ -154,8 +154,8 @@ def trained(
 ) -> Restorer:
     """A restorer that brings pre-images nearest to their photographs.
 
-    In the mean square, and, as much, in structural similarity: a square alone knows little of what
-    is faint, which eyes see as well.
+    By the mean square and, with equal weight, structural similarity: the mean square alone has
+    little of regions of low contrast, which are seen as well.
 
     Parameters
     ----------

@@ -11,7 +11,7 @@ from repinv.encoders._kernels.jit import helper
 def passed(value, top, square, half):  # type: ignore[no-untyped-def]
     """The slope of min(value, top): 1 below the clip, 0 from there on.
 
-    With `square` > 0 that of a clip that bends, ½(1 − d/√(d² + square)) of d = value − top. `half`
+    With `square` > 0 the surrogate slope ½(1 − d/√(d² + square)) of d = value − top. `half`
     is ½ in the precision of the others.
     """
     if square > 0:

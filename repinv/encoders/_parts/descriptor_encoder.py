@@ -21,7 +21,7 @@ class DescriptorEncoder(Encoder):
     """What encoders have in common that hold a local encoder and arrays learned for it.
 
     A subclass is a frozen dataclass without a comparison of its own (``eq=False``). It codes the
-    descriptors of one image in `_code`, and tells the shape of what it has learned in `_codebook`.
+    descriptors of one image in `_code`, and gives the shape of what it has learned in `_codebook`.
     """
 
     local: Encoder

@@ -78,7 +78,7 @@ def _given(arrays: Any, size: int, nothing: np.ndarray, progress: bool) -> Itera
 
 
 def _are(rows: np.ndarray, nothing: np.ndarray) -> np.ndarray:
-    """Which descriptors are those of a flat place."""
+    """Which descriptors are those of a flat region."""
     alike = np.isclose(rows, nothing, rtol=1e-4, atol=1e-6) if nothing.any() else rows == 0
     are: np.ndarray = np.all(alike, axis=1)
     return are
@@ -111,7 +111,7 @@ def principal(
 
 
 def words(samples: Iterator[np.ndarray], count: int, seed: int) -> np.ndarray:
-    """Centres (count, D) of a k-means that sees every sample once."""
+    """Centres (count, D) of a k-means that reads every sample once."""
     from sklearn.cluster import MiniBatchKMeans
 
     means = MiniBatchKMeans(count, random_state=seed, n_init=1)

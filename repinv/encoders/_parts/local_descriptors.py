@@ -98,7 +98,7 @@ def _misfit(width: int, found: int) -> ValueError:
     )
 
 
-def places(local: Encoder, image_shape: tuple[int, ...], width: int) -> int:
+def count(local: Encoder, image_shape: tuple[int, ...], width: int) -> int:
     """Number of descriptors of an image (C, H, W).
 
     Raises
@@ -114,7 +114,7 @@ def places(local: Encoder, image_shape: tuple[int, ...], width: int) -> int:
 
 
 def descriptors(local: Encoder, features: Array) -> np.ndarray:
-    """Features (N, *F) as (N, places, D); a view wherever that is possible."""
+    """Features (N, *F) as (N, positions, D); a view wherever that is possible."""
     if not isinstance(features, np.ndarray) or features.dtype not in (np.float32, np.float64):
         kind = getattr(features, "dtype", type(features).__name__)
         raise TypeError(
@@ -127,14 +127,14 @@ def descriptors(local: Encoder, features: Array) -> np.ndarray:
 
 
 def from_descriptors(local: Encoder, grad: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Adjoint of `descriptors`: (N, places, D) → (N, *F)."""
+    """Adjoint of `descriptors`: (N, positions, D) → (N, *F)."""
     axis = local.descriptor_axis or 0
     lattice = shape[1 : axis + 1] + shape[axis + 2 :]
     return np.moveaxis(grad.reshape(len(grad), *lattice, grad.shape[-1]), -1, axis + 1)
 
 
 def rows(local: Encoder, x: Array) -> tuple[np.ndarray, tuple[int, ...]]:
-    """Descriptors (N, places, D) of a batch, on the host, and the shape of the local features."""
+    """Descriptors (N, positions, D) of a batch, on the host, and the local features' shape."""
     found = _hosted(local.encode(local.asarray(x)), x)
     return descriptors(local, found), found.shape
 
@@ -142,7 +142,7 @@ def rows(local: Encoder, x: Array) -> tuple[np.ndarray, tuple[int, ...]]:
 def rows_vjp(
     local: Encoder, x: Array
 ) -> tuple[np.ndarray, tuple[int, ...], Callable[[np.ndarray], np.ndarray]]:
-    """The same, and the pullback of cotangents (N, places, D)."""
+    """The same, and the pullback of cotangents (N, positions, D)."""
     features, pull_local = local.vjp(local.asarray(x))
     found = _hosted(features, x)
 
@@ -204,7 +204,7 @@ def call(local: Encoder, image: Any, code: Code, words: tuple[int, ...]) -> np.n
 
 
 def _fitting(rows: np.ndarray, words: tuple[int, ...]) -> np.ndarray:
-    """Descriptors (N, places, D), if they are as wide as the words."""
+    """Descriptors (N, positions, D), if they are as wide as the words."""
     if rows.shape[-1] != words[1]:
         raise _misfit(words[1], rows.shape[-1])
     return rows

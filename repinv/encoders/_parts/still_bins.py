@@ -1,4 +1,4 @@
-"""Where features that are silent prove that an image has no gradient.
+"""Where features that are zero prove that an image has no gradient.
 
 Features are sums of positive votes: one that is zero has no vote. An axis of an image is described
 by the pixels that vote for each of its cells, a matrix (cells, pixels) of zeros and ones.
@@ -54,8 +54,8 @@ def without_votes(
 
     Notes
     -----
-    Where all bins are silent but those of gradients down, there is none across: as near as features
-    tell, edges are horizontal there.
+    Where all bins are zero but those of gradients down, there is none across: as far as features
+    show, edges are horizontal there.
     """
     still = np.ones((2, rows.shape[1], columns.shape[1]), bool)
     for one, is_across, is_down in zip(silent, bins.across, bins.down, strict=True):

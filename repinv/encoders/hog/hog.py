@@ -48,8 +48,8 @@ class HOG(Encoder):
     See Also
     --------
     repinv.DSIFT : Dense SIFT descriptors, exact and differentiable.
-    repinv.HOGgle : Positive sparse codes of all windows of cells, in a dictionary that also knows
-        gray patches.
+    repinv.HOGgle : Positive sparse codes of all windows of cells, in a dictionary paired with gray
+        patches.
     repinv_cnn.HOGNet : HOG as a network of fixed layers, for any device, differentiated by
         autograd.
 
@@ -386,11 +386,12 @@ class HOG(Encoder):
         return self.flavour.still(silent, *image_shape[1:])
 
     def with_surrogate_slopes(self, width: float, /) -> HOG | None:
-        """The same features, clips pulled back as bends, in units of them; see `Encoder`."""
+        """The same features with surrogate slopes of clips, in units of these; see `Encoder`."""
         width = validation.real("width", width, above=0)
         if isinstance(self.flavour, BoxHOG) and not self.flavour.clips:
             return None
-        return dataclasses.replace(self, flavour=dataclasses.replace(self.flavour, bend=width))
+        flavour = dataclasses.replace(self.flavour, slope_width=width)
+        return dataclasses.replace(self, flavour=flavour)
 
     def feature_shape(self, image_shape: tuple[int, ...], /) -> tuple[int, ...]:
         """Shape F of the features of one image (C, H, W).
@@ -425,9 +426,9 @@ class HOG(Encoder):
         return self.flavour.frames(*image_shape[1:])
 
     def image_shapes(self, feature_shape: tuple[int, ...], /) -> SizeRange | None:
-        """Smallest and largest height and width that give this shape; None if they are not told.
+        """Smallest and largest height and width of this shape; None if it does not determine them.
 
-        OpenCV's flat features tell them for a single window only.
+        OpenCV's flat features determine them for a single window only.
         """
         return self.flavour.image_shapes(tuple(feature_shape))
 
@@ -509,7 +510,7 @@ class HOG(Encoder):
             features = features.reshape(expected)
         elif features.ndim == 1 and len(self.flavour.example()) > 1:
             raise ValueError(
-                f"flat features do not tell how their {features.size} numbers are laid out. Give "
+                f"flat features do not show how their {features.size} numbers are laid out. Give "
                 "the shape of their image: glyph(features, shape=(H, W))."
             )
         if not self.flavour.holds(features.shape):

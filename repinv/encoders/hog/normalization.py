@@ -85,8 +85,8 @@ def pull_block_factors(factor_cotangent, cells, factors, grad):  # type: ignore[
 def _clip_four(row, on, top, work, out):  # type: ignore[no-untyped-def]
     """Half the sum of entries under all four factors, clipped; `on` of each goes to its texture.
 
-    What many lines have in common lies in one array at fixed places, so that the compiler need
-    not ask which of the lines overlap.
+    What many lines have in common lies in one array at fixed offsets, so that the compiler need
+    not check which of the lines overlap.
     """
     half = row.dtype.type(0.5)
     for x in range(row.size):
@@ -177,17 +177,17 @@ def normalize_cells(cells, factors, layout, texture, truncation, features):  # t
 
 @jit
 def pull_normalize_cells(  # type: ignore[no-untyped-def]
-    cotangent, cells, factors, layout, texture, truncation, bend, grad, factor_cotangent
+    cotangent, cells, factors, layout, texture, truncation, slope_width, grad, factor_cotangent
 ):
     """Pullback of `normalize_cells`: adds to grad (bins, M) and factor_cotangent (4, M).
 
-    Clips are pulled back as bends of width `bend`·`truncation`; 0 leaves them sharp.
+    Clips have surrogate slopes of width `slope_width`·`truncation`; 0 leaves them sharp.
     """
     bins, size = cells.shape
     n = bins // 2
     real = cells.dtype.type
     zero, half, top = real(0), real(0.5), real(truncation)
-    square = real(bend * bend * truncation * truncation)
+    square = real(slope_width * slope_width * truncation * truncation)
     on_both = real(texture) if layout == UOCTTI else zero
     on_each = real(texture) if layout == DPM else zero
     both, to_both = np.empty(_CHUNK, cells.dtype), np.empty(_CHUNK, cells.dtype)
@@ -269,16 +269,16 @@ def normalize_blocks(blocks, norm, threshold, features):  # type: ignore[no-unty
 
 @jit
 def pull_normalize_blocks(  # type: ignore[no-untyped-def]
-    cotangent, blocks, norm, threshold, bend, grad
+    cotangent, blocks, norm, threshold, slope_width, grad
 ):
     """Pullback of `normalize_blocks`, v → v/s(v) twice over; written to grad.
 
-    Clips pass what `passed` says of a width `bend`·`threshold`; roots of values below `FLAT`, where
-    the slope has no bound, nothing. With f = v/s, ds = <v, dv>/r for a Euclidean norm r, and
-    <sign v, dv> for an absolute one.
+    Clips have surrogate slopes (`passed`) of width `slope_width`·`threshold`; roots below `FLAT`,
+    where the slope has no bound, pass nothing. With f = v/s, ds = <v, dv>/r for a Euclidean norm
+    r, and <sign v, dv> for an absolute one.
     """
     real = blocks.dtype.type
-    square = real(bend * bend * threshold * threshold)
+    square = real(slope_width * slope_width * threshold * threshold)
     zero, half, threshold = real(0), real(0.5), real(threshold)
     entries = blocks.shape[1]
     for b in range(blocks.shape[0]):

@@ -24,9 +24,9 @@ def square_root(image: np.ndarray) -> tuple[np.ndarray, ImagePullback]:
 
 
 def normalized(
-    blocks: np.ndarray, norm: int, threshold: float, bend: float
+    blocks: np.ndarray, norm: int, threshold: float, slope_width: float
 ) -> tuple[np.ndarray, ImagePullback]:
-    """Blocks (by, bx, entries) under a norm of `_blocks`, whose clips are pulled back as bends."""
+    """Blocks (by, bx, entries) under a norm of `_blocks`, whose clips have surrogate slopes."""
     flat = np.ascontiguousarray(blocks).reshape(-1, blocks.shape[-1])
     features = np.empty_like(flat)
     normalization.normalize_blocks(flat, norm, threshold, features)
@@ -34,7 +34,7 @@ def normalized(
     def pullback(cotangent: np.ndarray) -> np.ndarray:
         grad = np.empty_like(flat)
         cotangent = np.ascontiguousarray(cotangent).reshape(flat.shape)
-        normalization.pull_normalize_blocks(cotangent, flat, norm, threshold, bend, grad)
+        normalization.pull_normalize_blocks(cotangent, flat, norm, threshold, slope_width, grad)
         return grad.reshape(blocks.shape)
 
     return features.reshape(blocks.shape), pullback
@@ -44,8 +44,8 @@ def normalized(
 class BoxHOG:
     """scikit-image's: means over cells of undirected bins, in overlapping blocks.
 
-    Pairs are (y, x). `softness` is 0 for its bins, 1 for linear interpolation between two; `bend`
-    the width, in units of the clip, of the bend that this is pulled back as.
+    Pairs are (y, x). `softness` is 0 for its bins, 1 for linear interpolation between two;
+    `slope_width` the width of the clip's surrogate slope, in units of the clip.
     """
 
     orientations: int
@@ -54,7 +54,7 @@ class BoxHOG:
     norm: int
     transform_sqrt: bool
     softness: float = 0.0
-    bend: float = dataclasses.field(default=0.0, repr=False)
+    slope_width: float = dataclasses.field(default=0.0, repr=False)
 
     @property
     def clips(self) -> bool:
@@ -129,7 +129,9 @@ class BoxHOG:
         windows = np.lib.stride_tricks.sliding_window_view(cells, (high, wide), axis=(0, 1))
         blocks = np.moveaxis(windows, 2, -1)
         shape = blocks.shape
-        features, pull_norm = normalized(blocks.reshape(*shape[:2], -1), self.norm, 0.2, self.bend)
+        features, pull_norm = normalized(
+            blocks.reshape(*shape[:2], -1), self.norm, 0.2, self.slope_width
+        )
 
         def pullback(cotangent: np.ndarray) -> np.ndarray:
             from_blocks = pull_norm(cotangent).reshape(shape)

@@ -32,8 +32,8 @@ class CellHOG:
         Where normalized entries are clipped.
     factor : float
         Takes the place of the block factors if positive.
-    bend : float
-        Width, in units of `truncation`, of the bend that clips are pulled back as.
+    slope_width : float
+        Width, in units of `truncation`, of the surrogate slope of clips.
     """
 
     cell_size: int
@@ -42,7 +42,7 @@ class CellHOG:
     softness: float
     truncation: float = 0.2
     factor: float = 0.0
-    bend: float = dataclasses.field(default=0.0, repr=False)
+    slope_width: float = dataclasses.field(default=0.0, repr=False)
 
     @property
     def rule(self) -> int:
@@ -137,7 +137,7 @@ class CellHOG:
                 flat_cells,
                 flat_factors,
                 *options,
-                self.bend,
+                self.slope_width,
                 grad,
                 from_factors,
             )

@@ -34,7 +34,7 @@ class WindowHOG:
     win_stride: tuple[int, int]
     padding: tuple[int, int]
     softness: float = 1.0
-    bend: float = dataclasses.field(default=0.0, repr=False)
+    slope_width: float = dataclasses.field(default=0.0, repr=False)
 
     def smallest(self) -> tuple[int, int]:
         """Least height and width: one window, and enough to reflect at the border."""
@@ -174,7 +174,7 @@ class WindowHOG:
         blocks = cells.transpose(1, 3, 4, 2, 0)
         shape = blocks.shape
         features, pull_norm = normalized(
-            blocks.reshape(*shape[:2], -1), normalization.OPENCV, self.threshold, self.bend
+            blocks.reshape(*shape[:2], -1), normalization.OPENCV, self.threshold, self.slope_width
         )
         # windows (y, x), then blocks (x, y) of each
         pick = (index_y[:, None, None, :], index_x[None, :, :, None])

@@ -304,7 +304,7 @@ class DSIFT(Encoder):
         return "dsift"
 
     def softened(self, softness: float, /) -> DSIFT | None:
-        """The same with faint descriptors weakened instead of dropped; None without a threshold.
+        """The same with descriptors of low contrast weakened, not zero; None without a threshold.
 
         Parameters
         ----------
@@ -343,8 +343,9 @@ class DSIFT(Encoder):
         return self.flavour.still(silent, channels, height, width)
 
     def with_surrogate_slopes(self, width: float, /) -> DSIFT:
-        """The same features, the clip pulled back as a bend, in units of it; see `Encoder`."""
-        rule = self.flavour.normalization._replace(bend=validation.real("width", width, above=0))
+        """The same features with a surrogate slope of the clip, in units of it; see `Encoder`."""
+        slope_width = validation.real("width", width, above=0)
+        rule = self.flavour.normalization._replace(slope_width=slope_width)
         flavour = dataclasses.replace(self.flavour, normalization=rule)
         return dataclasses.replace(self, flavour=flavour)
 
@@ -365,7 +366,7 @@ class DSIFT(Encoder):
     def image_shapes(self, feature_shape: tuple[int, ...], /) -> SizeRange | None:
         """Smallest and largest height and width that give this shape.
 
-        None where they are not told, as by features (frames, D).
+        None where features do not determine them, as (frames, D) does not.
         """
         return self.flavour.image_shapes(tuple(feature_shape))
 

@@ -29,8 +29,8 @@ class Normalization(NamedTuple):
 
     ν(v) = max(√(|v|² + `squared`) + `added`, `least`): the three places where libraries put
     their epsilon. With u the sum of a descriptor over `area` and `threshold`, it is then weighted
-    by clip(½ + (u − 1)/(2·`softness`), 0, 1): softness 0 makes faint descriptors zero. The clip is
-    pulled back as a bend of width `bend`·`clip`; 0 leaves it sharp.
+    by clip(½ + (u − 1)/(2·`softness`), 0, 1): softness 0 makes descriptors of low contrast zero.
+    The clip has a surrogate slope of width `slope_width`·`clip`; 0 leaves it sharp.
     """
 
     squared: float
@@ -43,7 +43,7 @@ class Normalization(NamedTuple):
     threshold: float
     area: float
     softness: float = 0.0
-    bend: float = 0.0
+    slope_width: float = 0.0
 
 
 @helper
@@ -177,7 +177,7 @@ def pull_describe(cotangent, pooled, rows, columns, bins, rule, grad):  # type: 
     line, gathered = np.zeros(size + 8, pooled.dtype), np.empty(size + 8, pooled.dtype)
     raw, back, values = gathered[:size], line[:size], np.empty(size, pooled.dtype)
     clip, zero, half = real(rule.clip), real(0), real(0.5)
-    square = real(rule.bend * rule.bend * rule.clip * rule.clip)
+    square = real(rule.slope_width * rule.slope_width * rule.clip * rule.clip)
     for f in range(cotangent.shape[0]):
         y, x = f // across, f % across
         _gathered(pooled, rows, columns, y, x, bins, gathered)

@@ -30,7 +30,7 @@ def _layout(
 ) -> Layout:
     """A `Layout` of the windows of each frame and bin, the same one only once.
 
-    Windows are the same where pixels and weights are; they are put in the order that `Taps` asks.
+    Windows are the same where pixels and weights are; they are put in the order that `Taps` needs.
     """
     keys = {at: (first, weights.tobytes()) for at, (first, weights) in windows.items()}
     unique = {keys[at]: window for at, window in windows.items()}
@@ -121,7 +121,7 @@ def kornia_axis(size: int, kernel: int, bins: int, stride: int, padding: int, dt
     """kornia's: pooled by a triangle of `kernel` taps at every pixel, bins as far apart.
 
     Beyond the image is nothing. Of an even number of taps the middle lies before the pixel, and
-    one place more comes out than there are pixels.
+    one position more comes out than there are pixels.
     """
     triangle = 1 - np.abs(np.arange(kernel) + 0.5 - kernel / 2) / (kernel / 2)
     pooled = size + 2 * (kernel // 2) - kernel + 1

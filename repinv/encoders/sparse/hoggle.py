@@ -28,7 +28,7 @@ CHECKSUMS = {
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class HOGgle(DescriptorEncoder):
-    """Positive sparse codes of all windows of cells, in a dictionary that also knows gray patches.
+    """Positive sparse codes of all windows of cells, in a dictionary paired with gray patches.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ class HOGgle(DescriptorEncoder):
         seed: int = 0,
         progress: bool = True,
     ) -> HOGgle:
-        """Learn a paired dictionary from images that are looked at once, in turn.
+        """Learn a paired dictionary from images, each read once.
 
         Parameters
         ----------
@@ -293,7 +293,7 @@ class HOGgle(DescriptorEncoder):
             sizes = self.image_shapes(batch.shape[1:])
             if sizes is None:
                 raise ValueError(
-                    f"codes of shape {codes.shape} do not tell the size of the image; pass "
+                    f"codes of shape {codes.shape} do not determine the size of the image; pass "
                     "shape=(H, W)."
                 )
             shape = (sizes[0][0], sizes[1][0])

@@ -7,7 +7,7 @@ import numpy as np
 from repinv.encoders._kernels.jit import helper, jit
 
 #: Atoms that enter the active set at a time, and the rounds after which they do so one by one,
-#: which is what the proof of termination asks for.
+#: which is what the proof of termination needs.
 _TOGETHER, _HASTE = 16, 60
 #: Pivots below which an atom counts as dependent on those before it, by bytes of a number.
 _DEPENDENT = {4: 3e-6, 8: 1e-10}

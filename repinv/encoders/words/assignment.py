@@ -142,7 +142,7 @@ class SoftAssignment:
         from_codes: np.ndarray,
         grad: np.ndarray,
     ) -> None:
-        """Add what the cotangent of the codes, which is overwritten, asks of the descriptors."""
+        """Add the descriptors' cotangent that belongs to one of the codes, which is overwritten."""
         pull_softmax_rows(kept, from_codes)
         grad += from_codes @ words.slope
 
@@ -209,7 +209,7 @@ class LLC:
         from_codes: np.ndarray,
         grad: np.ndarray,
     ) -> None:
-        """Add what the cotangent of the codes asks of the descriptors."""
+        """Add the descriptors' cotangent that belongs to one of the codes."""
         pull_local_codes(x, words.points, kept, self.regularization, from_codes, grad)
 
 
@@ -274,7 +274,7 @@ class Coder(Protocol):
         grad: np.ndarray,
         /,
     ) -> None:
-        """Add what a cotangent of the codes asks of the descriptors to `grad`."""
+        """Add the descriptors' cotangent that belongs to one of the codes to `grad`."""
 
 
 #: Numbers in a block of codes, which then stays in the processor's cache.

@@ -269,10 +269,10 @@ class BoVW(DescriptorEncoder):
 
     @property
     def annealing(self) -> tuple[tuple[float, float], ...]:
-        """Legs in which an inversion hardens this encoder; see `Encoder.annealing`.
+        """Pairs by which an inversion hardens this encoder; see `Encoder.annealing`.
 
-        The first are so warm that all words have a part in every descriptor: from less, faint
-        places of an image are never drawn to their words.
+        At the first temperatures all words have a part in every descriptor; from lower ones,
+        regions of low contrast get no gradient towards their words.
         """
         return assignments.ANNEALING if self.softened(1.0) is not None else ()
 
@@ -284,7 +284,7 @@ class BoVW(DescriptorEncoder):
     def feature_shape(self, image_shape: tuple[int, ...], /) -> tuple[int, ...]:
         """Shape F of the features of one image (C, H, W); raises as the local encoder does."""
         return self._shape(
-            local_descriptors.places(self.local, image_shape, self.vocabulary.shape[1])
+            local_descriptors.count(self.local, image_shape, self.vocabulary.shape[1])
         )
 
     def _shape(self, count: int) -> tuple[int, ...]:

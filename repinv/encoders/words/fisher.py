@@ -47,7 +47,7 @@ class _Posterior:
     def pull(
         self, x: np.ndarray, words: Words, kept: Any, from_codes: np.ndarray, grad: np.ndarray
     ) -> None:
-        """Add what the cotangent of the posteriors, which is overwritten, asks of x."""
+        """Add the cotangent of x that belongs to one of the posteriors, which is overwritten."""
         pull_softmax_rows(kept, from_codes)
         grad += _pull_lifted(from_codes @ words.slope, x, self.centre)
 
@@ -243,7 +243,7 @@ class FisherVector(DescriptorEncoder):
 
     @property
     def annealing(self) -> tuple[tuple[float, float], ...]:
-        """Legs in which an inversion cools this encoder; see `Encoder.annealing`.
+        """Pairs by which an inversion lowers the temperature; see `Encoder.annealing`.
 
         Posteriors in as many dimensions as descriptors have are all but hard.
         """
@@ -256,7 +256,7 @@ class FisherVector(DescriptorEncoder):
 
     def feature_shape(self, image_shape: tuple[int, ...], /) -> tuple[int, ...]:
         """Shape F of the features of one image (C, H, W); raises as the local encoder does."""
-        local_descriptors.places(self.local, image_shape, self.means.shape[1])
+        local_descriptors.count(self.local, image_shape, self.means.shape[1])
         return (*self.grid, 2, *self.means.shape)
 
     def _mixture(self, dtype: Any) -> tuple[_Posterior, Words, np.ndarray, np.ndarray]:

@@ -153,7 +153,7 @@ class PCA(DescriptorEncoder):
 
     @property
     def annealing(self) -> tuple[tuple[float, float], ...]:
-        """Legs in which an inversion hardens this encoder: those of the local one."""
+        """Pairs by which an inversion hardens this encoder: those of the local one."""
         return self.local.annealing
 
     @property
@@ -163,7 +163,7 @@ class PCA(DescriptorEncoder):
 
     def feature_shape(self, image_shape: tuple[int, ...], /) -> tuple[int, ...]:
         """Shape F of the features of one image (C, H, W); raises as the local encoder does."""
-        local_descriptors.places(self.local, image_shape, len(self.mean))
+        local_descriptors.count(self.local, image_shape, len(self.mean))
         return self._with(tuple(self.local.feature_shape(image_shape)), len(self.components))
 
     def image_shapes(self, feature_shape: tuple[int, ...], /) -> SizeRange | None:

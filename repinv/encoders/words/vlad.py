@@ -122,7 +122,7 @@ class VLAD(DescriptorEncoder):
         norm: str | None = "l2",
         warm: float = 0.5,
     ) -> VLAD:
-        """Learn a vocabulary by k-means from images that are looked at once, in turn.
+        """Learn a vocabulary by k-means from images, each read once.
 
         Parameters
         ----------
@@ -141,7 +141,7 @@ class VLAD(DescriptorEncoder):
         seed : int
             Of the choice of descriptors and of k-means.
         descriptors_per_image : int
-            How many to learn from; those that are zero, as flat places have, are left out.
+            How many to learn from; those that are zero, as flat regions have, are left out.
         progress : bool
             Show a progress bar.
         grid, assignment, interpolate, power, intra, norm, warm : optional
@@ -191,10 +191,10 @@ class VLAD(DescriptorEncoder):
 
     @property
     def annealing(self) -> tuple[tuple[float, float], ...]:
-        """Legs in which an inversion hardens this encoder; see `Encoder.annealing`.
+        """Pairs by which an inversion hardens this encoder; see `Encoder.annealing`.
 
-        The first are so warm that all words have a part in every descriptor: from less, faint
-        places of an image are never drawn to their words.
+        At the first temperatures all words have a part in every descriptor; from lower ones,
+        regions of low contrast get no gradient towards their words.
         """
         return assignments.ANNEALING if self.softened(1.0) is not None else ()
 
@@ -205,7 +205,7 @@ class VLAD(DescriptorEncoder):
 
     def feature_shape(self, image_shape: tuple[int, ...], /) -> tuple[int, ...]:
         """Shape F of the features of one image (C, H, W); raises as the local encoder does."""
-        local_descriptors.places(self.local, image_shape, self.vocabulary.shape[1])
+        local_descriptors.count(self.local, image_shape, self.vocabulary.shape[1])
         return (*self.grid, *self.vocabulary.shape)
 
     def _code(
