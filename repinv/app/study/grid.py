@@ -156,20 +156,19 @@ def check(declaration: Declaration, images: Sequence[StudyImage]) -> dict[str, E
     StudyError
         With all that is impossible, and where it is declared.
     """
-    problems: list[tuple[int, str]] = []
+    problems: list[str] = []
     encoders: dict[str, Encoder] = {}
     for entry in declaration.encoders:
         try:
             encoder = expressions.parse(entry.table["expression"])
         except (ValueError, OSError) as error:
-            problems.append((entry.line, f"{entry.name}: {error}"))
+            problems.append(f"{entry.path}: {error}")
             continue
         encoders[entry.table["expression"]] = encoder
         for task in declaration.tasks:
             problems += _impossible(declaration, entry, encoder, task, images)
     if problems:
-        path, unique = declaration.path, sorted(set(problems))
-        raise StudyError([f"{path}:{line}: {what}" for line, what in unique])
+        raise StudyError([f"{declaration.path}: {what}" for what in dict.fromkeys(problems)])
     return encoders
 
 
@@ -179,17 +178,17 @@ def _impossible(
     encoder: Encoder,
     task: Entry,
     images: Sequence[StudyImage],
-) -> list[tuple[int, str]]:
-    """What a task cannot do with an encoder, and the line to blame."""
+) -> list[str]:
+    """What a task cannot do with an encoder, each with the key that is at fault."""
     kind, options = task.table["kind"], task_options.task_arguments(task.table)
-    problems: list[tuple[int, str]] = []
+    problems: list[str] = []
     if kind == "maximize":
         try:
             asked = image_shape(options["shape"], encoder)
             features = tuple(encoder.feature_shape(asked))
             validation.direction(options["component"], encoder, features)
         except (ValueError, TypeError) as error:
-            problems.append((task.line, f"{task.name} of {entry.name}: {error}"))
+            problems.append(f"{task.path}: {task.name} of {entry.name}: {error}")
         return problems
     for shape in sorted({image.shape for image in images}):
         name = next(image.name for image in images if image.shape == shape)
@@ -198,12 +197,12 @@ def _impossible(
             size = (encoder.channels or channels, shape[0], shape[1])
             features = tuple(encoder.feature_shape(size))
         except (ValueError, TypeError) as error:
-            problems.append((entry.line, f"{entry.name} of {name}: {error}"))
+            problems.append(f"{entry.path}: {entry.name} of {name}: {error}")
             continue
         if "filter_group" in options or "neighbourhood" in options:
             chosen = options.get("filter_group"), options.get("neighbourhood")
             try:
                 validation.check_choice(features, encoder, size, *chosen)
             except (ValueError, TypeError) as error:
-                problems.append((task.line, f"{task.name} of {entry.name}: {error}"))
+                problems.append(f"{task.path}: {task.name} of {entry.name}: {error}")
     return problems

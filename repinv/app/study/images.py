@@ -63,14 +63,14 @@ def load(
     problems: list[str] = []
     seen: set[str] = set()
     names: set[str] = set()
-    for name, source, line in _sources(declaration, problems):
+    for name, source, where in _sources(declaration, problems):
         try:
             pixels = _prepared(_pixels(source), declaration)
         except (ValueError, OSError, TypeError) as error:
             if declaration.skips_unreadable:
                 yield Skipped(name, " ".join(str(error).split()))
             else:
-                problems.append(f"{declaration.path}:{line}: {error}")
+                problems.append(f"{where}: {error}")
             continue
         key = digest(pixels)
         if key in seen:
@@ -96,22 +96,22 @@ def digest(pixels: np.ndarray) -> str:
 
 def _sources(
     declaration: Declaration, problems: list[str]
-) -> Iterator[tuple[str, str | Path, int]]:
-    """Name, source and line of every image; patterns are expanded in the order of names."""
+) -> Iterator[tuple[str, str | Path, str]]:
+    """Name and source of every image, and its key; patterns are expanded in the order of names."""
     folder = declaration.path.parent
-    for text, line in declaration.files:
-        where = f"{declaration.path}:{line}"
+    for index, text in enumerate(declaration.files):
+        where = f"{declaration.path}: images.files[{index}]"
         if text.startswith((BUNDLED, DIGIT)):
-            yield text.partition(":")[2], text, line
+            yield text.partition(":")[2], text, where
         elif any(character in text for character in _PATTERN):
             found = sorted(path for path in _matching(folder, text) if path.is_file())
             if not found:
                 problems.append(f"{where}: no file matches {text!r} in {folder.resolve()}.")
-            yield from ((_shown(path), path, line) for path in found)
+            yield from ((_shown(path), path, where) for path in found)
         elif not (folder / text).is_file():
             problems.append(f"{where}: there is no image {text!r} in {folder.resolve()}.")
         else:
-            yield _shown(Path(text)), folder / text, line
+            yield _shown(Path(text)), folder / text, where
 
 
 def _matching(folder: Path, pattern: str) -> Iterator[Path]:

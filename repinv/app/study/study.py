@@ -131,7 +131,7 @@ def run(
     Raises
     ------
     StudyError
-        If the study file has faults: all of them, with their lines. Nothing has been started.
+        If the study file has faults: all of them, with their keys. Nothing has been started.
     StoreError
         If the store is another study's, of a newer version, or full.
     """
@@ -178,7 +178,7 @@ def checked(path: str | Path, *, say: Callable[[str], object] = lambda message: 
     Raises
     ------
     StudyError
-        If the study file has faults: all of them, with their lines.
+        If the study file has faults: all of them, with their keys.
     """
     declaration = read(Path(path))
     images = []
