@@ -129,7 +129,7 @@ def _write(path: Path, comparison: repinv.Comparison, title: str) -> None:
         figures.save(figures.comparison_figure(comparison, title=title), path)
         return
     if suffix == ".html":
-        text = html.comparison_page(comparison, title, html.footer(f"repinv {repinv.__version__}"))
+        text = html.comparison_page(comparison, title)
     elif suffix == ".csv":
         text = comparison.to_csv()
     else:
