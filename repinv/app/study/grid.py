@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import repinv
-from repinv.app.commands import invert
+from repinv.app.images import channels_of
 from repinv.app.study import task_options
 from repinv.app.study.images import StudyImage
 from repinv.app.study.spec import MAX_CELLS, Declaration, Entry, StudyError
@@ -193,7 +193,7 @@ def _impossible(
     for shape in sorted({image.shape for image in images}):
         name = next(image.name for image in images if image.shape == shape)
         try:
-            channels = invert.channels_of(encoder, color=False) if len(shape) == 2 else 3
+            channels = channels_of(encoder, color=False) if len(shape) == 2 else 3
             size = (encoder.channels or channels, shape[0], shape[1])
             features = tuple(encoder.feature_shape(size))
         except (ValueError, TypeError) as error:
