@@ -16,7 +16,7 @@ MOST = 500
 
 
 def channels_of(encoder: Encoder, *, color: bool) -> int:
-    """Channels of the images of a run: the encoder's, or what is asked for."""
+    """Channels of the images of a run: the encoder's, or 3 for `color` and else 1."""
     channels = encoder.channels or (3 if color else 1)
     if channels not in (1, 3) or (color and channels == 1):
         raise ValueError(f"the encoder takes {channels} channel(s). Leave --color out.")

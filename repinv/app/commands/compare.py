@@ -1,4 +1,4 @@
-"""``repinv compare``: several representations of one image, measured alike."""
+"""``repinv compare``: several representations of one image, by the same measures."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 TABLE_SUFFIXES = (".csv", ".json", ".md", ".html")
 
 
-@click.command(short_help="Compare what several representations keep of an image.")
+@click.command(short_help="Compare the pre-images of several representations of an image.")
 @click.argument("source", metavar="IMAGE_OR_FEATURES", type=click.Path(path_type=Path))
 @click.option(
     "--encoder",
@@ -59,12 +59,12 @@ TABLE_SUFFIXES = (".csv", ".json", ".md", ".html")
     "--seeds",
     type=click.IntRange(min=2),
     metavar="N",
-    help="Beside each representation, also what N starts have in common.",
+    help="Beside each representation, also the average of N starts.",
 )
 @click.option(
     "--prior",
     type=click.Choice(["learned"]),
-    help="Beside each representation, also with what was learned from photographs.",
+    help="Beside each representation, also with a prior that was learned from photographs.",
 )
 @click.option(
     "--out",
@@ -117,7 +117,7 @@ def compare(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Invert several representations of an image, and measure what each keeps of it.
+    """Invert several representations of an image, and measure how near each pre-image is to it.
 
     Prints a table: relative feature error, error in the paper's unit, NCC, SSIM and PSNR to the
     image (after affine intensity matching), and seconds. Of features that are given, only errors
@@ -207,7 +207,7 @@ def check_outputs(source: Path, outputs: Sequence[Path]) -> None:
 
 
 def write(path: Path, comparison: repinv.Comparison, title: str) -> None:
-    """A comparison as the kind of file that a name's ending says."""
+    """Write a comparison as a table, a report or a figure, by the ending of the name."""
     from repinv.app import html
     from repinv.io import files
     from repinv.plot import figures

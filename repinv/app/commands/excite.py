@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 @click.option(
     "--part",
     type=click.Choice(["positive", "negative"]),
-    help="Take one part of a direction: what speaks for a class, or against it.",
+    help="Take one part of a direction: the weights for a class, or those against it.",
 )
 @click.option(
     "--images",
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     default=2.0,
     show_default=True,
     metavar="S",
-    help="Response that is enough, in units of the largest that photographs give.",
+    help="Response at which more is not rewarded, in units of the largest of photographs.",
 )
 @click.option(
     "--n-images",
@@ -66,7 +66,7 @@ if TYPE_CHECKING:
     default=0.0,
     show_default=True,
     metavar="W",
-    help="How much several images are driven apart.",
+    help="Weight of a term that makes several images differ.",
 )
 @OUT
 @max_iter_option(300)
@@ -126,7 +126,7 @@ def maximize(
     print_report(expression, report, as_json=as_json, quiet=quiet)
 
 
-@click.command(short_help="Exaggerate what a representation sees in an image.")
+@click.command(short_help="Amplify the response of a representation to an image.")
 @click.argument("source", metavar="IMAGE", type=click.Path(path_type=Path))
 @SIZE
 @COLOR
@@ -155,7 +155,7 @@ def caricature(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Exaggerate what a representation sees in an image.
+    """Amplify the response of a representation to an image.
 
     \b
     Examples:
@@ -207,7 +207,7 @@ def component_of(text: str) -> Any:
 def _direction(
     encoder: Encoder, component: Any, image_shape: tuple[int, int, int], part: str | None
 ) -> np.ndarray:
-    """d of a component, or its positive or its negative part."""
+    """d (*F) of a component, or its positive or its negative part."""
     import numpy as np
 
     from repinv.search import validation
@@ -229,7 +229,7 @@ def _maximized_panels(
 
     responses = np.asarray(result.response, dtype=float)
     order = np.argsort(-responses, kind="stable")
-    # Only what has no sign can be drawn as bars.
+    # Bars have no sign.
     drawn = glyph(encoder, direction) if direction.min() >= 0 else None
     panels = [] if drawn is None else [Panel(drawn, "direction", unit=False)]
     panels += [Panel(result.images[i], f"response {responses[i]:.2f}") for i in order[:4]]

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     callback=shape_of,
     metavar="HxW",
     help="Size of the pre-image in pixels. Only with features; by default the smallest that fits. "
-    "Features of bovw, dsift.vlfeat and dsift.phow do not tell their size and need it.",
+    "Features of bovw, dsift.vlfeat and dsift.phow do not determine their size, and need it.",
 )
 @LAYOUT
 @RESCALE
@@ -68,14 +68,14 @@ if TYPE_CHECKING:
     "--seeds",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Average as many starts early, and pull the rest of the run towards the average: nearer "
-    "to the photograph, in up to N times the time. By default 1, and 4 with --prior.",
+    help="Average the images of N starts early, and draw the rest of the run to the average: "
+    "nearer to the photograph, in up to N times the time. By default 1, and 4 with --prior.",
 )
 @click.option(
     "--prior",
     type=click.Choice(["learned"]),
-    help="Restore that average by what was learned from photographs. For HOG and DSIFT of gray "
-    "images.",
+    help="Restore that average by a model that was learned from photographs. For HOG and DSIFT "
+    "of gray images.",
 )
 @SEED
 @shared
@@ -230,7 +230,7 @@ def _check_fits(encoder: Encoder, image_shape: tuple[int, ...], n_preimages: int
 
 
 def _announce(encoder: Encoder, given: Given, n_images: int, max_iter: int) -> None:
-    """Tell what a large inversion will take before it starts."""
+    """Print what a large inversion will take before it starts."""
     from repinv.app.commands.estimate import announced
 
     text = announced(encoder, given.reading.size, n_images, max_iter)

@@ -24,7 +24,7 @@ _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 @click.option("--traceback", "show_traceback", is_flag=True, help="Show where an error came from.")
 @click.pass_context
 def cli(context: click.Context, show_traceback: bool) -> None:
-    """Find natural images that an image representation cannot tell from a given one."""
+    """Find natural images whose features equal those of an image, or given ones."""
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
 
@@ -66,13 +66,13 @@ def main(args: list[str] | None = None) -> None:
         what = "what was finished is kept; run it again to go on" if kept else "nothing is written"
         _fail(f"interrupted; {what}.", 1)
     except BrokenPipeError:
-        # Whoever read has gone; Python must not fail again when it flushes at exit.
+        # The reader has closed the pipe; Python must not fail again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except (ValueError, TypeError, OSError, MemoryError) as error:
         if "--traceback" in arguments:
             traceback.print_exc()
-        # A study file's faults come all at once, a line each.
+        # All faults of a study file are printed, a line each.
         *others, last = getattr(error, "problems", None) or [str(error) or type(error).__name__]
         for problem in others:
             click.echo(f"repinv: {problem}", err=True)
@@ -81,6 +81,6 @@ def main(args: list[str] | None = None) -> None:
 
 
 def _fail(message: str, status: int) -> None:
-    """Say in one line what was wrong, and exit."""
+    """Print in one line what is wrong, and exit."""
     click.echo(f"repinv: {' '.join(message.split())}", err=True)
     sys.exit(status)

@@ -105,14 +105,14 @@ _SHARED = (
         "-f",
         type=click.Path(path_type=Path),
         metavar="FILE",
-        help="Draw what was found, what it was found from, and the energy: .png, .pdf or .svg.",
+        help="Draw the images, what they were found from, and the energy: .png, .pdf or .svg.",
     ),
     click.option(
         "--movie",
         "-m",
         type=click.Path(path_type=Path),
         metavar="FILE",
-        help="Show how the image came about: .gif, or .mp4 where imageio-ffmpeg is installed.",
+        help="Write a movie of the run: .gif, or .mp4 where imageio-ffmpeg is installed.",
     ),
     TIME_LIMIT,
     JSON,
@@ -141,8 +141,8 @@ SEED = click.option(
 LAYOUT = click.option(
     "--layout",
     type=click.Choice(["channels_first", "channels_last"]),
-    help="Where channels stand in features that are maps. Only with features whose shape leaves it "
-    "open: VLFeat's HOG is (31, y, x) in C, and (y, x, 31) in cyvlfeat and MATLAB.",
+    help="Where channels stand in features that are maps. Only with features whose shape does not "
+    "determine it: VLFeat's HOG is (31, y, x) in C, and (y, x, 31) in cyvlfeat and MATLAB.",
 )
 RESCALE = click.option(
     "--rescale",
@@ -190,11 +190,11 @@ def max_iter_option(default: int) -> Callable[[_Command], _Command]:
         default=default,
         show_default=True,
         metavar="N",
-        help="Evaluations of the representation. More come closer to what is asked.",
+        help="Evaluations of the representation. More come closer to the target.",
     )
 
 
-#: Where the image of a command that excites goes.
+#: The image file of commands that excite a representation.
 OUT = click.option(
     "--out",
     "-o",

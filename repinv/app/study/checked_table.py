@@ -1,4 +1,4 @@
-"""Tables of a study file as models: what is wrong in one is said in sentences, with its key."""
+"""Tables of a study file as models whose errors are sentences, each with its key."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from repinv.encoders import expressions
 
 #: Keys, and positions in arrays, from the top of the file.
 Path: TypeAlias = tuple[str | int, ...]
-#: Where something is wrong, and a sentence that says what.
+#: The path of a fault, and a sentence that describes it.
 Fault: TypeAlias = tuple[Path, str]
 #: Types of errors whose sentence is complete: those that validators of ours raise.
 _SAID = ("fault", "value_error")
@@ -36,11 +36,11 @@ _SAID = ("fault", "value_error")
 class Table(BaseModel):
     """A table of a study file.
 
-    The description of a field says what is expected of it: "expected `description`; got 3".
+    The description of a field is part of its errors: "expected `description`; got 3".
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
-    #: What a key of the table is.
+    #: What errors call a key of the table.
     key: ClassVar[str] = "option"
 
     @model_validator(mode="wrap")
@@ -53,7 +53,7 @@ class Table(BaseModel):
 
     @classmethod
     def _fault(cls, error: ErrorDetails, table: Any) -> Fault:
-        """What pydantic found wrong, in the words of this table."""
+        """An error of pydantic as a sentence about this table."""
         path, kind = error["loc"], error["type"]
         title = cls.model_config.get("title") or cls.__name__
         if kind in _SAID:
@@ -70,7 +70,7 @@ class Table(BaseModel):
         return path[:1], f"expected {expected}; got {table[field]!r}."
 
     def given(self) -> dict[str, Any]:
-        """The options that the file names, without the kind of the table."""
+        """The options that are set in the file, without the kind of the table."""
         named = [name for name in type(self).model_fields if name in self.model_fields_set]
         return {name: getattr(self, name) for name in named if name != "kind"}
 
@@ -85,10 +85,10 @@ def refused(faults: Iterable[Fault]) -> ValidationError:
 
 
 def faults_of(error: ValidationError) -> list[Fault]:
-    """Where and what is wrong."""
+    """The faults in an error, in the order of the models' fields."""
     found = []
     for one in error.errors():
-        # Of a key that is wrong itself, pydantic says so behind it.
+        # pydantic adds this to the path of a key that is wrong itself.
         path = one["loc"][:-1] if one["loc"][-1:] == ("[key]",) else one["loc"]
         found.append((path, _sentence(one)))
     return found
@@ -161,7 +161,7 @@ def made(name: str, cls: type, make: Callable[[Any], Any] | None = None, **field
 
 
 def by_kind(what: str, known: Mapping[str, Any], default: str | None = None) -> PlainValidator:
-    """A table whose `kind` says what else is in it; or that kind alone, as a name."""
+    """A table whose `kind` decides its other keys; or that kind alone, as a name."""
     adapters = {name: TypeAdapter(annotation) for name, annotation in known.items()}
 
     def check(value: Any, info: ValidationInfo) -> Any:
@@ -180,7 +180,7 @@ def by_kind(what: str, known: Mapping[str, Any], default: str | None = None) -> 
 
 
 def _sentence(error: ErrorDetails) -> str:
-    """The message of an error without what pydantic puts before it."""
+    """The message of an error, without pydantic's prefix."""
     return str(error["ctx"]["error"]) if error["type"] == "value_error" else error["msg"]
 
 

@@ -1,4 +1,4 @@
-"""The grid of a study: its cells, and the jobs that they are, with keys made of their content."""
+"""The grid of a study: its cells, and the jobs in them, with keys made of their content."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from repinv.encoders.base import Encoder
 from repinv.search import validation
 from repinv.search.feature_layout import image_shape
 
-#: Part of every key: what a result holds. A change of it makes all jobs new ones.
+#: Version of what a result holds, part of every key: if it changes, all jobs are run anew.
 FORMAT = 1
 
 
 class Job(NamedTuple):
     """One cell of the grid.
 
-    `image` is None for tasks that take none, and `seed` for those that draw nothing.
+    `image` is None for tasks that take none, and `seed` for those without a random start.
     """
 
     key: str
@@ -52,7 +52,7 @@ class Job(NamedTuple):
         return {**self.task.swept, **self.prior.swept, **self.solver.swept}
 
     def orders(self) -> dict[str, Any]:
-        """What a worker needs to know, as JSON can hold it."""
+        """What a worker needs of the job, as JSON can hold it."""
         return {
             "key": self.key,
             "image": None if self.image is None else self.image.digest,
@@ -117,7 +117,7 @@ def _count(declaration: Declaration, images: int) -> int:
 
 
 def _cells(declaration: Declaration, images: Sequence[StudyImage]) -> Iterator[Job]:
-    """Every cell, an image's and an encoder's next to each other so that workers keep both."""
+    """Every cell; those of one encoder and image stand together, so that workers keep both."""
     for task in declaration.tasks:
         kind = task.table["kind"]
         seen = (None,) if kind == "maximize" else images
@@ -135,16 +135,16 @@ def _cells(declaration: Declaration, images: Sequence[StudyImage]) -> Iterator[J
 
 
 def _begun(*entries: Entry) -> Any:
-    """The hash of a cell, but for its image and its seed."""
+    """The hash of a cell, without its image and its seed."""
     tables = [entry.table for entry in entries]
-    # Weights in files that an expression names are part of what it means.
+    # Weights in files that an expression names are part of the encoder.
     held = expressions.files_in(entries[0].table["expression"])
     said = [FORMAT, repinv.__version__, *tables, held]
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode())
 
 
 def check(declaration: Declaration, images: Sequence[StudyImage]) -> dict[str, Encoder]:
-    """Make every encoder, and see that images are large enough and options possible.
+    """Make every encoder, and check that images are large enough and options possible.
 
     Returns
     -------
@@ -154,7 +154,7 @@ def check(declaration: Declaration, images: Sequence[StudyImage]) -> dict[str, E
     Raises
     ------
     StudyError
-        With all that is impossible, and where it is declared.
+        With all that is impossible, each with its key.
     """
     problems: list[str] = []
     encoders: dict[str, Encoder] = {}

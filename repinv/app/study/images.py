@@ -1,4 +1,4 @@
-"""The images of a study: found by name or pattern, read, brought to size, and known by content."""
+"""The images of a study: found by name or pattern, read, resized, and identified by content."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class StudyImage:
     Attributes
     ----------
     name : str
-        What figures and tables call it.
+        In figures and tables.
     digest : str
         Of its pixels, as they are inverted.
     shape : tuple of int
@@ -48,7 +48,7 @@ class Skipped:
 def load(
     declaration: Declaration,
 ) -> Iterator[tuple[StudyImage, np.ndarray] | Skipped]:
-    """The images of a study one by one, as they are read.
+    """Read the images of a study one by one.
 
     Yields
     ------
@@ -88,7 +88,7 @@ def load(
 
 
 def digest(pixels: np.ndarray) -> str:
-    """What images of the same pixels share, and no others."""
+    """A hash of the pixels and their shape."""
     found = hashlib.sha256(f"{pixels.dtype.str}{pixels.shape}".encode())
     found.update(np.ascontiguousarray(pixels).tobytes())
     return found.hexdigest()[:32]
@@ -144,9 +144,9 @@ def _pixels(source: str | Path) -> np.ndarray:
         raise ValueError(f"scikit-image has no photograph {name!r}. It has {', '.join(known)}.")
     try:
         return as_unit(getattr(skimage.data, name)())
-    except Exception as error:  # it would have to be downloaded, which fails in many ways
+    except Exception as error:  # a download is needed, which fails in many ways
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(f"scikit-image does not bring {name!r} with it: {reason}") from error
+        raise ValueError(f"scikit-image ships without {name!r}: {reason}") from error
 
 
 def _digit(name: str) -> np.ndarray:
@@ -164,7 +164,7 @@ def _digit(name: str) -> np.ndarray:
 
 
 def _prepared(image: np.ndarray, declaration: Declaration) -> np.ndarray:
-    """An image gray or in colour, its middle brought to the size of the study."""
+    """An image gray or in colour, cropped to its middle and resized as the study declares."""
     found = image if declaration.color and image.ndim == 3 else to_gray(image)
     if declaration.color and found.ndim == 2:
         found = np.repeat(found[..., None], 3, axis=-1)

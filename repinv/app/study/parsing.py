@@ -102,7 +102,7 @@ def parse(text: str, path: pathlib.Path = pathlib.Path("study.toml")) -> Declara
 
 
 def _context(document: Mapping[str, Any]) -> dict[str, Any]:
-    """What tables are checked by that others say: axes of figures, and whether images are used."""
+    """What the check of a table needs of others: axes for figures, and whether images are used."""
     tables = [
         (axis, table)
         for axis in ("tasks", "priors", "solvers")
@@ -146,7 +146,7 @@ def _plain_name(name: str) -> str:
 
 
 def _expression(value: Any) -> str:
-    """An encoder expression in one way of writing, so that blanks make no other job."""
+    """An encoder expression in one way of writing: spaces must not change the keys of jobs."""
     if not isinstance(value, str):
         raise ValueError(f"expected an encoder such as 'hog.vlfeat(cell_size=4)'; got {value!r}.")
     try:

@@ -46,7 +46,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Declaration:
-    """What a study file says.
+    """The content of a study file.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Sweeps of a study file: a table whose settings have lists of values is a table for each."""
+"""Sweeps of a study file: a table with lists of values is expanded, a table a combination."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Swept: TypeAlias = tuple[dict[str, Any], dict[str, Any]]
 
 
 def swept(adapter: TypeAdapter[Any]) -> PlainValidator:
-    """A table that may have a sweep: its tables, one for each combination of values."""
+    """A table that may have a sweep, which becomes a table for each combination of its values."""
 
     def check(table: Any) -> list[Swept]:
         if not isinstance(table, dict):
@@ -60,7 +60,7 @@ def _sweep(table: Any) -> tuple[dict[Setting, list[Any]], list[Fault]]:
 
 
 def settings(table: Any, path: Setting = ()) -> Iterator[tuple[Setting, Any]]:
-    """The settings in a sweep with what they are set to; a table in it goes on with its path."""
+    """The settings in a sweep with their values; the keys of nested tables are joined to paths."""
     if isinstance(table, dict):
         for key, values in table.items():
             yield from settings(values, (*path, *key.split(".")))
@@ -69,7 +69,7 @@ def settings(table: Any, path: Setting = ()) -> Iterator[tuple[Setting, Any]]:
 
 
 def _declared(path: Path, sweep: Mapping[Setting, Any]) -> Path:
-    """Where the setting of a path stands: in the sweep, if that has it."""
+    """The path of a setting in the file: below `sweep`, if the sweep has it."""
     is_swept = any(path[: len(setting)] == setting for setting in sweep)
     return ("sweep", *path) if is_swept else path
 

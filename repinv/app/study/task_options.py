@@ -190,7 +190,7 @@ def _solver() -> Any:
     return create_model("solver", __base__=_Solver, **fields)
 
 
-#: What checks the tables of tasks, priors and solvers, and makes of them what is said above.
+#: Checks of the tables of tasks, priors and solvers, and what these tables become.
 TASK = TypeAdapter[Any](
     Annotated[Any, by_kind("kind of task", {name: _task(name) for name in TASKS}, "invert")]
 )

@@ -32,7 +32,9 @@ def test_help_reaches_a_newcomer(run):
     for command in ("run", "status", "table", "figures", "report"):
         assert command in out
         assert run(command, "--help")[0] == 0
-    assert "goes on where it was" in " ".join(out.split())
+    assert "Run it again, and it continues with the jobs that have no result" in " ".join(
+        out.split()
+    )
 
 
 def test_a_study_is_run_and_looked_at(run, write, in_process, tmp_path):
