@@ -21,7 +21,7 @@ def _run(code):
 @pytest.mark.parametrize("statement", ["import repinv", "import repinv_cnn"])
 def test_an_import_loads_none_of_the_heavy_libraries(statement):
     heavy = ["torch", "matplotlib", "sklearn", "numba", "skimage", "scipy", "cv2"]
-    heavy += ["dask", "distributed", "fsspec", "pyarrow"]
+    heavy += ["dask", "distributed", "fsspec", "pyarrow", "pydantic", "jinja2"]
     done = _run(f"{statement}\nimport sys\nprint(*(set({heavy!r}) & set(sys.modules)))")
     assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
 

@@ -2,4 +2,5 @@
 
 from repinv.app.commands.main import main
 
-main()
+if __name__ == "__main__":
+    main()

@@ -22,7 +22,7 @@ def main(path: Path) -> None:
     import skimage
 
     import repinv
-    from repinv.app.commands import invert
+    from repinv.app import images
     from repinv.encoders import expressions
     from repinv.io import files
     from repinv.plot import figures
@@ -34,14 +34,14 @@ def main(path: Path) -> None:
     photograph = skimage.transform.downscale_local_mean(photograph, steps)
 
     encoder = expressions.parse(_EXPRESSION)
-    features = invert.encoded(encoder, photograph)
+    features = images.encoded(encoder, photograph)
     result = repinv.invert(features, encoder, shape=photograph.shape, progress=sys.stderr.isatty())
     figure = figures.inversion_figure(
         result.images,
         result.error,
         result.trace,
         original=photograph,
-        glyph=invert.glyph(encoder, features),
+        glyph=images.glyph(encoder, features),
         title=_EXPRESSION,
     )
     figures.save(figure, path)

@@ -1,4 +1,4 @@
-"""How an image comes about, as an animated GIF or an MP4."""
+"""Movies of a run: the image at each check, as an animated GIF or an MP4."""
 
 from __future__ import annotations
 
@@ -55,11 +55,11 @@ def check_movie(path: Path) -> None:
 
 
 def _enlarged(frame: np.ndarray) -> np.ndarray:
-    """A frame in RGB, its pixels as many times as large as it takes to be seen."""
+    """A frame in RGB, enlarged until its pixels can be told apart."""
     rgb = np.repeat(frame[..., None], 3, axis=-1) if frame.ndim == 2 else frame
     factor = max(1, -(-_SIDE // min(rgb.shape[:2])))
     large = rgb.repeat(factor, axis=0).repeat(factor, axis=1)
-    # Codecs want even sides.
+    # Codecs need even sides.
     return large[: large.shape[0] // 2 * 2, : large.shape[1] // 2 * 2]
 
 
@@ -74,7 +74,7 @@ def _gif(frames: list[np.ndarray]) -> bytes:
 
 
 def _mp4(frames: list[Any]) -> bytes:
-    """An MP4, which the codec writes to a file of its own."""
+    """An MP4, which the codec writes to a temporary file."""
     import imageio.v2 as imageio
 
     with tempfile.TemporaryDirectory() as folder:

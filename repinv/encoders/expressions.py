@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import ast
-import difflib
 import hashlib
 import importlib.metadata
 import inspect
 import types
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import repinv
+from repinv._core.suggestions import did_you_mean
 from repinv.encoders.base import Encoder
 
 #: Where the constructor of each flavour stands among the public names.
@@ -59,7 +59,7 @@ def constructor(flavour: str) -> Callable[..., Encoder]:
         if flavour not in others:
             known = [*FLAVOURS, *others]
             raise ValueError(
-                f"expected an encoder flavour; got {flavour!r}. {_nearest(flavour, known)} "
+                f"expected an encoder flavour; got {flavour!r}. {did_you_mean(flavour, known)} "
                 "'repinv encoders' lists them."
             )
         try:
@@ -135,7 +135,7 @@ def parse(expression: str) -> Encoder:
     for name in named:
         if name not in signature.parameters:
             raise ValueError(
-                f"{flavour} has no option {name!r}. {_nearest(name, signature.parameters)}"
+                f"{flavour} has no option {name!r}. {did_you_mean(name, signature.parameters)}"
             )
     try:
         given = signature.bind(*positional, **named).arguments
@@ -291,17 +291,3 @@ def is_of_kind(value: Any, kind: Any) -> bool:
     if kind is int:
         return isinstance(value, int) and not isinstance(value, bool)
     return not isinstance(kind, type) or isinstance(value, kind)
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    """A sentence that offers the names most like this one, or all of them."""
-    names, wanted = list(known), name.lower()
-    near = difflib.get_close_matches(wanted, names, n=3, cutoff=0.5) if "." in wanted else []
-    if not near:
-        families = {flavour.split(".")[0] for flavour in names}
-        like = difflib.get_close_matches(wanted.split(".")[0], families, n=3, cutoff=0.5)
-        like = like[:1] if like[:1] == [wanted] else like
-        near = [flavour for flavour in names if flavour.split(".")[0] in like]
-    if near:
-        return f"Did you mean {' or '.join(near)}?"
-    return f"There are {', '.join(names)}." if names else "It has none."

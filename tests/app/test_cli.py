@@ -306,6 +306,7 @@ def test_help_loads_nothing_heavy(args):
         "import sys\nfrom repinv.app.commands.main import cli\n"
         f"cli.main({list(args)!r}, standalone_mode=False)\n"
         "heavy = {'numpy', 'numba', 'matplotlib', 'scipy', 'skimage', 'torch', 'dask'}\n"
+        "heavy |= {'pydantic', 'jinja2'}\n"
         "heavy &= set(sys.modules)\n"
         "sys.exit(f'loaded {heavy}' if heavy else 0)\n"
     )

@@ -204,7 +204,7 @@ def test_what_cannot_be_written_is_said_before_the_work(
     def never(*_, **__):
         raise AssertionError("the work has started")
 
-    monkeypatch.setattr("repinv.app.commands.invert.run", never)
+    monkeypatch.setattr("repinv.app.commands.invert.read_source", never)
     _refused(invert(option, tmp_path / name), 1, words)
 
 

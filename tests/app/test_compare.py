@@ -84,6 +84,17 @@ def test_text_of_a_report_is_escaped():
     assert page.text.count("<script>alert('x')</script>\"&") >= 5
 
 
+@pytest.mark.parametrize(
+    "text", ["a < b", "'\"><img src=x onerror=y>", "{{ title }}", "&lt;wbr>(_,="]
+)
+def test_text_of_a_report_is_what_it_was(text):
+    row = repinv.Reconstruction(text, error=0.1, image=np.eye(16))
+    page = Page(report.comparison_page(repinv.Comparison((row,), None), text))
+    images = [attributes for tag, attributes in page.tags if tag == "img"]
+    assert [image["alt"] for image in images] == [f"{text}: error 0.1"]
+    assert page.text.count(text) == 4  # twice the title, the caption, the row of the table
+
+
 def test_json_is_printed_for_programs(compare):
     records = json.loads(compare("--json")[1])
     assert [record["name"] for record in records] == ["hog.vlfeat", "dsift.natural"]

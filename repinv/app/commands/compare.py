@@ -1,13 +1,15 @@
-"""``repinv compare``: several representations of one image, measured alike."""
+"""``repinv compare``: several representations of one image, by the same measures."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+import repinv
 from repinv.app.commands.options import (
     COLOR,
     JSON,
@@ -29,8 +31,10 @@ if TYPE_CHECKING:
     from repinv.encoders.base import Encoder
     from repinv.inverters import Inverter
 
+TABLE_SUFFIXES = (".csv", ".json", ".md", ".html")
 
-@click.command(short_help="Compare what several representations keep of an image.")
+
+@click.command(short_help="Compare the pre-images of several representations of an image.")
 @click.argument("source", metavar="IMAGE_OR_FEATURES", type=click.Path(path_type=Path))
 @click.option(
     "--encoder",
@@ -55,12 +59,12 @@ if TYPE_CHECKING:
     "--seeds",
     type=click.IntRange(min=2),
     metavar="N",
-    help="Beside each representation, also what N starts have in common.",
+    help="Beside each representation, also the average of N starts.",
 )
 @click.option(
     "--prior",
     type=click.Choice(["learned"]),
-    help="Beside each representation, also with what was learned from photographs.",
+    help="Beside each representation, also with a prior that was learned from photographs.",
 )
 @click.option(
     "--out",
@@ -113,7 +117,7 @@ def compare(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Invert several representations of an image, and measure what each keeps of it.
+    """Invert several representations of an image, and measure how near each pre-image is to it.
 
     Prints a table: relative feature error, error in the paper's unit, NCC, SSIM and PSNR to the
     image (after affine intensity matching), and seconds. Of features that are given, only errors
@@ -126,28 +130,96 @@ def compare(
       repinv compare cat.jpg -e hog.vlfeat --prior learned -i hoggle -i ridge -o report.html
     """  # noqa: D301
     check_source(source, shape=shape, layout=layout, rescale=rescale, size=size)
-    from repinv.app.commands.comparing import check_outputs, compared, methods
-
     rows = methods(encoders, inverters, seeds, prior)
     check_outputs(source, outputs)
-    comparison = compared(
-        source,
+    from repinv.app.images import photograph
+    from repinv.io import feature_files
+
+    has_features = feature_files.has_features(source)
+    if has_features:
+        given = feature_files.read_features(source)
+    else:
+        given = photograph(source, 3 if color else 1, size)
+    comparison = repinv.compare(
+        given,
         rows,
         shape=shape,
         layout=layout,
         rescale=rescale,
-        side=size,
-        color=color,
+        features_given=has_features,
         yardstick=yardstick,
-        outputs=outputs,
         max_iter=max_iter,
         time_limit=time_limit,
         seed=seed,
         progress=sys.stderr.isatty() and not quiet,
     )
+    for path in outputs:
+        write(path, comparison, f"{source.name} compared")
     if as_json:
         click.echo(comparison.to_json())
     elif not quiet:
         click.echo(repr(comparison))
         for path in outputs:
             click.echo(f"wrote {path}")
+
+
+def methods(
+    encoders: Sequence[tuple[str, Encoder]],
+    inverters: Sequence[tuple[str, Inverter]],
+    seeds: int | None,
+    prior: str | None,
+) -> list[repinv.Method]:
+    """The rows of a table: each encoder plainly, from several starts, with a prior; inverters.
+
+    Raises
+    ------
+    ValueError
+        If there are none.
+    """
+    if not encoders and not inverters:
+        raise ValueError("nothing to compare: name an --encoder or an --inverter.")
+    found = []
+    for name, encoder in encoders:
+        found.append(repinv.Method(encoder, name=name))
+        if seeds is not None:
+            found.append(repinv.Method(encoder, {"seeds": seeds}, f"{name}, {seeds} starts"))
+        if prior is not None:
+            found.append(repinv.Method(encoder, {"prior": prior}, f"{name}, {prior} prior"))
+    return found + [repinv.Method(inverter, name=name) for name, inverter in inverters]
+
+
+def check_outputs(source: Path, outputs: Sequence[Path]) -> None:
+    """Raise before the work starts if its results could not be written.
+
+    Raises
+    ------
+    ValueError, OSError
+        If a name has another ending, is there twice, is the source's, or cannot be written.
+    """
+    from repinv.io import feature_files, files
+    from repinv.plot import figures
+
+    for path in outputs:
+        files.check_writable(path, (*TABLE_SUFFIXES, *figures.FIGURE_SUFFIXES))
+    named = [path.resolve() for path in (feature_files.split(source)[0], *outputs)]
+    if len(set(named)) < len(named):
+        raise ValueError("the input and every --out need names of their own; two are the same.")
+
+
+def write(path: Path, comparison: repinv.Comparison, title: str) -> None:
+    """Write a comparison as a table, a report or a figure, by the ending of the name."""
+    from repinv.app import html
+    from repinv.io import files
+    from repinv.plot import figures
+
+    suffix = path.suffix.lower()
+    if suffix in figures.FIGURE_SUFFIXES:
+        figures.save(figures.comparison_figure(comparison, title=title), path)
+        return
+    if suffix == ".html":
+        text = html.comparison_page(comparison, title)
+    elif suffix == ".csv":
+        text = comparison.to_csv()
+    else:
+        text = comparison.to_json() if suffix == ".json" else comparison.to_markdown()
+    files.write_bytes(path, f"{text.rstrip(chr(10))}\n".encode())

@@ -1,4 +1,4 @@
-"""What a large inversion will take, in memory and minutes: said before it starts."""
+"""Memory and minutes of a large inversion, estimated before it starts."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import repinv
 from repinv.encoders.base import Encoder
 from repinv.solvers import memory
 
-#: Pixels of all pre-images from which it is said.
+#: Pixels of all pre-images from which the estimate is printed.
 LARGE = 2**20
-#: Side of the texture that is inverted to see how long an evaluation takes, and evaluations of it.
+#: Side of the texture that is inverted to time an evaluation, and evaluations of it.
 _SIDE, _EVALUATIONS = 1024, 4
-#: How much longer a pixel of a far larger image takes, which is not in the processor's caches.
+#: Factor of the time a pixel where an image is so many times larger: it is in no cache then.
 _FARTHER, _FAR = 1.5, 2.0
-#: A longest side that is offered, at which inversions take minutes.
+#: The longest side that is suggested: inversions take minutes there.
 _OFFERED = 1024
 
 
@@ -71,7 +71,7 @@ def evaluation_seconds(encoder: Encoder, image_shape: tuple[int, int, int]) -> f
 
 
 def _in_words(seconds: float) -> str:
-    """A time that is no better known than by its first digit or two."""
+    """A time with as many digits as an estimate has."""
     if seconds < 90:
         return f"{max(seconds, 1):.0f} seconds"
     minutes = seconds / 60

@@ -1,21 +1,182 @@
-"""One excitation or caricature to files: what the command line does between options and print."""
+"""``repinv maximize`` and ``repinv caricature``: images that excite a representation."""
 
 from __future__ import annotations
 
 import ast
+import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+import click
 
 import repinv
-from repinv.app.commands import invert
-from repinv.app.folders import references
-from repinv.app.movie import Movie
-from repinv.encoders.base import Encoder
-from repinv.io import feature_files, files
-from repinv.plot import figures
-from repinv.search import validation
+from repinv.app.commands.options import COLOR, OUT, SEED, SIZE, max_iter_option, shape_of, shared
+from repinv.app.commands.outputs import Outputs
+from repinv.app.commands.report import course, print_report
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from repinv.encoders.base import Encoder
+    from repinv.plot.figures import Panel
+
+
+@click.command(short_help="Find an image that excites a component of a representation.")
+@click.option(
+    "--component",
+    "-c",
+    required=True,
+    metavar="N",
+    help="Channel N, one feature '(5, 0, 3)', or a file of a direction, such as the weights "
+    "of a linear classifier.",
+)
+@click.option("--shape", required=True, callback=shape_of, metavar="HxW", help="Size of the image.")
+@click.option("--color", is_flag=True, help="Find a colour image. By default it is gray.")
+@click.option(
+    "--part",
+    type=click.Choice(["positive", "negative"]),
+    help="Take one part of a direction: the weights for a class, or those against it.",
+)
+@click.option(
+    "--images",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="FOLDER",
+    help="Measure the largest response on the middles of these images. By default on crops of "
+    "photographs inside scikit-image.",
+)
+@click.option(
+    "--strength",
+    type=click.FloatRange(min=0, min_open=True),
+    default=2.0,
+    show_default=True,
+    metavar="S",
+    help="Response at which more is not rewarded, in units of the largest of photographs.",
+)
+@click.option(
+    "--n-images",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Images from as many random starts. The one of the largest response is written.",
+)
+@click.option(
+    "--diversity",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    show_default=True,
+    metavar="W",
+    help="Weight of a term that makes several images differ.",
+)
+@OUT
+@max_iter_option(300)
+@SEED
+@shared
+def maximize(
+    encoder: tuple[str, Encoder],
+    component: str,
+    shape: tuple[int, int],
+    color: bool,
+    part: str | None,
+    images: Path | None,
+    strength: float,
+    n_images: int,
+    diversity: float,
+    out: Path | None,
+    figure: Path | None,
+    movie: Path | None,
+    max_iter: int,
+    time_limit: float | None,
+    seed: int,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Find a natural-looking image that excites a component of a representation.
+
+    \b
+    Examples:
+      repinv maximize -e hog.vlfeat --component 4 --shape 128x128 --figure figure.png
+      repinv maximize -e 'hog.skimage(orientations=8)' -c svm.npy --part positive --shape 128x64
+    """  # noqa: D301
+    outputs = Outputs(None, out, figure, movie)
+    from repinv.app.images import channels_of, references
+
+    expression, made = encoder
+    channels = channels_of(made, color=color)
+    direction = _direction(made, component_of(component), (channels, *shape), part)
+    given, broken = (None, {}) if images is None else references(images, shape, channels)
+    result = repinv.maximize(
+        made,
+        direction,
+        shape=(*shape, *((channels,) * (channels > 1))),
+        images=given,
+        strength=strength,
+        n_images=n_images,
+        diversity=diversity,
+        max_iter=max_iter,
+        time_limit=time_limit,
+        seed=seed,
+        callback=outputs.callback,
+        progress=sys.stderr.isatty() and not quiet,
+    )
+    panels, best = _maximized_panels(made, direction, result)
+    title = f"{expression}, component {component}"
+    report = _written(result, panels, best, outputs, title)
+    report["notes"] += [f"left out {path}: {why}" for path, why in broken.items()]
+    print_report(expression, report, as_json=as_json, quiet=quiet)
+
+
+@click.command(short_help="Amplify the response of a representation to an image.")
+@click.argument("source", metavar="IMAGE", type=click.Path(path_type=Path))
+@SIZE
+@COLOR
+@click.option(
+    "--strength",
+    type=click.FloatRange(min=0, max=1),
+    default=0.5,
+    show_default=True,
+    metavar="S",
+    help="From 0, the image itself, to 1, twice its response.",
+)
+@OUT
+@max_iter_option(100)
+@shared
+def caricature(
+    source: Path,
+    encoder: tuple[str, Encoder],
+    size: int | None,
+    color: bool,
+    strength: float,
+    out: Path | None,
+    figure: Path | None,
+    movie: Path | None,
+    max_iter: int,
+    time_limit: float | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Amplify the response of a representation to an image.
+
+    \b
+    Examples:
+      repinv caricature cat.jpg --encoder hog.vlfeat --figure figure.png --movie cat.gif
+    """  # noqa: D301
+    outputs = Outputs(source, out, figure, movie)
+    from repinv.app import images
+
+    expression, made = encoder
+    photograph = images.photograph(source, images.channels_of(made, color=color), size)
+    result = repinv.caricature(
+        photograph,
+        made,
+        strength=strength,
+        max_iter=max_iter,
+        time_limit=time_limit,
+        callback=outputs.callback,
+        progress=sys.stderr.isatty() and not quiet,
+    )
+    report = _written(result, _caricature_panels(photograph, result), 0, outputs, expression)
+    print_report(expression, {"source": str(source), **report}, as_json=as_json, quiet=quiet)
 
 
 def component_of(text: str) -> Any:
@@ -26,6 +187,8 @@ def component_of(text: str) -> Any:
     ValueError
         If it is none of these.
     """
+    from repinv.io import feature_files
+
     if feature_files.has_features(text):
         return feature_files.read_features(text)
     try:
@@ -41,172 +204,76 @@ def component_of(text: str) -> Any:
     return value
 
 
-def maximized(
-    encoder: Encoder,
-    component: Any,
-    *,
-    shape: tuple[int, int],
-    color: bool,
-    part: str | None,
-    images: Path | None,
-    strength: float,
-    n_images: int,
-    diversity: float,
-    out: Path | None,
-    figure: Path | None,
-    movie: Path | None,
-    title: str,
-    max_iter: int,
-    time_limit: float | None,
-    seed: int,
-    progress: bool,
-) -> dict[str, Any]:
-    """Excite a component.
+def _direction(
+    encoder: Encoder, component: Any, image_shape: tuple[int, int, int], part: str | None
+) -> np.ndarray:
+    """d (*F) of a component, or its positive or its negative part."""
+    import numpy as np
 
-    Parameters
-    ----------
-    encoder : Encoder
-    component : int, tuple of int, or array
-    shape : (int, int)
-        Height and width of the image.
-    color : bool
-        Whether it has three channels; an encoder that takes one number only decides.
-    part : "positive", "negative" or None
-        Which part of a direction is taken.
-    images : Path or None
-        Folder of images that the largest response is measured on.
-    out, figure, movie : Path or None
-        What to write.
-    title : str
-        Of the figure.
-    strength, n_images, diversity, max_iter, time_limit, seed, progress
-        As in `repinv.maximize`.
+    from repinv.search import validation
 
-    Returns
-    -------
-    report : dict
-        What JSON can hold of the result, and what was written.
-    """
-    channels = invert.channels_of(encoder, color=color)
-    size = (*shape, *((channels,) * (channels > 1)))
-    features = tuple(encoder.feature_shape((channels, *shape)))
-    direction = validation.direction(component, encoder, features)
+    found = validation.direction(component, encoder, tuple(encoder.feature_shape(image_shape)))
     if part is not None:
-        direction = np.maximum(direction if part == "positive" else -direction, 0)
-    film = Movie()
-    given, broken = (None, {}) if images is None else references(images, shape, channels)
-    result = repinv.maximize(
-        encoder,
-        direction,
-        shape=size,
-        images=given,
-        strength=strength,
-        n_images=n_images,
-        diversity=diversity,
-        max_iter=max_iter,
-        time_limit=time_limit,
-        seed=seed,
-        callback=None if movie is None else film.watch,
-        progress=progress,
-    )
+        found = np.maximum(found if part == "positive" else -found, 0)
+    return found
+
+
+def _maximized_panels(
+    encoder: Encoder, direction: np.ndarray, result: repinv.Result
+) -> tuple[list[Panel], int]:
+    """The direction and the images of the largest responses; and which image has the largest."""
+    import numpy as np
+
+    from repinv.app.images import glyph
+    from repinv.plot.figures import Panel
+
     responses = np.asarray(result.response, dtype=float)
     order = np.argsort(-responses, kind="stable")
-    panels = []
-    # Only what has no sign can be drawn as bars.
-    if direction.min() >= 0:
-        drawn = invert.glyph(encoder, direction)
-        if drawn is not None:
-            panels.append(figures.Panel(drawn, "direction", unit=False))
-    panels += [figures.Panel(result.images[i], f"response {responses[i]:.2f}") for i in order[:4]]
-    report = _report(result, panels, int(order[0]), out, figure, movie, film, title)
-    left_out = [f"left out {path}: {why}" for path, why in broken.items()]
-    return report | {"notes": [*report["notes"], *left_out]}
+    # Bars have no sign.
+    drawn = glyph(encoder, direction) if direction.min() >= 0 else None
+    panels = [] if drawn is None else [Panel(drawn, "direction", unit=False)]
+    panels += [Panel(result.images[i], f"response {responses[i]:.2f}") for i in order[:4]]
+    return panels, int(order[0])
 
 
-def caricatured(
-    source: Path,
-    encoder: Encoder,
-    *,
-    side: int | None,
-    color: bool,
-    strength: float,
-    out: Path | None,
-    figure: Path | None,
-    movie: Path | None,
-    title: str,
-    max_iter: int,
-    time_limit: float | None,
-    progress: bool,
-) -> dict[str, Any]:
-    """Caricature an image file.
+def _caricature_panels(photograph: np.ndarray, result: repinv.Result) -> list[Panel]:
+    """The photograph, its caricature, and the difference of the two."""
+    import numpy as np
 
-    Parameters
-    ----------
-    source : Path
-    encoder : Encoder
-    side : int or None
-        Longest side that the image is made smaller to.
-    color : bool
-        Whether colours are kept.
-    out, figure, movie : Path or None
-        What to write.
-    title : str
-        Of the figure.
-    strength, max_iter, time_limit, progress
-        As in `repinv.caricature`.
+    from repinv.plot.figures import Panel
 
-    Returns
-    -------
-    report : dict
-        What JSON can hold of the result, and what was written.
-    """
-    channels = invert.channels_of(encoder, color=color)
-    photograph = invert.photograph(source, channels, side)
-    film = Movie()
-    result = repinv.caricature(
-        photograph,
-        encoder,
-        strength=strength,
-        max_iter=max_iter,
-        time_limit=time_limit,
-        callback=None if movie is None else film.watch,
-        progress=progress,
-    )
-    panels = [
-        figures.Panel(photograph, "photograph"),
-        figures.Panel(
-            result.image, f"caricature, response {float(np.asarray(result.response)[0]):.2f}"
-        ),
-        figures.Panel(result.image - photograph, "difference", signed=True),
+    response = float(np.asarray(result.response)[0])
+    return [
+        Panel(photograph, "photograph"),
+        Panel(result.image, f"caricature, response {response:.2f}"),
+        Panel(result.image - photograph, "difference", signed=True),
     ]
-    report = _report(result, panels, 0, out, figure, movie, film, title)
-    return {"source": str(source), **report}
 
 
-def _report(
-    result: Any,
-    panels: list[figures.Panel],
-    index: int,
-    out: Path | None,
-    figure: Path | None,
-    movie: Path | None,
-    film: Movie,
-    title: str,
+def _written(
+    result: repinv.Result, panels: list[Panel], best: int, outputs: Outputs, title: str
 ) -> dict[str, Any]:
-    """Write what was asked for, and say what it is."""
-    if out is not None and out.suffix.lower() == ".npz":
-        result.save(out)
-    elif out is not None:
-        files.write(out, np.asarray(result.image))
-    if figure is not None:
-        figures.save(figures.row_figure(panels, result.trace, index, title=title), figure)
-    if movie is not None:
-        film.write(movie, np.asarray(result.image))
+    """Write what is wanted of a result, and report it as JSON can hold it."""
+    import numpy as np
+
+    from repinv.io import files
+    from repinv.plot import figures
+
+    image, written = np.asarray(result.image), []
+    if outputs.out is not None:
+        if outputs.is_whole:
+            result.save(outputs.out)
+        else:
+            files.write(outputs.out, image)
+        written.append(str(outputs.out))
+    written += outputs.write(
+        image, lambda: figures.row_figure(panels, result.trace, best, title=title)
+    )
     responses = np.asarray(result.response, dtype=float)
     return {
-        "shape": list(result.image.shape),
+        "shape": list(image.shape),
         "response": float(responses.max()),
         "responses": responses.tolist(),
-        **invert.course(result),
-        "files": [str(path) for path in (out, figure, movie) if path is not None],
+        **course(result),
+        "files": written,
     }

@@ -1,4 +1,4 @@
-"""``repinv fit``: what is learned from a folder of images."""
+"""``repinv fit``: learn a dictionary, an inverter or a vocabulary from a folder of images."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from repinv.encoders.base import Encoder
 
-#: Broken images that are named; the others are counted.
+#: Broken images that are listed by name; the others are counted.
 _NAMED = 5
 KINDS = ("hoggle", "bovw", "ridge", "nearest", "lda", "paired", "direct")
 
@@ -31,14 +31,14 @@ class Folder:
     max_side : int
         Larger images are made smaller.
     passes, seed : int
-        How often all are looked at, each time in another order.
+        Times that all are read, each time in another order.
 
     Attributes
     ----------
     broken : dict of Path to str
-        What could not be read, and why.
+        Files that could not be read, and why.
     read : int
-        How many could.
+        Images that were read.
     interrupted : bool
         Whether iteration ended before the images did.
     """
@@ -57,7 +57,7 @@ class Folder:
         return len(self.paths) * self.passes
 
     def stop(self, *_: object) -> None:
-        """End after the image at hand; asked a second time, at once."""
+        """End after the current image; on a second call, at once."""
         if self._stop:
             raise KeyboardInterrupt
         self._stop = True
@@ -135,7 +135,7 @@ class Folder:
     default=512,
     show_default=True,
     metavar="PIXELS",
-    help="Larger images are made so small.",
+    help="Larger images are made smaller, to so many pixels on their longest side.",
 )
 @click.option(
     "--passes",
@@ -143,7 +143,7 @@ class Folder:
     default=1,
     show_default=True,
     metavar="N",
-    help="How often to look at all images.",
+    help="Times that all images are read.",
 )
 @click.option(
     "--seed",
@@ -151,7 +151,7 @@ class Folder:
     default=0,
     show_default=True,
     metavar="N",
-    help="Of the order of images, and of what is drawn from them.",
+    help="Of the order of images, and of the windows that are drawn from them.",
 )
 @QUIET
 def fit(
@@ -168,7 +168,7 @@ def fit(
 ) -> None:
     """Learn from the images of FOLDER and all folders in it, which are read one at a time.
 
-    Ctrl-C ends it after the image at hand, and what was learned until then is written. Images
+    Ctrl-C ends it after the current image, and the result so far is written. Images
     that cannot be read are left out, and named.
 
     \b
@@ -209,7 +209,7 @@ def fit(
 
 
 def _learner(kind: str) -> Callable[..., Any]:
-    """(images, encoder or None, size or None, per image, options) → what was learned."""
+    """(images, encoder or None, size or None, per image, options) → the fitted object."""
     import repinv
     from repinv import inverters
     from repinv.encoders.words import pretrained

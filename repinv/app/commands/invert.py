@@ -1,109 +1,136 @@
-"""One inversion from file to files: what ``repinv invert`` does between options and print."""
+"""``repinv invert``: images whose features equal those of an image, or given ones."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+import click
 
 import repinv
-from repinv import metrics
-from repinv.app.commands.estimate import announced
-from repinv.app.movie import Movie
-from repinv.encoders.base import Encoder
-from repinv.io import feature_files, files
-from repinv.io.image import as_batch, as_unit, to_gray
-from repinv.plot import figures
-from repinv.search.feature_layout import read
-from repinv.solvers import memory
+from repinv.app.commands.options import (
+    COLOR,
+    LAYOUT,
+    RESCALE,
+    SEED,
+    SIZE,
+    check_source,
+    max_iter_option,
+    shape_of,
+    shared,
+)
+from repinv.app.commands.outputs import Outputs
+from repinv.app.commands.report import course, print_report
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from repinv.encoders.base import Encoder
+    from repinv.plot.figures import Figure
+    from repinv.search.feature_layout import Reading
 
 
-def run(
+@click.command(short_help="Find an image with the features of another, or with given ones.")
+@click.argument("source", metavar="IMAGE_OR_FEATURES", type=click.Path(path_type=Path))
+@click.option(
+    "--shape",
+    callback=shape_of,
+    metavar="HxW",
+    help="Size of the pre-image in pixels. Only with features; by default the smallest that fits. "
+    "Features of bovw, dsift.vlfeat and dsift.phow do not determine their size, and need it.",
+)
+@LAYOUT
+@RESCALE
+@SIZE
+@COLOR
+@click.option(
+    "--out",
+    "-o",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the best pre-image: .png and .tif with 16 bits, .jpg with 8, .npy the very "
+    "numbers, .npz the whole result, which repinv.resume continues. Of several images' features, "
+    "FILE-1 and so on.",
+)
+@max_iter_option(400)
+@click.option(
+    "--n-preimages",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Pre-images from as many random starts. The best one is written.",
+)
+@click.option(
+    "--seeds",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Average the images of N starts early, and draw the rest of the run to the average: "
+    "nearer to the photograph, in up to N times the time. By default 1, and 4 with --prior.",
+)
+@click.option(
+    "--prior",
+    type=click.Choice(["learned"]),
+    help="Restore that average by a model that was learned from photographs. For HOG and DSIFT "
+    "of gray images.",
+)
+@SEED
+@shared
+def invert(
     source: Path,
-    encoder: Encoder,
-    *,
+    encoder: tuple[str, Encoder],
     shape: tuple[int, int] | None,
     layout: str | None,
     rescale: bool,
-    side: int | None,
-    say: Callable[[str], object] | None,
+    size: int | None,
     color: bool,
     out: Path | None,
     figure: Path | None,
     movie: Path | None,
-    title: str,
     max_iter: int,
     time_limit: float | None,
     n_preimages: int,
     seeds: int | None,
     prior: str | None,
     seed: int,
-    progress: bool,
-) -> dict[str, Any]:
-    """Invert the features of an image file, or those in a features file.
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Find a natural image whose features equal those of an image, or given ones.
 
-    Parameters
-    ----------
-    source : Path
-        Image, or file of features, or ``file:key``.
-    encoder : Encoder
-    shape : (int, int) or None
-        Height and width of the pre-image, where `source` holds features.
-    layout, rescale
-        Of features, as in `repinv.invert`.
-    side : int or None
-        Longest side that an image is made smaller to.
-    say : callable or None
-        Told what a large inversion will take before it starts.
-    color : bool
-        Whether pre-images have three channels; an encoder that takes one number only decides.
-    out, figure, movie : Path or None
-        Where to write the best pre-image, the figure, and how it came about.
-    title : str
-        Of the figure.
-    max_iter, time_limit, n_preimages, seeds, prior, seed, progress
-        As in `repinv.invert`.
+    IMAGE_OR_FEATURES is a PNG, JPEG or TIFF image, or a file of features as the library that the
+    flavour is named after returns them, flat or not: .npy, .npz, .mat, .csv, .txt, .h5 or .pt, and
+    FILE:KEY for one array of several. Rows of several images' features are inverted each.
 
-    Returns
-    -------
-    report : dict
-        What JSON can hold of the result, and what was written.
-    """
-    channels = channels_of(encoder, color=color)
-    original = None
-    if feature_files.has_features(source):
-        given = feature_files.read_features(source)
-        size = None if shape is None else (*shape, *((channels,) * (channels > 1)))
-        if shape is not None:
-            _check_fits(encoder, (channels, *shape), n_preimages * (seeds or 1))
-        reading = read(given, encoder, size, layout)
-    else:
-        original = photograph(source, channels, side)
-        size = original.shape
-        _check_fits(encoder, (channels, *size[:2]), n_preimages * (seeds or 1))
-        given = encoded(encoder, original)
-        layout = encoder.layout
-        reading = read(given, encoder, size, layout)
-    count = len(reading)
-    if count > 1 and out is not None and out.suffix.lower() == ".npz":
+    \b
+    Examples:
+      repinv invert cat.jpg --encoder hog.vlfeat --out preimage.png --figure figure.png
+      repinv invert cat.jpg --encoder 'bovw(n_words=1024, grid=(16, 16))' --figure figure.png
+      repinv invert features.npy --encoder 'hog.skimage(orientations=8)' --shape 240x320
+    """  # noqa: D301
+    check_source(source, shape=shape, layout=layout, rescale=rescale, size=size)
+    outputs = Outputs(source, out, figure, movie)
+    expression, made = encoder
+    starts = n_preimages * (seeds or 1)
+    given = read_source(
+        source, made, shape=shape, layout=layout, side=size, color=color, starts=starts
+    )
+    count = len(given.reading)
+    if count > 1 and outputs.is_whole:
         raise ValueError(
             f"a whole result is that of one image's features; {source} holds those of {count}. "
             "Give --out the ending of an image, which is written for each."
         )
-    if say is not None:
-        n_images = count * n_preimages * (seeds or 1)
-        said = announced(encoder, reading.size, n_images, max_iter)
-        if said is not None:
-            say(said)
-    film = Movie()
+    if not quiet:
+        _announce(made, given, count * starts, max_iter)
     result = repinv.invert(
-        given,
-        encoder,
-        shape=size,
-        layout=layout,
+        given.features,
+        made,
+        shape=given.shape,
+        layout=given.layout,
         rescale=rescale,
         n_preimages=n_preimages,
         max_iter=max_iter,
@@ -111,52 +138,80 @@ def run(
         seeds=seeds,
         prior=prior,
         seed=seed,
-        callback=None if movie is None else film.watch,
-        progress=progress,
+        callback=outputs.callback,
+        progress=sys.stderr.isatty() and not quiet,
     )
-    errors = np.asarray(result.error, dtype=float)
-    # Pre-images of one image's features stand together; the best of each is written.
-    best = errors.reshape(count, -1).argmin(axis=1) + n_preimages * np.arange(count)
-    images = [np.asarray(result.images[k]) for k in best]
-    written: list[str] = []
-    file_error = None
-    if out is not None and count > 1:
-        for number, image in enumerate(images, 1):
-            path = out.with_name(f"{out.stem}-{number}{out.suffix}")
-            files.write(path, image)
-            written.append(str(path))
-    elif out is not None:
-        file_error = _write(out, result, np.asarray(reading.features[0, ...]), encoder)
-        written.append(str(out))
-    if figure is not None:
-        glyphs = [glyph(encoder, np.asarray(one)) for one in reading.features]
-        if count > 1:
-            drawn = figures.stack_figure(images, errors[best], glyphs, title=title)
-        else:
-            drawn = figures.inversion_figure(
-                result.images,
-                result.error,
-                result.trace,
-                original=original,
-                glyph=glyphs[0],
-                title=title,
-            )
-        figures.save(drawn, figure)
-        written.append(str(figure))
-    if movie is not None:
-        film.write(movie, images[0])
-        written.append(str(movie))
-    report = {
-        "source": str(source),
-        "shape": list(images[0].shape),
-        "error": float(errors[best].max()),
-        "errors": errors.tolist(),
-        **course(result),
-        "files": written,
-        "out": None if out is None else str(out),
-        "file_error": file_error,
-    }
-    return report | ({"images": count} if count > 1 else {})
+    report = _written(result, given, made, outputs, expression)
+    print_report(expression, {"source": str(source), **report}, as_json=as_json, quiet=quiet)
+
+
+@dataclass(frozen=True)
+class Given:
+    """Features to invert, and what is known of their image.
+
+    Attributes
+    ----------
+    features : ndarray
+        As they were read or measured; of several images, one after the other.
+    reading : Reading
+        The same in the encoder's layout.
+    shape : tuple of int or None
+        (H, W) or (H, W, 3) of the pre-images; None for the smallest size that fits.
+    layout : str or None
+        Of `features`, where it is known.
+    photograph : ndarray or None
+        The image that the features were measured on.
+    """
+
+    features: np.ndarray
+    reading: Reading
+    shape: tuple[int, ...] | None
+    layout: str | None
+    photograph: np.ndarray | None = None
+
+
+def read_source(
+    source: Path,
+    encoder: Encoder,
+    *,
+    shape: tuple[int, int] | None,
+    layout: str | None,
+    side: int | None,
+    color: bool,
+    starts: int,
+) -> Given:
+    """Read features from a file, or measure those of an image file.
+
+    Parameters
+    ----------
+    source : Path
+        Image, or file of features, or ``file:key``.
+    encoder : Encoder
+    shape, layout
+        Of the image and of the features, where `source` holds features.
+    side : int or None
+        Longest side that an image is made smaller to.
+    color : bool
+        Whether pre-images have three channels; an encoder that takes one number only decides.
+    starts : int
+        Images that are optimized at once, which have to fit into memory.
+    """
+    from repinv.app import images
+    from repinv.io import feature_files
+    from repinv.search.feature_layout import read
+
+    channels = images.channels_of(encoder, color=color)
+    if feature_files.has_features(source):
+        features = feature_files.read_features(source)
+        size = None if shape is None else (*shape, *((channels,) * (channels > 1)))
+        if shape is not None:
+            _check_fits(encoder, (channels, *shape), starts)
+        return Given(features, read(features, encoder, size, layout), size, layout)
+    photograph = images.photograph(source, channels, side)
+    _check_fits(encoder, (channels, *photograph.shape[:2]), starts)
+    features = images.encoded(encoder, photograph)
+    reading = read(features, encoder, photograph.shape, encoder.layout)
+    return Given(features, reading, photograph.shape, encoder.layout, photograph)
 
 
 def _check_fits(encoder: Encoder, image_shape: tuple[int, ...], n_preimages: int) -> None:
@@ -164,6 +219,8 @@ def _check_fits(encoder: Encoder, image_shape: tuple[int, ...], n_preimages: int
 
     Here, and not only when the inversion begins: an image's own features are many already.
     """
+    from repinv.solvers import memory
+
     channels, height, width = image_shape
     count = math.prod(encoder.feature_shape(image_shape))
     try:
@@ -172,60 +229,96 @@ def _check_fits(encoder: Encoder, image_shape: tuple[int, ...], n_preimages: int
         raise ValueError(f"{error} For an image, --size PIXELS does.") from None
 
 
-def channels_of(encoder: Encoder, *, color: bool) -> int:
-    """Channels of the images of a run: the encoder's, or what is asked for."""
-    channels = encoder.channels or (3 if color else 1)
-    if channels not in (1, 3) or (color and channels == 1):
-        raise ValueError(f"the encoder takes {channels} channel(s). Leave --color out.")
-    return channels
+def _announce(encoder: Encoder, given: Given, n_images: int, max_iter: int) -> None:
+    """Print what a large inversion will take before it starts."""
+    from repinv.app.commands.estimate import announced
+
+    text = announced(encoder, given.reading.size, n_images, max_iter)
+    if text is not None:
+        click.echo(f"repinv: {text}", err=True)
 
 
-def photograph(source: Path, channels: int, side: int | None = None) -> np.ndarray:
-    """The image of a file in [0, 1], gray or RGB, made smaller where it is longer than `side`."""
-    image = as_unit(files.read(source))
-    if channels == 1:
-        image = to_gray(image)
-    elif image.ndim == 2:
-        image = np.repeat(image[..., None], 3, axis=-1)
-    if side is None or max(image.shape[:2]) <= side:
-        return image
-    from skimage.transform import resize
+def _written(
+    result: repinv.Result, given: Given, encoder: Encoder, outputs: Outputs, title: str
+) -> dict[str, Any]:
+    """Write what is wanted of a result, and report it as JSON can hold it."""
+    import numpy as np
 
-    factor = side / max(image.shape[:2])
-    shape = tuple(max(1, round(n * factor)) for n in image.shape[:2])
-    smaller: np.ndarray = np.clip(resize(image, shape, anti_aliasing=True), 0, 1)
-    return smaller.astype(image.dtype)
+    errors, count = np.asarray(result.error, dtype=float), len(given.reading)
+    # Pre-images of one image's features stand together; the best of each is written.
+    each = errors.reshape(count, -1)
+    best = each.argmin(axis=1) + each.shape[1] * np.arange(count)
+    images = [np.asarray(result.images[k]) for k in best]
+    files, file_error = _write_images(result, images, given, encoder, outputs)
 
+    def draw() -> Figure:
+        return _figure(result, images, errors[best], given, encoder, title)
 
-def encoded(encoder: Encoder, image: np.ndarray) -> np.ndarray:
-    """Features of one image in [0, 1]."""
-    x = as_batch(image, precision=encoder.precision, channels=encoder.channels)
-    return np.asarray(encoder.encode(encoder.asarray(x))[0])
-
-
-def _write(out: Path, result: Any, features: np.ndarray, encoder: Encoder) -> float:
-    """Write the best pre-image, and return the feature error of what the file holds."""
-    if out.suffix.lower() == ".npz":
-        result.save(out)
-        return float(np.min(result.error))
-    image = np.asarray(result.image)
-    files.write(out, image)
-    held = encoded(encoder, files.quantized(image, out))
-    return float(metrics.feature_error(held[None], np.reshape(features, held.shape)[None])[0])
-
-
-def course(result: repinv.Result) -> dict[str, Any]:
-    """How a run went, as JSON can hold it."""
-    return {
-        "seconds": float(result.seconds),
-        "iterations": int(result.iterations),
-        "evaluations": int(result.evaluations),
-        "stop_reason": result.stop_reason,
-        "notes": list(result.notes),
+    report = {
+        "shape": list(images[0].shape),
+        "error": float(errors[best].max()),
+        "errors": errors.tolist(),
+        **course(result),
+        "files": files + outputs.write(images[0], draw),
+        "out": None if outputs.out is None else str(outputs.out),
+        "file_error": file_error,
     }
+    return report | ({"images": count} if count > 1 else {})
 
 
-def glyph(encoder: Encoder, features: np.ndarray) -> np.ndarray | None:
-    """A drawing of the features, for encoders that can draw theirs."""
-    draw = getattr(encoder, "glyph", None)
-    return None if draw is None else np.asarray(draw(features))
+def _write_images(
+    result: repinv.Result,
+    images: list[np.ndarray],
+    given: Given,
+    encoder: Encoder,
+    outputs: Outputs,
+) -> tuple[list[str], float | None]:
+    """Write the best pre-images; return their files, and the feature error of what one holds."""
+    import numpy as np
+
+    from repinv import metrics
+    from repinv.app.images import encoded
+    from repinv.io import files
+
+    out = outputs.out
+    if out is None:
+        return [], None
+    if len(images) > 1:
+        paths = [out.with_name(f"{out.stem}-{k}{out.suffix}") for k in range(1, len(images) + 1)]
+        for path, image in zip(paths, images, strict=True):
+            files.write(path, image)
+        return [str(path) for path in paths], None
+    if outputs.is_whole:
+        result.save(out)
+        return [str(out)], float(np.min(result.error))
+    files.write(out, images[0])
+    held = encoded(encoder, files.quantized(images[0], out))
+    wanted = np.reshape(np.asarray(given.reading.features[0, ...]), held.shape)
+    return [str(out)], float(metrics.feature_error(held[None], wanted[None])[0])
+
+
+def _figure(
+    result: repinv.Result,
+    images: list[np.ndarray],
+    errors: np.ndarray,
+    given: Given,
+    encoder: Encoder,
+    title: str,
+) -> Figure:
+    """The pre-images with what they were found from, and the energy on the way to them."""
+    import numpy as np
+
+    from repinv.app.images import glyph
+    from repinv.plot import figures
+
+    glyphs = [glyph(encoder, np.asarray(one)) for one in given.reading.features]
+    if len(images) > 1:
+        return figures.stack_figure(images, errors, glyphs, title=title)
+    return figures.inversion_figure(
+        result.images,
+        result.error,
+        result.trace,
+        original=given.photograph,
+        glyph=glyphs[0],
+        title=title,
+    )

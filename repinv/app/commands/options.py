@@ -1,8 +1,7 @@
-"""Options that commands share, and how they say what they found."""
+"""Options that commands share, and what is made of their values."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -106,14 +105,14 @@ _SHARED = (
         "-f",
         type=click.Path(path_type=Path),
         metavar="FILE",
-        help="Draw what was found, what it was found from, and the energy: .png, .pdf or .svg.",
+        help="Draw the images, what they were found from, and the energy: .png, .pdf or .svg.",
     ),
     click.option(
         "--movie",
         "-m",
         type=click.Path(path_type=Path),
         metavar="FILE",
-        help="Show how the image came about: .gif, or .mp4 where imageio-ffmpeg is installed.",
+        help="Write a movie of the run: .gif, or .mp4 where imageio-ffmpeg is installed.",
     ),
     TIME_LIMIT,
     JSON,
@@ -142,8 +141,8 @@ SEED = click.option(
 LAYOUT = click.option(
     "--layout",
     type=click.Choice(["channels_first", "channels_last"]),
-    help="Where channels stand in features that are maps. Only with features whose shape leaves it "
-    "open: VLFeat's HOG is (31, y, x) in C, and (y, x, 31) in cyvlfeat and MATLAB.",
+    help="Where channels stand in features that are maps. Only with features whose shape does not "
+    "determine it: VLFeat's HOG is (31, y, x) in C, and (y, x, 31) in cyvlfeat and MATLAB.",
 )
 RESCALE = click.option(
     "--rescale",
@@ -191,11 +190,11 @@ def max_iter_option(default: int) -> Callable[[_Command], _Command]:
         default=default,
         show_default=True,
         metavar="N",
-        help="Evaluations of the representation. More come closer to what is asked.",
+        help="Evaluations of the representation. More come closer to the target.",
     )
 
 
-#: Where the image of a command that excites goes.
+#: The image file of commands that excite a representation.
 OUT = click.option(
     "--out",
     "-o",
@@ -204,61 +203,3 @@ OUT = click.option(
     help="Write the image: .png and .tif with 16 bits, .jpg with 8, .npy the very numbers, .npz "
     "the whole result, which repinv.resume continues.",
 )
-
-
-def check_outputs(
-    source: Path | None, out: Path | None, figure: Path | None, movie: Path | None
-) -> None:
-    """Raise before the work starts if its results could not be written."""
-    from repinv.io import files
-    from repinv.io.feature_files import split
-    from repinv.plot.figures import FIGURE_SUFFIXES
-
-    if out is not None:
-        files.check_writable(out, (*files.IMAGE_SUFFIXES, ".npz"))
-    if figure is not None:
-        files.check_writable(figure, FIGURE_SUFFIXES)
-    if movie is not None:
-        from repinv.app.movie import check_movie
-
-        check_movie(movie)
-    file = None if source is None else split(source)[0]
-    named = [path.resolve() for path in (file, out, figure, movie) if path is not None]
-    if len(set(named)) < len(named):
-        raise click.UsageError(
-            "input, --out, --figure and --movie are the same file. Give different names."
-        )
-
-
-def print_report(expression: str, report: dict[str, Any], *, as_json: bool, quiet: bool) -> None:
-    """Say what a run gave, to a program or to people."""
-    if as_json:
-        click.echo(json.dumps({"encoder": expression, **report}))
-    elif not quiet:
-        click.echo(_summary(report))
-
-
-def _summary(report: dict[str, Any]) -> str:
-    """What a run gave, for people."""
-    if "response" in report:
-        found = f"response {report['response']:.3g}"
-    elif "images" in report:
-        errors = report["errors"]
-        found = (
-            f"relative feature errors {min(errors):.3g} to {max(errors):.3g} of "
-            f"{report['images']} images"
-        )
-    else:
-        found = f"relative feature error {report['error']:.3g}"
-    lines = [
-        f"{found} after {report['evaluations']} evaluations in {report['seconds']:.2f} s "
-        f"({report['stop_reason']})",
-        *report["notes"],
-    ]
-    for path in report["files"]:
-        is_image = path == report.get("out") and report.get("file_error") is not None
-        error = f", relative feature error as stored {report['file_error']:.3g}" if is_image else ""
-        lines.append(f"wrote {path}{error}")
-    if not report["files"]:
-        lines.append("nothing is written: --out FILE keeps the image, --figure FILE draws it")
-    return "\n".join(lines)

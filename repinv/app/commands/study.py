@@ -1,4 +1,4 @@
-"""``repinv study``: run a study, and look at what it found."""
+"""``repinv study``: run a study, and print, draw or report its results."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from repinv.app.study.study import Progress, Study
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
-#: Failures that are shown one by one.
+#: Failures that are printed one by one.
 _SHOWN = 5
 
 _FILE = click.argument("path", metavar="STUDY.toml", type=click.Path(path_type=Path))
-#: What is only looked at: a file, or the place of its results.
+#: A study file, or the folder or URL of its results.
 _SEEN = click.argument("path", metavar="STUDY.toml|STORE")
 _STORE = click.option(
     "--store",
@@ -42,12 +42,12 @@ def _out(required: bool, kinds: str) -> Callable[[_Command], _Command]:
     )
 
 
-@click.group(short_help="Run a grid of images, representations and priors, and sum it up.")
+@click.group(short_help="Run a grid of images, representations and priors, and summarize it.")
 def study() -> None:
     """Run a declared grid of images x encoders x tasks x priors x solvers x seeds.
 
-    A study may be interrupted at any time, even by loss of power; run it again, and it goes on
-    where it was. Examples are in docs/studies.
+    A study may be interrupted at any time, even by loss of power. Run it again, and it continues
+    with the jobs that have no result. Examples are in docs/studies.
 
     \b
     Examples:
@@ -57,7 +57,7 @@ def study() -> None:
     """  # noqa: D301
 
 
-@study.command(short_help="Run a study, or go on with it.")
+@study.command(short_help="Run a study, or continue it.")
 @_FILE
 @_STORE
 @click.option(
@@ -87,10 +87,10 @@ def run(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Run a study, or go on with it: jobs that have a result are not done again.
+    """Run a study, or continue it: jobs that have a result are not run again.
 
-    The file is checked as a whole before anything starts. A job that fails is kept with its reason,
-    and the others go on; the exit status is 1 if any job has no result in the end.
+    The file is checked as a whole before anything starts. A job that fails is recorded with its
+    reason, and the others run; the exit status is 1 if any job has no result in the end.
     """
     if workers is not None and scheduler is not None:
         raise click.UsageError("--workers are processes of our own; a --scheduler has its own.")
@@ -124,7 +124,7 @@ def run(
 @_STORE
 @JSON
 def status(path: str, store: str | None, as_json: bool) -> None:
-    """Say how far a study is, how long it will take, and what failed, also while it runs."""
+    """Print how far a study is, how long it will take, and what failed, also while it runs."""
     from repinv.app.study import summary_tables
     from repinv.io.tables import as_text
 
@@ -207,7 +207,7 @@ def figures(path: str, store: str | None, out: Path, kind: str) -> None:
 @_STORE
 @_out(True, "Write the report: .html.")
 def report(path: str, store: str | None, out: Path) -> None:
-    """Write what the study asks and found in one HTML file, also while it runs."""
+    """Write tables, figures and failures in one HTML file, also while the study runs."""
     from repinv.io import files
 
     files.check_writable(out, (".html",))
@@ -219,14 +219,14 @@ def report(path: str, store: str | None, out: Path) -> None:
 
 
 def _looked(path: str, store: str | None) -> Study:
-    """What there is of a study."""
+    """The results of a study so far."""
     from repinv.app.study.study import look
 
     return look(path, store=store)
 
 
 def _finished(path: str, store: str | None) -> Study:
-    """What there is of a study, if there is anything."""
+    """The results of a study; an error if it has none yet."""
     found = _looked(path, store)
     if not found.summary.records:
         raise click.ClickException(f"no job of {path} is done yet.")
@@ -234,7 +234,7 @@ def _finished(path: str, store: str | None) -> Study:
 
 
 def _tell(path: Path, store: str | None, progress: Progress) -> None:
-    """Say how a run ended."""
+    """Print how a run ended."""
     from repinv.app.study.summary_tables import duration
 
     study = str(path) if store is None else f"{path} --store {store}"
@@ -253,4 +253,4 @@ def _to_stderr(message: str) -> None:
 
 
 def _silent(message: str) -> None:
-    """Take a message, and keep it."""
+    """Take a message, and print nothing."""

@@ -1,4 +1,4 @@
-"""Jobs on dask: processes of this machine, or whatever a client is connected to."""
+"""Jobs on dask: on processes of this machine, or on the cluster of a client."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from typing import Any
 from repinv.app.study.optional_imports import needed
 from repinv.app.study.store import StoreError
 
-#: One thread each, so that as many workers as cores do not get into each other's way. These are set
-#: in this process while a worker starts, for libraries that read them as they are loaded; Numba
-#: would not forgive that, and has its own set in the workers.
+#: One thread each, since there are as many workers as cores. These are set in this process while a
+#: worker starts, for libraries that read them as they are loaded. Numba's is set in the workers:
+#: Numba refuses a change in a process that uses it.
 ONE_THREAD = dict.fromkeys(
     (
         "OMP_NUM_THREADS",
@@ -27,19 +27,19 @@ ONE_THREAD = dict.fromkeys(
     ),
     "1",
 )
-#: Tasks in flight for each thread: enough that none waits for work, few enough for any memory.
+#: Messages in flight for each thread: enough that none is idle, few enough for any memory.
 _AHEAD = 4
-#: A job whose worker is lost so often is taken to be why, and fails.
+#: A job whose worker is lost so often is taken for the cause, and fails.
 _LOST = 20
-#: Seconds between two looks at how many workers there are.
+#: Seconds between two counts of the workers.
 _LOOK = 2.0
-#: Seconds of work that a message to a worker holds, and jobs at most: while a worker computes, it
-#: is slow to answer, and jobs of milliseconds would wait for their messages.
+#: Seconds of work in a message to a worker, and jobs at most: a worker that computes replies
+#: slowly, and jobs of milliseconds would wait for their messages.
 _SPELL, _MOST = 0.25, 32
-#: Jobs in a message whose first is to share a run with others.
+#: Jobs in a message whose first shares a run with others.
 _SHARED = 16
-#: Times that starting our own workers is tried; seconds between two looks whether all are there,
-#: and looks in a row after which one that is missing is replaced.
+#: Attempts to start our own workers; seconds between two counts of them, and counts in a row
+#: after which a missing one is replaced.
 _ATTEMPTS, _WATCH, _PATIENCE = 8, 2.0, 5
 
 Orders = Mapping[str, Any]
@@ -58,7 +58,7 @@ def connected(
     scheduler : str, optional
         Address of a scheduler, such as ``tcp://host:8786``.
     in_process : bool
-        Workers are threads of this process; for a store that no other process sees.
+        Workers are threads of this process; for a store in its memory.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def connected(
     settings = {
         "distributed.nanny.pre-spawn-environ": ONE_THREAD,
         "distributed.scheduler.allowed-failures": _LOST,
-        # Jobs hold their memory in arrays; a worker is ended before the machine runs out of it.
+        # A worker is ended before the machine runs out of memory.
         "distributed.worker.memory.terminate": 0.95,
         "distributed.admin.system-monitor.interval": "2s",
     }
@@ -94,7 +94,7 @@ def connected(
 
 
 def _cluster(distributed: Any, count: int, in_process: bool) -> Any:
-    """Workers of our own; tried again where one was killed while it began."""
+    """Workers of our own; tried again where one was killed while it started."""
     for attempt in range(_ATTEMPTS):
         try:
             return distributed.LocalCluster(
@@ -103,7 +103,7 @@ def _cluster(distributed: Any, count: int, in_process: bool) -> Any:
                 processes=not in_process,
                 dashboard_address="127.0.0.1:0",
                 silence_logs=logging.CRITICAL,
-                # Set in a worker's process alone, before it loads anything.
+                # Set in the worker's process alone, before it imports anything.
                 **({} if in_process else {"env": {"NUMBA_NUM_THREADS": "1"}}),
             )
         except (RuntimeError, OSError) as error:
@@ -114,10 +114,10 @@ def _cluster(distributed: Any, count: int, in_process: bool) -> Any:
 
 @contextlib.contextmanager
 def _kept_up(client: Any, cluster: Any, count: int) -> Iterator[None]:
-    """See that there are as many workers as were asked for.
+    """Keep the number of workers at `count`.
 
-    dask starts a worker again whose process ended, but once: one that is killed while it starts
-    is never replaced, and a run would wait for it without end.
+    dask restarts a worker whose process ended, but only once: one that is killed while it starts
+    is never replaced, and a run would wait for it forever.
     """
     ended = threading.Event()
 
@@ -147,28 +147,28 @@ def run(
     *common: Any,
     done: Callable[[dict[str, Any]], object],
 ) -> None:
-    """Have workers do jobs, with no more of them in flight than keeps all workers busy.
+    """Run jobs on workers, with only as many in flight as keep all workers busy.
 
     Parameters
     ----------
     orders : iterable of mapping
-        One at a time; never all in memory as futures.
+        Read one at a time; never all in memory as futures.
     client : distributed.Client
     perform : callable
         ``perform(jobs, *common)`` runs on a worker and returns an outcome of each, with its 'key'.
     done : callable
-        Takes each outcome as it comes. A job whose worker is lost again and again has an outcome
+        Takes each outcome. A job whose worker is lost again and again has an outcome
         with a 'failure' and 'lost'.
 
     Notes
     -----
     Short jobs are sent several at a time. Where such a message fails, or its worker is lost again
-    and again, each of its jobs is sent anew by itself, so that the one to blame fails alone.
+    and again, each of its jobs is sent again by itself, so that only the one at fault fails.
 
     Raises
     ------
     StoreError
-        If a worker could not write; what was finished before is kept.
+        If a worker could not write; results that are stored remain.
     """
     distributed = needed("distributed")
     waiting = iter(orders)
@@ -202,10 +202,10 @@ def run(
                 pace += 0.5 * (seconds / len(group) - pace) if seconds else 0.0
                 for outcome in outcomes:
                     done(outcome)
-            # What is not held any more, scheduler and workers forget.
+            # Scheduler and workers drop what is released.
             future.release()
     finally:
-        # Of a run that ends early: what has not begun does not begin.
+        # Where a run ends early, jobs that have not started are cancelled.
         for future in list(flying.futures):
             with contextlib.suppress(Exception):
                 future.cancel()
@@ -224,17 +224,17 @@ def _message(waiting: Iterator[Orders], pace: float) -> list[Orders]:
 def _timed(
     perform: Callable[..., list[dict[str, Any]]], group: list[Orders], *common: Any
 ) -> tuple[float, list[dict[str, Any]]]:
-    """What a worker does with a message: its jobs; and the seconds that they took."""
+    """Run the jobs of a message on a worker; with the seconds that they took."""
     began = time.perf_counter()
     outcomes = perform(group, *common)
     return time.perf_counter() - began, outcomes
 
 
 def _outcomes(future: Any, group: list[Orders]) -> tuple[float, list[dict[str, Any]]]:
-    """What became of the jobs of a message, and the seconds that they took."""
+    """The outcomes of the jobs of a message, and the seconds that they took."""
     if future.status == "finished":
-        answer: tuple[float, list[dict[str, Any]]] = future.result()
-        return answer
+        outcomes: tuple[float, list[dict[str, Any]]] = future.result()
+        return outcomes
     error = future.exception() if future.status == "error" else None
     if isinstance(error, StoreError):
         raise error
@@ -247,12 +247,12 @@ def _outcomes(future: Any, group: list[Orders]) -> tuple[float, list[dict[str, A
 
 
 def _is_full(future: Any) -> bool:
-    """Whether a message failed since the store could not be written."""
+    """Whether a message failed because the store could not be written."""
     return future.status == "error" and isinstance(future.exception(), StoreError)
 
 
 def dashboard(client: Any) -> str:
-    """Where dask shows what workers do, and what that takes; empty if nobody serves it."""
+    """The address of dask's dashboard, and what to install for it; empty if there is none."""
     link = client.dashboard_link or ""
     if link and importlib.util.find_spec("bokeh") is None:
         return f"{link} (once bokeh is installed: pip install bokeh)"
@@ -260,7 +260,7 @@ def dashboard(client: Any) -> str:
 
 
 def _threads(client: Any) -> int:
-    """Threads of all workers that there are now."""
+    """Threads of all current workers."""
     return sum(client.nthreads().values())
 
 
@@ -273,7 +273,7 @@ def _cores() -> int:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep dask from telling of every worker that comes and goes; what matters, we say."""
+    """Silence dask's log of workers that start and end."""
     loggers = [logging.getLogger(name) for name in ("distributed", "tornado.application")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

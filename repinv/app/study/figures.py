@@ -1,4 +1,4 @@
-"""The figures of a study: pre-images in rows, effects of a setting, errors, and what is open."""
+"""The figures of a study: grids of pre-images, effects of a setting, errors, and spread."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from repinv.app.study.study import Study
 from repinv.plot import curves, figures
 from repinv.plot.figures import Figure, Panel
 
-#: Rows and columns of pictures in one figure; more cannot be seen.
+#: Rows and columns of images in one figure; more would be too small.
 MAX_ROWS, MAX_COLUMNS = 12, 9
 _HEADINGS = {
     "error": "relative feature error",
@@ -29,7 +29,7 @@ _Found = Sequence[tuple[Job, dict[str, Any]]]
 
 
 def drawn(study: Study) -> Iterator[tuple[str, str, Figure]]:
-    """The figures that a study declares, or those that suit any study.
+    """The figures that a study declares, or the default ones.
 
     Yields
     ------
@@ -65,7 +65,7 @@ def _usual(study: Study) -> list[dict[str, Any]]:
 
 
 def _plain(title: str) -> str:
-    """A title as part of a file's name: nothing in it leads out of the folder."""
+    """A title as part of a file name: letters, digits and dashes only."""
     kept = "".join(c if c.isascii() and c.isalnum() else "-" for c in title.lower())
     return "-".join(part for part in kept.split("-") if part)[:40]
 
@@ -104,7 +104,7 @@ def _said(axis: str, value: Any) -> str:
 
 
 def _panel(study: Study, cell: tuple[Job, dict[str, Any]] | None, column: str) -> Panel | None:
-    """The best image of a job, with what it is and how good."""
+    """The best image of a job, with its name and its error or response."""
     if cell is None:
         return None
     job, record = cell
@@ -155,7 +155,7 @@ def _errors(study: Study, found: _Found, wanted: Mapping[str, Any]) -> Figure | 
 
 
 def _spread(study: Study, found: _Found, wanted: Mapping[str, Any]) -> Figure | None:
-    """Images of one cell from several starts, and where they differ."""
+    """Images of one cell from several starts, and their standard deviation."""
     groups: dict[tuple[Any, ...], list[Job]] = {}
     for job, _ in found:
         labels = job.labels()
@@ -202,5 +202,5 @@ _TITLES = {
     "grid": "Images found",
     "curve": "Effect of a setting",
     "errors": "Error by representation",
-    "spread": "What is left open",
+    "spread": "What the features leave undetermined",
 }

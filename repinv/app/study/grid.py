@@ -1,4 +1,4 @@
-"""The grid of a study: its cells, and the jobs that they are, with keys made of their content."""
+"""The grid of a study: its cells, and the jobs in them, with keys made of their content."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import repinv
-from repinv.app.commands import invert
+from repinv.app.images import channels_of
 from repinv.app.study import task_options
 from repinv.app.study.images import StudyImage
 from repinv.app.study.spec import MAX_CELLS, Declaration, Entry, StudyError
@@ -18,14 +18,14 @@ from repinv.encoders.base import Encoder
 from repinv.search import validation
 from repinv.search.feature_layout import image_shape
 
-#: Part of every key: what a result holds. A change of it makes all jobs new ones.
+#: Version of what a result holds, part of every key: if it changes, all jobs are run anew.
 FORMAT = 1
 
 
 class Job(NamedTuple):
     """One cell of the grid.
 
-    `image` is None for tasks that take none, and `seed` for those that draw nothing.
+    `image` is None for tasks that take none, and `seed` for those without a random start.
     """
 
     key: str
@@ -52,7 +52,7 @@ class Job(NamedTuple):
         return {**self.task.swept, **self.prior.swept, **self.solver.swept}
 
     def orders(self) -> dict[str, Any]:
-        """What a worker needs to know, as JSON can hold it."""
+        """What a worker needs of the job, as JSON can hold it."""
         return {
             "key": self.key,
             "image": None if self.image is None else self.image.digest,
@@ -117,7 +117,7 @@ def _count(declaration: Declaration, images: int) -> int:
 
 
 def _cells(declaration: Declaration, images: Sequence[StudyImage]) -> Iterator[Job]:
-    """Every cell, an image's and an encoder's next to each other so that workers keep both."""
+    """Every cell; those of one encoder and image stand together, so that workers keep both."""
     for task in declaration.tasks:
         kind = task.table["kind"]
         seen = (None,) if kind == "maximize" else images
@@ -135,16 +135,16 @@ def _cells(declaration: Declaration, images: Sequence[StudyImage]) -> Iterator[J
 
 
 def _begun(*entries: Entry) -> Any:
-    """The hash of a cell, but for its image and its seed."""
+    """The hash of a cell, without its image and its seed."""
     tables = [entry.table for entry in entries]
-    # Weights in files that an expression names are part of what it means.
+    # Weights in files that an expression names are part of the encoder.
     held = expressions.files_in(entries[0].table["expression"])
     said = [FORMAT, repinv.__version__, *tables, held]
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode())
 
 
 def check(declaration: Declaration, images: Sequence[StudyImage]) -> dict[str, Encoder]:
-    """Make every encoder, and see that images are large enough and options possible.
+    """Make every encoder, and check that images are large enough and options possible.
 
     Returns
     -------
@@ -154,22 +154,21 @@ def check(declaration: Declaration, images: Sequence[StudyImage]) -> dict[str, E
     Raises
     ------
     StudyError
-        With all that is impossible, and where it is declared.
+        With all that is impossible, each with its key.
     """
-    problems: list[tuple[int, str]] = []
+    problems: list[str] = []
     encoders: dict[str, Encoder] = {}
     for entry in declaration.encoders:
         try:
             encoder = expressions.parse(entry.table["expression"])
         except (ValueError, OSError) as error:
-            problems.append((entry.line, f"{entry.name}: {error}"))
+            problems.append(f"{entry.path}: {error}")
             continue
         encoders[entry.table["expression"]] = encoder
         for task in declaration.tasks:
             problems += _impossible(declaration, entry, encoder, task, images)
     if problems:
-        path, unique = declaration.path, sorted(set(problems))
-        raise StudyError([f"{path}:{line}: {what}" for line, what in unique])
+        raise StudyError([f"{declaration.path}: {what}" for what in dict.fromkeys(problems)])
     return encoders
 
 
@@ -179,31 +178,31 @@ def _impossible(
     encoder: Encoder,
     task: Entry,
     images: Sequence[StudyImage],
-) -> list[tuple[int, str]]:
-    """What a task cannot do with an encoder, and the line to blame."""
+) -> list[str]:
+    """What a task cannot do with an encoder, each with the key that is at fault."""
     kind, options = task.table["kind"], task_options.task_arguments(task.table)
-    problems: list[tuple[int, str]] = []
+    problems: list[str] = []
     if kind == "maximize":
         try:
             asked = image_shape(options["shape"], encoder)
             features = tuple(encoder.feature_shape(asked))
             validation.direction(options["component"], encoder, features)
         except (ValueError, TypeError) as error:
-            problems.append((task.line, f"{task.name} of {entry.name}: {error}"))
+            problems.append(f"{task.path}: {task.name} of {entry.name}: {error}")
         return problems
     for shape in sorted({image.shape for image in images}):
         name = next(image.name for image in images if image.shape == shape)
         try:
-            channels = invert.channels_of(encoder, color=False) if len(shape) == 2 else 3
+            channels = channels_of(encoder, color=False) if len(shape) == 2 else 3
             size = (encoder.channels or channels, shape[0], shape[1])
             features = tuple(encoder.feature_shape(size))
         except (ValueError, TypeError) as error:
-            problems.append((entry.line, f"{entry.name} of {name}: {error}"))
+            problems.append(f"{entry.path}: {entry.name} of {name}: {error}")
             continue
         if "filter_group" in options or "neighbourhood" in options:
             chosen = options.get("filter_group"), options.get("neighbourhood")
             try:
                 validation.check_choice(features, encoder, size, *chosen)
             except (ValueError, TypeError) as error:
-                problems.append((task.line, f"{task.name} of {entry.name}: {error}"))
+                problems.append(f"{task.path}: {task.name} of {entry.name}: {error}")
     return problems

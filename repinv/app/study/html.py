@@ -1,4 +1,4 @@
-"""The report of a study: what it asks, what it found, and what failed, in one HTML file."""
+"""The report of a study: its purpose, its results, and what failed, in one HTML file."""
 
 from __future__ import annotations
 
@@ -22,41 +22,27 @@ def study_page(study: Study) -> str:
     """
     declaration = study.plan.declaration
     status = summary_tables.status(study)
-    said = f"{status['done']} of {status['jobs']} jobs are done"
-    said += f", {status['failed']} failed." if status["failed"] else "."
+    progress = f"{status['done']} of {status['jobs']} jobs are done"
+    progress += f", {status['failed']} failed." if status["failed"] else "."
     if status["left"] and status["seconds_left"] is not None:
-        said += f" About {summary_tables.duration(status['seconds_left'])} are left."
-    parts = [html.paragraph(declaration.description), html.paragraph(said)]
-    if status["done"]:
-        columns, records = summary_tables.table(study)
-        parts += [html.heading("Mean ± standard deviation"), html.table(columns, records)]
-    for _, title, figure in figures.drawn(study):
-        png = encoded(figure, dpi=110)
-        parts += [
-            html.heading(title),
-            html.pictures([html.Picture(png, title, drawing=True)]),
-        ]
-    parts += _what_is_missing(status)
-    parts += [
-        html.heading("The study file"),
-        html.source(declaration.text),
-        html.footer(f"repinv {repinv.__version__}, {status['store']}"),
-    ]
-    return html.page(declaration.title, parts)
-
-
-def _what_is_missing(status: dict[str, object]) -> list[str]:
-    """Failures, and images that were left out."""
-    parts: list[str] = []
-    failures, skipped = list(status["failures"]), list(status["skipped"])  # type: ignore[call-overload]
-    if failures:
-        heads = [Column(axis, axis) for axis in ("image", "encoder", "task", "prior", "seed")]
-        shown = failures[:_FAILURES]
-        parts += [
-            html.heading(f"Failed: {len(failures)}"),
-            html.table([*heads, Column("reason", "reason")], shown),
-        ]
-    if skipped:
-        items = [f"{one['image']}: {one['reason']}" for one in skipped]
-        parts += [html.heading("Images left out"), html.listing(items)]
-    return parts
+        progress += f" About {summary_tables.duration(status['seconds_left'])} are left."
+    columns, records = summary_tables.table(study) if status["done"] else ((), [])
+    axes = ("image", "encoder", "task", "prior", "seed", "reason")
+    return html.render(
+        "study.html",
+        title=declaration.title,
+        description=declaration.description,
+        progress=progress,
+        columns=columns,
+        records=records,
+        figures=[
+            html.Picture(encoded(figure, dpi=110), title, "drawing")
+            for _, title, figure in figures.drawn(study)
+        ],
+        failures=status["failures"],
+        failure_columns=[Column(axis, axis) for axis in axes],
+        listed=_FAILURES,
+        skipped=[f"{one['image']}: {one['reason']}" for one in status["skipped"]],
+        text=declaration.text,
+        footer=f"repinv {repinv.__version__}, {status['store']}",
+    )

@@ -1,4 +1,4 @@
-"""The images of a study: found by name or pattern, read, brought to size, and known by content."""
+"""The images of a study: found by name or pattern, read, resized, and identified by content."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class StudyImage:
     Attributes
     ----------
     name : str
-        What figures and tables call it.
+        In figures and tables.
     digest : str
         Of its pixels, as they are inverted.
     shape : tuple of int
@@ -48,7 +48,7 @@ class Skipped:
 def load(
     declaration: Declaration,
 ) -> Iterator[tuple[StudyImage, np.ndarray] | Skipped]:
-    """The images of a study one by one, as they are read.
+    """Read the images of a study one by one.
 
     Yields
     ------
@@ -63,14 +63,14 @@ def load(
     problems: list[str] = []
     seen: set[str] = set()
     names: set[str] = set()
-    for name, source, line in _sources(declaration, problems):
+    for name, source, where in _sources(declaration, problems):
         try:
             pixels = _prepared(_pixels(source), declaration)
         except (ValueError, OSError, TypeError) as error:
             if declaration.skips_unreadable:
                 yield Skipped(name, " ".join(str(error).split()))
             else:
-                problems.append(f"{declaration.path}:{line}: {error}")
+                problems.append(f"{where}: {error}")
             continue
         key = digest(pixels)
         if key in seen:
@@ -88,7 +88,7 @@ def load(
 
 
 def digest(pixels: np.ndarray) -> str:
-    """What images of the same pixels share, and no others."""
+    """A hash of the pixels and their shape."""
     found = hashlib.sha256(f"{pixels.dtype.str}{pixels.shape}".encode())
     found.update(np.ascontiguousarray(pixels).tobytes())
     return found.hexdigest()[:32]
@@ -96,22 +96,22 @@ def digest(pixels: np.ndarray) -> str:
 
 def _sources(
     declaration: Declaration, problems: list[str]
-) -> Iterator[tuple[str, str | Path, int]]:
-    """Name, source and line of every image; patterns are expanded in the order of names."""
+) -> Iterator[tuple[str, str | Path, str]]:
+    """Name and source of every image, and its key; patterns are expanded in the order of names."""
     folder = declaration.path.parent
-    for text, line in declaration.files:
-        where = f"{declaration.path}:{line}"
+    for index, text in enumerate(declaration.files):
+        where = f"{declaration.path}: images.files[{index}]"
         if text.startswith((BUNDLED, DIGIT)):
-            yield text.partition(":")[2], text, line
+            yield text.partition(":")[2], text, where
         elif any(character in text for character in _PATTERN):
             found = sorted(path for path in _matching(folder, text) if path.is_file())
             if not found:
                 problems.append(f"{where}: no file matches {text!r} in {folder.resolve()}.")
-            yield from ((_shown(path), path, line) for path in found)
+            yield from ((_shown(path), path, where) for path in found)
         elif not (folder / text).is_file():
             problems.append(f"{where}: there is no image {text!r} in {folder.resolve()}.")
         else:
-            yield _shown(Path(text)), folder / text, line
+            yield _shown(Path(text)), folder / text, where
 
 
 def _matching(folder: Path, pattern: str) -> Iterator[Path]:
@@ -144,9 +144,9 @@ def _pixels(source: str | Path) -> np.ndarray:
         raise ValueError(f"scikit-image has no photograph {name!r}. It has {', '.join(known)}.")
     try:
         return as_unit(getattr(skimage.data, name)())
-    except Exception as error:  # it would have to be downloaded, which fails in many ways
+    except Exception as error:  # a download is needed, which fails in many ways
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(f"scikit-image does not bring {name!r} with it: {reason}") from error
+        raise ValueError(f"scikit-image ships without {name!r}: {reason}") from error
 
 
 def _digit(name: str) -> np.ndarray:
@@ -164,7 +164,7 @@ def _digit(name: str) -> np.ndarray:
 
 
 def _prepared(image: np.ndarray, declaration: Declaration) -> np.ndarray:
-    """An image gray or in colour, its middle brought to the size of the study."""
+    """An image gray or in colour, cropped to its middle and resized as the study declares."""
     found = image if declaration.color and image.ndim == 3 else to_gray(image)
     if declaration.color and found.ndim == 2:
         found = np.repeat(found[..., None], 3, axis=-1)

@@ -1,4 +1,4 @@
-"""One job of a study, as a worker does it: from orders to a file in the store."""
+"""One job of a study on a worker: from its orders to a file in the store."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from repinv.search.result import Result
 from repinv.solvers.minimize import to_host
 from repinv.tasks.batched import invert_each
 
-#: What a worker keeps from one job to the next: jobs of one encoder and image come together.
+#: Encoders and images that a worker keeps: jobs of one encoder and image follow each other.
 _ENCODERS, _IMAGES = 4, 32
 
 #: The figures of a job; its images, and the energy on the way to them.
@@ -33,13 +33,13 @@ Found: TypeAlias = tuple[dict[str, Any], dict[str, np.ndarray]]
 
 
 def is_shared(encoder: Encoder) -> bool:
-    """Whether an encoder's jobs are done several at once: those on a GPU, which waits otherwise."""
+    """Whether an encoder's jobs share a run: those on a GPU, which one job leaves idle."""
     device = getattr(encoder, "device", None)
     return device is not None and str(device) != "cpu"
 
 
 def perform_all(group: Sequence[Mapping[str, Any]], store: Store) -> list[dict[str, Any]]:
-    """Do the jobs of a message; inversions that are ``shared``, in one run where they are alike.
+    """Run the jobs of a message; ``shared`` inversions with the same options in one run.
 
     See `perform`.
     """
@@ -56,15 +56,15 @@ def perform_all(group: Sequence[Mapping[str, Any]], store: Store) -> list[dict[s
 
 
 def perform(orders: Mapping[str, Any], store: Store, found: Found | None = None) -> dict[str, Any]:
-    """Do a job, and keep what it found, or why it failed.
+    """Run a job, and store its result, or why it failed.
 
     Parameters
     ----------
     orders : mapping
-        What `Job.orders` says.
+        From `Job.orders`.
     store : Store
     found : optional
-        What the job finds, if it has been computed.
+        The result of the job, if it has been computed.
 
     Returns
     -------
@@ -75,19 +75,19 @@ def perform(orders: Mapping[str, Any], store: Store, found: Found | None = None)
     Raises
     ------
     StoreError
-        If nothing can be kept.
+        If the store cannot be written.
     """
     began = time.time()
     kept = _kept(orders, store) if found is None else None
     if kept is not None:
         return kept
     try:
-        # One thread a job: the jobs are what is shared out between cores.
+        # One thread a job: cores are used by running several jobs.
         with one_thread():
             record, arrays = found or computed(orders, store)
     except StoreError:
         raise
-    # Whatever a job meets is its own affair: it is kept, and the other jobs go on.
+    # Any error of a job is stored as its result, and the other jobs run.
     except Exception as error:
         reason = " ".join((str(error) or type(error).__name__).split())
         last = "".join(traceback.format_exception(error)[-3:])
@@ -102,7 +102,7 @@ def perform(orders: Mapping[str, Any], store: Store, found: Found | None = None)
 
 
 def _kept(orders: Mapping[str, Any], store: Store) -> dict[str, Any] | None:
-    """The outcome of a job that was done by a worker which was lost before it could say so."""
+    """The outcome of a job whose worker was lost after it had stored the result."""
     try:
         record, n_bytes = store.record(orders["key"])
     except (FileNotFoundError, ValueError):
@@ -119,7 +119,7 @@ def computed(orders: Mapping[str, Any], store: Store) -> Found:
 
 
 def _computed_together(several: Sequence[Mapping[str, Any]], store: Store) -> dict[str, Found]:
-    """What inversions that are alike find, by key; nothing of those that cannot share a run."""
+    """Results of inversions with the same options, by key; none where they cannot share a run."""
     if len(several) < 2:
         return {}
     try:
@@ -131,7 +131,7 @@ def _computed_together(several: Sequence[Mapping[str, Any]], store: Store) -> di
         results = invert_each(
             wanted, encoder, **_options(several[0], asked[0][0].shape, encoder.layout)
         )
-    # Too many for the device's memory, or one is at fault: fewer, and in the end each by itself.
+    # Too many for the device's memory, or one of them fails: halves, and in the end each alone.
     except Exception:
         half = len(several) // 2
         parts = several[:half], several[half:]
@@ -143,7 +143,7 @@ def _computed_together(several: Sequence[Mapping[str, Any]], store: Store) -> di
 
 
 def _asked(orders: Mapping[str, Any], encoder: Encoder, store: Store) -> tuple[Any, Any]:
-    """The image of a job as its encoder takes it, and its features if they are to be met."""
+    """The image of a job as its encoder takes it, and its features if these are inverted."""
     if orders["image"] is None:
         return None, None
     seen = as_seen(_image(store.url, orders["image"]), encoder)
@@ -156,7 +156,7 @@ def _asked(orders: Mapping[str, Any], encoder: Encoder, store: Store) -> tuple[A
 def _options(
     orders: Mapping[str, Any], shape: tuple[int, ...] | None, layout: str | None
 ) -> dict[str, Any]:
-    """What a job's task, prior and solver say to `repinv.invert` and the others."""
+    """Keyword arguments of a job's task, from its task, prior and solver."""
     options = task_options.task_arguments(orders["task"])
     shape = options["shape"] if shape is None else shape
     options |= task_options.solver_arguments(orders["solver"], shape)
@@ -210,7 +210,7 @@ def _record(result: Result, seen: np.ndarray | None, target: np.ndarray | None) 
 
 
 def _arrays(result: Result) -> dict[str, np.ndarray]:
-    """What is kept of a result beside its figures: the images, the best first, and the energy."""
+    """The arrays of a result that are stored: the images, the best first, and the energy."""
     rank = result.error if result.response is None else -np.asarray(result.response)
     order = np.argsort(np.asarray(rank), kind="stable")
     energy = np.asarray(result.trace["energy"], dtype=np.float32)[:, order[0]]

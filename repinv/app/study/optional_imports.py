@@ -1,4 +1,4 @@
-"""What studies need beyond the package's own dependencies, imported when it is needed."""
+"""Modules of the extra 'study', imported when they are used."""
 
 from __future__ import annotations
 

@@ -1,30 +1,46 @@
-"""A study file: read, checked as a whole, and every fault named with its line."""
+"""A study file: read, checked as a whole, and every fault named with its key."""
 
 from __future__ import annotations
 
 import ast
-import copy
-import itertools
+import pathlib
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
-from repinv.app.study import task_options, toml_lines
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+
+from repinv.app.study import sweeps, task_options
+from repinv.app.study.checked_table import (
+    Path,
+    Table,
+    by_kind,
+    check_known,
+    faults_of,
+    one_of,
+    spelled,
+)
 from repinv.app.study.spec import AXES, MEASURES, Declaration, Entry, StudyError
 
-_TABLES = ("study", "images", "encoders", "tasks", "priors", "solvers", "figures")
-_STUDY = ("name", "title", "description", "seeds", "unreadable")
-_IMAGES = ("files", "size", "color")
-_FIGURES: dict[str, tuple[str, ...]] = {
-    "grid": ("kind", "title", "rows", "columns", "where"),
-    "curve": ("kind", "title", "x", "y", "lines", "where"),
-    "errors": ("kind", "title", "y", "where"),
-    "spread": ("kind", "title", "where"),
+#: The tables of a study file that leaves them out.
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    "study": {},
+    "images": {},
+    "encoders": {},
+    "tasks": {"invert": {}},
+    "priors": {"default": {}},
+    "solvers": {"default": {}},
 }
 
 
-def read(path: Path) -> Declaration:
+def read(path: pathlib.Path) -> Declaration:
     """Read a study file.
 
     Raises
@@ -32,7 +48,7 @@ def read(path: Path) -> Declaration:
     OSError
         If it cannot be read.
     StudyError
-        If anything in it is not as it should be: all faults at once, with their lines.
+        If anything in it is not as it should be: all faults at once, each with its key.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -43,7 +59,7 @@ def read(path: Path) -> Declaration:
     return parse(text, path)
 
 
-def parse(text: str, path: Path = Path("study.toml")) -> Declaration:
+def parse(text: str, path: pathlib.Path = pathlib.Path("study.toml")) -> Declaration:
     r"""Like `read`, from the text of a file.
 
     Examples
@@ -57,292 +73,185 @@ def parse(text: str, path: Path = Path("study.toml")) -> Declaration:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise StudyError([f"{path}: {error}"]) from None
-    return _Reader(document, text, path).declaration()
-
-
-class _Reader:
-    """Turns a document into a declaration, and gathers what is wrong with it."""
-
-    def __init__(self, document: dict[str, Any], text: str, path: Path) -> None:
-        self.document, self.text, self.path = document, text, path
-        self.lines = toml_lines.lines_of(text)
-        self.problems: list[tuple[int, str]] = []
-
-    def declaration(self) -> Declaration:
-        """The declaration; raises with all that was wrong."""
-        self._known((), self.document, _TABLES)
-        study = self._table("study", _STUDY)
-        images = self._table("images", _IMAGES)
-        name = self._text(study, "name")
-        if not name:
-            self._wrong(("study",), "a study needs a name, as in name = 'shallow'.")
-        self._check_name(("study", "name"), name)
-        unreadable = study.get("unreadable", "fail")
-        if unreadable not in ("fail", "skip"):
-            self._wrong(("study", "unreadable"), "unreadable must be 'fail' or 'skip'.")
-        tasks = self._entries("tasks", task_options.check_task, {"invert": {}})
-        tasks = tuple(Entry(e.name, {"kind": "invert", **e.table}, e.swept, e.line) for e in tasks)
-        found = Declaration(
-            path=self.path,
-            text=self.text,
-            name=name,
-            title=self._text(study, "title") or name,
-            description=self._text(study, "description"),
-            skips_unreadable=unreadable == "skip",
-            files=self._files(images, tasks),
-            size=self._size(images),
-            color=self._flag(images, "color"),
-            encoders=self._encoders(),
-            tasks=tasks,
-            priors=self._entries("priors", task_options.priors_of, {"default": {}}),
-            solvers=self._entries("solvers", self._check_solver, {"default": {}}),
-            seeds=self._seeds(study),
-            figures=self._figures(),
-        )
-        entries = (*found.tasks, *found.priors, *found.solvers)
-        self._check_axes(found.figures, {path for entry in entries for path in entry.swept})
-        if self.problems:
-            raise StudyError(
-                [f"{self.path}:{line}: {what}" for line, what in sorted(self.problems)]
-            )
-        return found
-
-    # What is said of many tables.
-
-    def _wrong(self, path: toml_lines.Path, what: str) -> None:
-        self.problems.append((toml_lines.line_of(self.lines, path), what))
-
-    def _known(
-        self, path: toml_lines.Path, table: Mapping[str, Any], known: tuple[str, ...]
-    ) -> None:
-        """Note every key that is not known."""
-        for key in table:
-            if key not in known:
-                where = f"[{'.'.join(map(str, path))}]" if path else "a study file"
-                self._wrong(
-                    (*path, key), f"{where} has no {key!r}. {task_options.nearest(key, known)}"
-                )
-
-    def _table(self, name: str, known: tuple[str, ...]) -> dict[str, Any]:
-        table = self.document.get(name, {})
-        if not isinstance(table, dict):
-            self._wrong((name,), f"expected a table [{name}]; got {table!r}.")
-            return {}
-        self._known((name,), table, known)
-        return table
-
-    def _text(self, study: Mapping[str, Any], key: str) -> str:
-        value = study.get(key, "")
-        if not isinstance(value, str):
-            self._wrong(("study", key), f"expected {key} to be text; got {value!r}.")
-            return ""
-        return " ".join(value.split())
-
-    def _flag(self, images: Mapping[str, Any], key: str) -> bool:
-        value = images.get(key, False)
-        if not isinstance(value, bool):
-            self._wrong(("images", key), f"expected {key} to be true or false; got {value!r}.")
-        return bool(value)
-
-    def _check_name(self, path: toml_lines.Path, name: str) -> None:
-        """Names become parts of file names and of tables: one plain line."""
-        if name in (".", "..") or any(not c.isprintable() or c in "/\\" for c in name):
-            self._wrong(path, f"expected a plain name without / or \\; got {name!r}.")
-        if len(name) > 100:
-            self._wrong(path, f"expected a name of at most 100 characters; got {len(name)}.")
-
-    # The axes.
-
-    def _files(
-        self, images: Mapping[str, Any], tasks: tuple[Entry, ...]
-    ) -> tuple[tuple[str, int], ...]:
-        files = images.get("files", [])
-        if isinstance(files, str):
-            files = [files]
-        if not isinstance(files, list) or not all(isinstance(name, str) for name in files):
-            self._wrong(("images", "files"), f"expected names of images; got {files!r}.")
-            return ()
-        if not files and any(entry.table["kind"] != "maximize" for entry in tasks):
-            self._wrong(("images",), "a study needs images, as in files = ['skimage:camera'].")
-        return tuple(
-            (name, toml_lines.line_of(self.lines, ("images", "files", index)))
-            for index, name in enumerate(files)
-        )
-
-    def _size(self, images: Mapping[str, Any]) -> tuple[int, int] | None:
-        size = images.get("size")
-        if size is None:
-            return None
-        if not isinstance(size, list) or len(size) != 2 or not all(
-            type(side) is int and 1 <= side <= 8192 for side in size
-        ):  # fmt: skip
-            what = f"expected size = [height, width] in pixels, 1 to 8192; got {size!r}."
-            self._wrong(("images", "size"), what)
-            return None
-        return size[0], size[1]
-
-    def _seeds(self, study: Mapping[str, Any]) -> tuple[int, ...]:
-        seeds = study.get("seeds", [0])
-        if type(seeds) is int and 1 <= seeds <= 1_000_000:
-            return tuple(range(seeds))
-        if isinstance(seeds, list) and seeds and all(type(s) is int and s >= 0 for s in seeds):
-            return tuple(dict.fromkeys(seeds))
-        what = f"expected seeds to be a list such as [0, 1], or how many; got {seeds!r}."
-        self._wrong(("study", "seeds"), what)
-        return ()
-
-    def _encoders(self) -> tuple[Entry, ...]:
-        found = []
-        table = self._axis("encoders")
-        if not table and not self.problems:
-            self._wrong(("encoders",), "a study needs an encoder, as in hog = 'hog.vlfeat'.")
-        for name, expression in table.items():
-            path = ("encoders", name)
-            self._check_name(path, name)
-            if not isinstance(expression, str):
-                what = f"expected an encoder such as 'hog.vlfeat(cell_size=4)'; got {expression!r}."
-                self._wrong(path, what)
-                continue
-            line = toml_lines.line_of(self.lines, path)
-            found.append(Entry(name, {"expression": _canonical(expression)}, {}, line))
-        return tuple(found)
-
-    def _axis(self, name: str) -> dict[str, Any]:
-        table = self.document.get(name, {})
-        if not isinstance(table, dict):
-            self._wrong((name,), f"expected a table [{name}]; got {table!r}.")
-            return {}
-        return table
-
-    def _entries(
-        self, axis: str, check: Callable[[Mapping[str, Any]], Any], default: dict[str, Any]
-    ) -> tuple[Entry, ...]:
-        """The entries of an axis, a sweep's for each combination of its values."""
-        found: list[Entry] = []
-        for name, table in (self._axis(axis) or default).items():
-            path = (axis, name)
-            self._check_name(path, name)
-            if not isinstance(table, dict):
-                self._wrong(path, f"expected a table [{axis}.{name}]; got {table!r}.")
-                continue
-            line = toml_lines.line_of(self.lines, path)
-            sweep = dict(self._sweep((*path, "sweep"), table.get("sweep", {})))
-            plain = {key: value for key, value in table.items() if key != "sweep"}
-            seen: set[str] = set()
-            for values in itertools.product(*sweep.values()):
-                swept = dict(zip(sweep, values, strict=True))
-                whole = copy.deepcopy(plain)
-                for where, value in swept.items():
-                    _put(whole, where.split("."), value)
-                try:
-                    check(whole)
-                except (ValueError, TypeError) as error:
-                    if str(error) not in seen:
-                        self._wrong(_blamed(path, str(error), self.lines), f"{name}: {error}")
-                    seen.add(str(error))
-                found.append(Entry(_swept_name(name, swept), whole, swept, line))
-        return tuple(found)
-
-    def _sweep(self, path: toml_lines.Path, table: Any) -> Iterator[tuple[str, list[Any]]]:
-        """Settings of a sweep with the values that they take; nested tables are paths."""
-        if not isinstance(table, dict):
-            self._wrong(path, f"expected a table of lists of values; got {table!r}.")
-            return
-        for key, values in table.items():
-            if isinstance(values, dict):
-                inner = self._sweep((*path, key), values)
-                yield from ((f"{key}.{rest}", found) for rest, found in inner)
-            elif not isinstance(values, list) or not values:
-                self._wrong((*path, key), f"expected a list of values for {key}; got {values!r}.")
-            else:
-                yield key, values
-
-    @staticmethod
-    def _check_solver(table: Mapping[str, Any]) -> None:
-        task_options.solver_arguments(table, (256, 256))
-
-    def _figures(self) -> tuple[Mapping[str, Any], ...]:
-        figures = self.document.get("figures", [])
-        if not isinstance(figures, list):
-            self._wrong(("figures",), "figures are declared one by one, under [[figures]].")
-            return ()
-        for index, figure in enumerate(figures):
-            self._check_figure(("figures", index), figure)
-        return tuple(figures)
-
-    def _check_figure(self, path: toml_lines.Path, figure: Any) -> None:
-        if not isinstance(figure, dict) or figure.get("kind") not in _FIGURES:
-            got = figure.get("kind") if isinstance(figure, dict) else figure
-            what = f"there is no figure {got!r}. {task_options.nearest(str(got), _FIGURES)}"
-            self._wrong((*path, "kind"), what)
-            return
-        self._known(path, figure, _FIGURES[figure["kind"]])
-        if figure.get("y", "error") not in MEASURES:
-            known = task_options.nearest(str(figure["y"]), MEASURES)
-            self._wrong((*path, "y"), f"there is no measure {figure['y']!r}. {known}")
-        if figure["kind"] == "curve" and not isinstance(figure.get("x"), str):
-            what = "a curve needs an x, a setting of a sweep such as 'total_variation.weight'."
-            self._wrong(path, what)
-        if not isinstance(figure.get("where", {}), dict):
-            self._wrong((*path, "where"), "expected where = {encoder = 'hog'}, or another axis.")
-        for key in figure.get("where", {}) if isinstance(figure.get("where", {}), dict) else ():
-            if key not in AXES:
-                self._wrong((*path, "where"), f"there is no axis {key!r}. "
-                            f"{task_options.nearest(key, AXES)}")  # fmt: skip
-
-    def _check_axes(self, figures: tuple[Mapping[str, Any], ...], swept: set[str]) -> None:
-        """Note axes of figures that are none of the grid's, and none of its sweeps'."""
-        known = (*AXES, *sorted(swept))
-        for index, figure in enumerate(figures):
-            for key in ("rows", "columns", "lines", "x"):
-                if isinstance(figure, dict) and figure.get(key, "image") not in known:
-                    what = f"there is no axis {figure[key]!r}. "
-                    what += task_options.nearest(str(figure[key]), known)
-                    self._wrong(("figures", index, key), what)
-
-
-def _canonical(expression: str) -> str:
-    """An encoder expression in one way of writing, so that blanks make no other job."""
+    given = {key: value for key, value in document.items() if value != {}}
     try:
-        return ast.unparse(ast.parse(expression.strip(), mode="eval"))
+        file = _StudyFile.model_validate(_DEFAULTS | given, context=_context(_DEFAULTS | given))
+    except ValidationError as error:
+        faults = sorted(faults_of(error), key=lambda fault: _place(fault[0], document))
+        raise StudyError([f"{path}: {spelled(keys)}: {what}" for keys, what in faults]) from None
+    return Declaration(
+        path=path,
+        text=text,
+        name=file.study.name,
+        title=file.study.title or file.study.name,
+        description=file.study.description,
+        skips_unreadable=file.study.unreadable == "skip",
+        files=tuple(file.images.files),
+        size=None if file.images.size is None else (file.images.size[0], file.images.size[1]),
+        color=file.images.color,
+        encoders=tuple(
+            Entry(name, {"expression": expression}, {}, spelled(("encoders", name)))
+            for name, expression in file.encoders.items()
+        ),
+        tasks=sweeps.entries("tasks", file.tasks, {"kind": "invert"}),
+        priors=sweeps.entries("priors", file.priors),
+        solvers=sweeps.entries("solvers", file.solvers),
+        seeds=tuple(dict.fromkeys(file.study.seeds)),
+        figures=tuple(document.get("figures", [])),
+    )
+
+
+def _context(document: Mapping[str, Any]) -> dict[str, Any]:
+    """What the check of a table needs of others: axes for figures, and whether images are used."""
+    tables = [
+        (axis, table)
+        for axis in ("tasks", "priors", "solvers")
+        for table in (document[axis].values() if isinstance(document[axis], dict) else ())
+        if isinstance(table, dict)
+    ]
+    swept = [
+        (axis, path) for axis, table in tables for path, _ in sweeps.settings(table.get("sweep"))
+    ]
+    kinds = [table.get("kind", "invert") for axis, table in tables if axis == "tasks"]
+    return {
+        "axes": (*AXES, *sorted({".".join(path) for _, path in swept})),
+        "needs images": ("tasks", ("kind",)) in swept or any(kind != "maximize" for kind in kinds),
+    }
+
+
+def _place(path: Path, document: Any) -> tuple[int, ...]:
+    """Where a path stands in a document: the position of each of its keys in their table."""
+    found = []
+    for key in path:
+        if isinstance(document, dict) and key in document:
+            found.append(list(document).index(str(key)))
+        elif isinstance(document, list) and isinstance(key, int):
+            found.append(key)
+        else:
+            break
+        document = document[key]
+    return tuple(found)
+
+
+# Names and texts.
+
+
+def _plain_name(name: str) -> str:
+    """A name that can be part of file names and of tables: one plain line."""
+    if name in (".", "..") or any(not c.isprintable() or c in "/\\" for c in name):
+        raise ValueError(f"expected a plain name without / or \\; got {name!r}.")
+    if len(name) > 100:
+        raise ValueError(f"expected a name of at most 100 characters; got {len(name)}.")
+    return name
+
+
+def _expression(value: Any) -> str:
+    """An encoder expression in one way of writing: spaces must not change the keys of jobs."""
+    if not isinstance(value, str):
+        raise ValueError(f"expected an encoder such as 'hog.vlfeat(cell_size=4)'; got {value!r}.")
+    try:
+        return ast.unparse(ast.parse(value.strip(), mode="eval"))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return expression  # refused where encoders are made
+        return value  # refused where encoders are made
 
 
-def _put(table: dict[str, Any], keys: list[str], value: Any) -> None:
-    """Set a value at a path of keys, through tables that may have to be made."""
-    for key in keys[:-1]:
-        inner = table.setdefault(key, {})
-        if not isinstance(inner, dict):
-            inner = table[key] = {"kind": inner} if isinstance(inner, str) else {}
-        table = inner
-    table[keys[-1]] = value
+_Name = Annotated[str, AfterValidator(_plain_name)]
+_Line = Annotated[str, AfterValidator(lambda text: " ".join(text.split()))]
 
 
-def _swept_name(name: str, swept: Mapping[str, Any]) -> str:
-    """A name with the values of a sweep, by the last word of each path."""
-    shown = (f"{path.rpartition('.')[2]}={_short(value)}" for path, value in swept.items())
-    return " ".join([name, *shown])
+# The tables.
 
 
-def _short(value: Any) -> str:
-    """A value of a sweep in few characters."""
-    text = f"{value:g}" if isinstance(value, float) else str(value).replace(" ", "")
-    return text if len(text) <= 40 else f"{text[:37]}..."
+def _axis(name: str, info: ValidationInfo) -> str:
+    """An axis of the grid, or a setting that the file sweeps."""
+    return check_known("axis", name, (info.context or {})["axes"])
 
 
-def _blamed(
-    path: toml_lines.Path, message: str, known: Mapping[toml_lines.Path, int]
-) -> toml_lines.Path:
-    """The key below a path that a message speaks of, so that its line is named."""
-    inner = [key for key in known if key[: len(path)] == path and len(key) > len(path)]
-    named = [key for key in inner if isinstance(key[-1], str) and _speaks_of(message, key[-1])]
-    # The message names the innermost key first: 'weight' before the prior that it is of.
-    return max(named, key=len, default=path)
+def _counted(seeds: Any) -> Any:
+    """Seeds from zero, of how many there are."""
+    return list(range(seeds)) if type(seeds) is int and 1 <= seeds <= 1_000_000 else seeds
 
 
-def _speaks_of(message: str, key: str) -> bool:
-    """Whether a message has a key, or the last word of a path, as a word of its own."""
-    word = key.rpartition(".")[2]
-    words = message.replace("'", " ").replace(".", " ").replace(",", " ").replace(":", " ").split()
-    return word in words
+def _listed(files: Any) -> Any:
+    """One file as a list of one."""
+    return [files] if isinstance(files, str) else files
+
+
+_Axis = Annotated[str, AfterValidator(_axis)]
+_Measure = Annotated[str, one_of("measure", MEASURES)]
+_Whole = Annotated[int, Field(ge=0)]
+_Side = Annotated[int, Field(ge=1, le=8192)]
+
+
+class _Study(Table, title="a study"):
+    name: Annotated[_Line, AfterValidator(_plain_name)] = Field(
+        min_length=1, description="a name, as in name = 'shallow'"
+    )
+    title: _Line = Field("", description="text")
+    description: _Line = Field("", description="text")
+    unreadable: Literal["fail", "skip"] = Field("fail", description="'fail' or 'skip'")
+    seeds: Annotated[list[_Whole], Field(min_length=1), BeforeValidator(_counted)] = Field(
+        [0], description="a list of whole numbers such as [0, 1], or how many"
+    )
+
+
+class _Images(Table, title="[images]"):
+    files: Annotated[list[str], BeforeValidator(_listed)] = Field(
+        [], description="names of images, as in files = ['skimage:camera']"
+    )
+    size: Annotated[list[_Side], Field(min_length=2, max_length=2)] | None = Field(
+        None, description="[height, width] in pixels, 1 to 8192"
+    )
+    color: bool = Field(False, description="true or false")
+
+
+class _Figure(Table, title="a figure"):
+    kind: str
+    title: str = Field("", description="text")
+    where: dict[Annotated[str, one_of("axis", AXES)], Any] = Field({})
+
+
+class _Grid(_Figure, title="a grid"):
+    rows: _Axis = Field("image", description="an axis")
+    columns: _Axis = Field("encoder", description="an axis")
+
+
+class _Curve(_Figure, title="a curve"):
+    x: _Axis = Field(description="an x, a setting of a sweep such as 'total_variation.weight'")
+    y: _Measure = Field("error", description="a measure")
+    lines: _Axis = Field("", description="an axis")
+
+
+class _Errors(_Figure, title="a figure of errors"):
+    y: _Measure = Field("error", description="a measure")
+
+
+_FIGURES = {"grid": _Grid, "curve": _Curve, "errors": _Errors, "spread": _Figure}
+
+
+class _StudyFile(Table, title="a study file"):
+    key: ClassVar[str] = "table"
+
+    study: _Study
+    images: _Images
+    encoders: dict[_Name, Annotated[str, BeforeValidator(_expression)]]
+    tasks: dict[_Name, Annotated[list[sweeps.Swept], sweeps.swept(task_options.TASK)]]
+    priors: dict[_Name, Annotated[list[sweeps.Swept], sweeps.swept(task_options.PRIOR)]]
+    solvers: dict[_Name, Annotated[list[sweeps.Swept], sweeps.swept(task_options.SOLVER)]]
+    figures: list[Annotated[Any, by_kind("figure", _FIGURES)]] = Field(
+        [], description="tables, each under [[figures]]"
+    )
+
+    @field_validator("images")
+    @classmethod
+    def _has_images(cls, images: _Images, info: ValidationInfo) -> _Images:
+        if not images.files and (info.context or {})["needs images"]:
+            raise ValueError("a study needs images, as in files = ['skimage:camera'].")
+        return images
+
+    @field_validator("encoders")
+    @classmethod
+    def _has_encoders(cls, encoders: dict[str, str]) -> dict[str, str]:
+        if not encoders:
+            raise ValueError("a study needs an encoder, as in hog = 'hog.vlfeat'.")
+        return encoders

@@ -1,4 +1,4 @@
-"""What a study file declares, and the error that one raises which cannot be run."""
+"""What a study file declares, and the error that names all its faults."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-#: Cells that one study may have; more is a slip of the pen.
+#: Cells that one study may have; more is taken for a mistake.
 MAX_CELLS = 10_000_000
-#: Axes of the grid, by the names that figures call them.
+#: Axes of the grid, by the names that figures use.
 AXES = ("image", "encoder", "task", "prior", "solver", "seed")
 MEASURES = ("error", "pairwise_error", "ncc", "ssim", "psnr", "response", "seconds")
 
@@ -34,19 +34,19 @@ class Entry:
         Its settings, as JSON can hold them; of an encoder, its expression.
     swept : dict
         Values of a sweep by the path of the setting: 'total_variation.weight'.
-    line : int
-        Where it is declared.
+    path : str
+        The key that declares it: 'priors.tv'.
     """
 
     name: str
     table: Mapping[str, Any]
     swept: Mapping[str, Any] = field(default_factory=dict)
-    line: int = 0
+    path: str = ""
 
 
 @dataclass(frozen=True)
 class Declaration:
-    """What a study file says.
+    """The content of a study file.
 
     Attributes
     ----------
@@ -57,8 +57,8 @@ class Declaration:
     name, title, description : str
     skips_unreadable : bool
         Whether images that cannot be read are left out, or are an error.
-    files : tuple of (str, int)
-        Names or patterns of images, and their lines.
+    files : tuple of str
+        Names or patterns of images.
     size : (int, int) or None
         Height and width that images are brought to.
     color : bool
@@ -73,7 +73,7 @@ class Declaration:
     title: str
     description: str
     skips_unreadable: bool
-    files: tuple[tuple[str, int], ...]
+    files: tuple[str, ...]
     size: tuple[int, int] | None
     color: bool
     encoders: tuple[Entry, ...]

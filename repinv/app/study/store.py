@@ -1,4 +1,4 @@
-"""Where a study keeps what it found: a folder, or any URL that fsspec knows, with many writers."""
+"""The store of a study: a folder, or any URL of fsspec, that many processes write to."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ import numpy as np
 
 from repinv.app.study.optional_imports import needed
 
-#: Of the layout below; a store of a newer version is refused.
+#: Version of the layout below; a store of a newer version is refused.
 VERSION = 1
 _KEY = re.compile(r"[0-9a-f]{32}")
-#: Seconds after which a temporary file belongs to nobody any more.
+#: Seconds after which a temporary file counts as abandoned by its writer.
 _ABANDONED = 3600
 
 
 class StoreError(OSError):
-    """The store cannot be used, or takes no more."""
+    """The store cannot be used, or is full."""
 
 
 class Store:
-    """A folder of results: ``results/ab/<key>.npz``, and what makes sense of them.
+    """A folder of results: ``results/ab/<key>.npz``, and the study that they are of.
 
     Every file is written under a temporary name and moved into place, so that a name in its place
     is a whole file. Keys are made of hexadecimal digits; no name from a study file becomes part of
@@ -78,7 +78,7 @@ class Store:
         return data
 
     def put(self, name: str, data: bytes) -> None:
-        """Replace a file in one step: whoever reads it sees all of it or nothing.
+        """Replace a file in one step: a reader gets all of it or nothing.
 
         Raises
         ------
@@ -126,10 +126,10 @@ class Store:
                 found[key] = int(entry.get("size") or 0), _seconds(entry)
         return found
 
-    # What a study is.
+    # The description of the study.
 
     def open(self, name: str) -> dict[str, Any] | None:
-        """What the store says of its study; None if it is empty.
+        """The description of the study in the store; None if the store is empty.
 
         Raises
         ------
@@ -155,7 +155,7 @@ class Store:
         return said
 
     def said(self) -> dict[str, Any] | None:
-        """The file that says what the store holds, or None.
+        """The file that describes the study in the store, or None.
 
         Raises
         ------
@@ -179,12 +179,12 @@ class Store:
         return dict(said)
 
     def say(self, **said: Any) -> None:
-        """Write the file that says what the store holds."""
+        """Write the file that describes the study in the store."""
         text = json.dumps({"version": VERSION, **said}, indent=1, ensure_ascii=False)
         self.put("study.json", text.encode())
 
     def sweep(self) -> None:
-        """Remove temporary files that their writers left long ago."""
+        """Remove abandoned temporary files."""
         fs, root = self._where
         if self.is_local:
             for path in Path(root, "tmp").glob("*"):
@@ -196,7 +196,7 @@ class Store:
     # Images.
 
     def put_image(self, digest: str, pixels: np.ndarray) -> None:
-        """Keep an image, unless it is there already."""
+        """Store an image, unless it is there already."""
         name = f"images/{_checked(digest)}.npy"
         fs, root = self._where
         if not fs.exists(f"{root}/{name}"):
@@ -214,7 +214,7 @@ class Store:
     def put_result(
         self, key: str, record: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
     ) -> int:
-        """Keep the result of a job; returns the bytes of its file."""
+        """Store the result of a job; returns the size of its file in bytes."""
         stream = io.BytesIO()
         text = np.array(json.dumps(dict(record)))
         np.savez(stream, allow_pickle=False, record=text, **arrays)
@@ -254,7 +254,7 @@ class Store:
         return record, arrays, len(data)
 
     def put_failure(self, key: str, failure: Mapping[str, Any]) -> None:
-        """Keep why a job failed."""
+        """Store why a job failed."""
         self.put(f"failures/{_checked(key)}.json", json.dumps(dict(failure)).encode())
 
     def failure(self, key: str) -> dict[str, Any]:
@@ -269,7 +269,7 @@ class Store:
         yield from self.listing("failures")
 
     def forget_failure(self, key: str) -> None:
-        """A job that failed may be tried again."""
+        """Remove the failure of a job, which may then be tried again."""
         self.remove(f"failures/{_checked(key)}.json")
 
 
@@ -286,7 +286,7 @@ def _result(key: str) -> str:
 
 
 def _put(root: Path, name: str, data: bytes) -> None:
-    """Write a local file under a temporary name, make sure of it, and move it into place."""
+    """Write a local file under a temporary name, flush it to disk, and move it into place."""
     part = root / "tmp" / uuid.uuid4().hex
     target = root / name
     for attempt in (0, 1):
@@ -330,7 +330,7 @@ def _listed(folder: Path) -> Iterator[tuple[str, tuple[int, float]]]:
 
 
 def _seconds(entry: Mapping[str, Any]) -> float:
-    """When a file was written, of what a file system says of it; 0 if it does not say."""
+    """When a file was written, from the entry of its file system; 0 if that does not hold it."""
     for name in ("mtime", "created", "LastModified", "last_modified", "updated"):
         when = entry.get(name)
         if isinstance(when, int | float):

@@ -1,4 +1,4 @@
-"""A study as a whole: from its file to its store, and what is there now."""
+"""A study as a whole: run from its file into its store, and read from there."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Progress:
     skipped : tuple of Skipped
         Images that were left out.
     damaged : tuple of str
-        Results that were found not to be whole, and set aside.
+        Results whose files are damaged, and were moved aside.
     seconds : float
         Of this run.
     """
@@ -56,14 +56,14 @@ class Progress:
 
 @dataclass
 class Study:
-    """A study that has been begun: its plan, its store, and the figures in it."""
+    """A study that has been started: its plan, its store, and the records in it."""
 
     plan: Plan
     store: Store
     summary: Summary
     skipped: tuple[Skipped, ...]
     units: dict[str, float] = field(default_factory=dict)
-    #: Expressions of encoders whose jobs are done several at once.
+    #: Expressions of encoders whose jobs share a run.
     shared: frozenset[str] = frozenset()
 
     def records(self) -> list[tuple[Job, dict[str, Any]]]:
@@ -80,7 +80,7 @@ class Study:
         return found
 
     def failures(self) -> dict[str, dict[str, Any]]:
-        """Why jobs failed, by key, of those that have no result."""
+        """The failures of jobs that have no result, by key."""
         done = self.summary.records
         keys = [k for k in self.store.failures() if k in self.plan.jobs and k not in done]
         return {key: self.store.failure(key) for key in keys}
@@ -102,7 +102,7 @@ def run(
     progress: bool = False,
     say: Callable[[str], object] = lambda message: None,
 ) -> Progress:
-    """Run a study, or go on with it: only jobs without a result are done.
+    """Run a study, or continue it: only jobs without a result are run.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def run(
     progress : bool
         Show a progress bar.
     say : callable
-        Takes messages of one line, such as where dask's dashboard is.
+        Takes messages of one line, such as the address of dask's dashboard.
 
     Returns
     -------
@@ -131,7 +131,7 @@ def run(
     Raises
     ------
     StudyError
-        If the study file has faults: all of them, with their lines. Nothing has been started.
+        If the study file has faults: all of them, with their keys. Nothing has been started.
     StoreError
         If the store is another study's, of a newer version, or full.
     """
@@ -173,12 +173,12 @@ def checked(path: str | Path, *, say: Callable[[str], object] = lambda message: 
     Returns
     -------
     jobs : int
-        That it would have.
+        Of the study.
 
     Raises
     ------
     StudyError
-        If the study file has faults: all of them, with their lines.
+        If the study file has faults: all of them, with their keys.
     """
     declaration = read(Path(path))
     images = []
@@ -192,19 +192,19 @@ def checked(path: str | Path, *, say: Callable[[str], object] = lambda message: 
 
 
 def look(path: str | Path, *, store: str | None = None) -> Study:
-    """What there is of a study, without its images' files, and whether or not it is running.
+    """The results of a study so far; its image files are not needed, and it may be running.
 
     Parameters
     ----------
     path : path or URL
-        The study's file, or the place of its results, which says what the study is.
+        The study file, or the folder or URL of its results, which holds a copy of it.
     store : path or URL, optional
         Where the results of the file are kept, if not beside it.
 
     Raises
     ------
     StoreError
-        If the study has not been begun.
+        If the study has not been started.
     """
     if store is None and ("://" in str(path) or Path(path).is_dir()):
         place = Store(str(path))
@@ -217,7 +217,7 @@ def look(path: str | Path, *, store: str | None = None) -> Study:
         said = place.open(declaration.name)
         if said is None:
             raise StoreError(f"{place.url} holds no study yet. Start it: repinv study run {path}")
-    # What ran counts, and not what the file has become since.
+    # The copy that was run counts, not the file, which may have been edited since.
     declaration = parse(str(said["text"]), Path(path))
     images = [StudyImage(i["name"], i["digest"], tuple(i["shape"])) for i in said["images"]]
     skipped = tuple(Skipped(i["name"], i["reason"]) for i in said["skipped"])
@@ -239,7 +239,7 @@ def _begun(declaration: Declaration, place: Store) -> Study:
             continue
         images.append(found[0])
         kept.append(found)
-        # Pixels of many large images are not held until all is checked.
+        # Many large images do not fit into memory until everything is checked.
         if sum(pixels.nbytes for _, pixels in kept) > 2**28:
             grid.check(declaration, images)
             _keep(place, kept)
@@ -260,7 +260,7 @@ def _begun(declaration: Declaration, place: Store) -> Study:
 
 
 def _orders(cell: Job, shared: frozenset[str]) -> dict[str, Any]:
-    """What a worker needs to know of a job; if it shares a run with others, of which shape."""
+    """What a worker needs of a job; if it shares a run with others, the shape of their images."""
     orders = cell.orders()
     if cell.image is None or orders["task"]["kind"] != "invert" or orders["encoder"] not in shared:
         return orders
@@ -268,7 +268,7 @@ def _orders(cell: Job, shared: frozenset[str]) -> dict[str, Any]:
 
 
 def _keep(place: Store, kept: list[Any]) -> None:
-    """Put images into the store, from where workers read them."""
+    """Store images, where workers read them."""
     while kept:
         image, pixels = kept.pop()
         place.put_image(image.digest, pixels)
@@ -301,7 +301,7 @@ def _client(client: Any, workers: int | None, scheduler: str | None, place: Stor
 
 
 def _do(study: Study, todo: list[Job], client: Any, counts: dict[str, int], progress: bool) -> None:
-    """Have jobs done, and note each as it comes."""
+    """Run jobs on workers, and record each outcome."""
     bar = tqdm(
         total=len(study.plan.jobs),
         initial=len(study.summary.records),
@@ -328,16 +328,16 @@ def _do(study: Study, todo: list[Job], client: Any, counts: dict[str, int], prog
             orders = (_orders(cell, study.shared) for cell in todo)
             dask_engine.run(orders, client, job.perform_all, study.store, done=note)
     finally:
-        # Interrupted or out of disk, what was noted is not lost.
+        # The records so far are written also where the run is interrupted or the disk is full.
         with contextlib.suppress(OSError):
             study.summary.write()
 
 
-# The paper's unit depends on all images of a study, and so is no part of a job.
+# The paper's unit depends on all images of a study, and so belongs to no single job.
 
 
 def _unit_key(expression: str, digests: tuple[str, ...]) -> str:
-    """The name of a unit: made of all that it depends on."""
+    """The key of a unit: a hash of all that it depends on."""
     said = json.dumps([grid.FORMAT, expression, *sorted(digests)])
     return hashlib.sha256(said.encode()).hexdigest()[:32]
 
@@ -365,13 +365,13 @@ def _known_units(study: Study) -> dict[str, float]:
 
 
 def _lacks_units(study: Study) -> bool:
-    """Whether a unit has still to be measured."""
+    """Whether a unit has not been measured yet."""
     listed = study.store.listing(_UNITS)
     return any(key not in listed for key in _wanted_units(study).values())
 
 
 def _measure_units(study: Study, client: Any) -> None:
-    """Have the units measured that are not there; workers do it before the jobs."""
+    """Measure missing units on the workers, before the jobs."""
     listed = study.store.listing(_UNITS)
     digests = tuple(image.digest for image in study.plan.images)
     missing = {e: key for e, key in _wanted_units(study).items() if key not in listed}

@@ -1,4 +1,4 @@
-"""The figures of all jobs in one table, kept beside their files as Parquet."""
+"""The records of all jobs in one table, stored beside their files as Parquet."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from repinv.app.study.optional_imports import needed
 from repinv.app.study.store import Store
 
 _NAME = "summary.parquet"
-#: Figures of a record by the kind of their column.
+#: Values of a record by the type of their column.
 _NUMBERS = ("error", "distance", "ncc", "ssim", "psnr", "response", "spread", "seconds", "took",
             "at")  # fmt: skip
 _WHOLE = ("evaluations", "bytes")
@@ -26,7 +26,7 @@ class Summary:
     ----------
     store : Store
     plan : Plan
-        Whose jobs are looked at.
+        Whose jobs are read.
     """
 
     def __init__(self, store: Store, plan: Plan) -> None:
@@ -37,10 +37,10 @@ class Summary:
         self._last = time.monotonic()
 
     def read(self) -> None:
-        """Find the finished jobs: those in the table, and those of whose files it does not know.
+        """Read the finished jobs: those in the table, and those whose files are not in it.
 
-        Files that the table knows, by name and size, are taken at its word; all others are read and
-        checked. A file that is not whole is set aside, and its job counts as not done.
+        Files of which the table has the name and the size are not read; all others are read and
+        checked. A damaged file is moved aside, and its job counts as not done.
         """
         listed = self.store.listing("results")
         known = _rows(self.store)
@@ -62,12 +62,12 @@ class Summary:
         self._written = len(self.records) if known.keys() == self.records.keys() else -1
 
     def add(self, key: str, record: Mapping[str, Any], n_bytes: int) -> None:
-        """Note a finished job."""
+        """Add a finished job."""
         kept = {name: record[name] for name in (*_NUMBERS, *_WHOLE, *_TEXTS) if name in record}
         self.records[key] = {**kept, "bytes": n_bytes}
 
     def write(self, *, every: float = 0.0) -> None:
-        """Write the table, unless it is as it was, or was written less than so long ago."""
+        """Write the table, if records were added and the last writing is `every` seconds ago."""
         if len(self.records) == self._written or time.monotonic() - self._last < every:
             return
         arrow, parquet = needed("pyarrow"), needed("pyarrow.parquet")

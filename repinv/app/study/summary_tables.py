@@ -1,4 +1,4 @@
-"""What there is of a study in figures: how far it is, and means by representation and prior."""
+"""Tables of a study: how far it is, and means by representation and prior."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def status(study: Study, *, now: float | None = None) -> dict[str, Any]:
     when = sorted(r["at"] for r in study.summary.records.values() if now - r["at"] <= _RECENT)
     rate = None
     if len(when) > 1 and left:
-        # From the first of them, since the study may have begun a moment ago.
+        # Since the first of them: the study may have been started a moment ago.
         rate = (len(when) - 1) / max(now - when[0], 1e-3)
     found: Counter[tuple[str, str]] = Counter()
     for key, job in study.plan.jobs.items():
@@ -106,7 +106,7 @@ def duration(seconds: float) -> str:
 
 
 def varying(jobs: Sequence[Job]) -> list[str]:
-    """The axes on which jobs differ, but for images and seeds, which means are taken over."""
+    """The axes on which jobs differ, without images and seeds, over which means are taken."""
     labels = [job.labels() for job in jobs]
     kept = [axis for axis in AXES if axis not in ("image", "seed")]
     return [axis for axis in kept if axis == "encoder" or len({one[axis] for one in labels}) > 1]
@@ -118,7 +118,7 @@ def table(study: Study) -> tuple[tuple[Column, ...], list[dict[str, Any]]]:
     Returns
     -------
     columns : tuple of Column
-        For people, who read '0.12 ± 0.03'.
+        Texts such as '0.12 ± 0.03'.
     records : list of dict
         These, and 'error_mean', 'error_std' and so on as numbers.
     """

@@ -1,19 +1,18 @@
-"""Tables of a study file as priors, solvers and options of tasks: checked, and made where used."""
+"""Tables of a study file as arguments of a task: its options, its priors, its solver."""
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
 import inspect
-import math
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, get_type_hints
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, ClassVar, Self, get_type_hints
+
+from pydantic import AfterValidator, Field, TypeAdapter, create_model, model_validator
 
 import repinv
-from repinv.encoders import expressions
+from repinv.app.study.checked_table import Table, by_kind, fits, made, one_of
 from repinv.tasks.mahendran import mahendran
 
-#: The paper's questions, by the name that a task's `kind` has.
+#: The tasks of the paper, by the name that a task's `kind` has.
 TASKS: dict[str, Callable[..., repinv.Result]] = {
     "invert": repinv.invert,
     "maximize": repinv.maximize,
@@ -36,107 +35,45 @@ PARAMETRIZATIONS = {
     "pixels": repinv.Pixels,
     "fourier": repinv.Fourier,
 }
-#: What a solver's table may say of a run, beside its rule and its parametrization.
-RUN = ("max_iter", "tol", "check_every", "time_limit")
-#: Arguments of tasks that come from elsewhere in the file, or make no sense there.
+#: Arguments of tasks that come from elsewhere in the file, or that a file cannot hold.
 _ELSEWHERE = {
     "features", "encoder", "image", "priors", "solver", "parametrization", "seed", "initial",
-    "mask", "images", "callback", "progress", *RUN,
+    "mask", "images", "callback", "progress", "max_iter", "tol", "check_every", "time_limit",
 }  # fmt: skip
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """A sentence that offers the most similar names, or all of them."""
-    names = list(known)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    return f"Did you mean {near[0]}?" if near else f"There are {', '.join(names)}."
-
-
-def task_options(kind: str) -> dict[str, Any]:
-    """Names and type hints of what a task's table may hold."""
-    function = TASKS[kind]
-    hints = get_type_hints(function)
-    names = [n for n in inspect.signature(function).parameters if n not in _ELSEWHERE]
-    if kind == "invert":
-        names.remove("shape")  # the image has one
-    return {name: hints[name] for name in names}
-
-
-def check_task(table: Mapping[str, Any]) -> None:
-    """Raise ValueError unless a table, with its kind, names a task and options of it."""
-    kind = table.get("kind", "invert")
-    if kind not in TASKS:
-        raise ValueError(f"there is no kind of task {kind!r}. {nearest(str(kind), TASKS)}")
-    known = task_options(kind)
-    for name, value in table.items():
-        if name == "kind":
-            continue
-        if name not in known:
-            raise ValueError(f"{kind} has no option {name!r}. {nearest(name, known)}")
-        if name == "filter_group":
-            as_group(value)
-        elif not expressions.is_of_kind(_frozen(value), known[name]):
-            raise ValueError(
-                f"{kind} expects {name} to be {expressions.in_words(known[name])}; got {value!r}."
-            )
-    if kind == "maximize":
-        for name in ("component", "shape"):
-            if name not in table:
-                raise ValueError(f"maximize needs a {name}.")
-
-
 def task_arguments(table: Mapping[str, Any]) -> dict[str, Any]:
-    """Keyword arguments of a task from its checked table."""
-    found = {name: _frozen(value) for name, value in table.items() if name != "kind"}
-    if "filter_group" in found:
-        found["filter_group"] = as_group(table["filter_group"])
-    return found
-
-
-def as_group(value: Any) -> slice | tuple[int, ...]:
-    """Channels that '0:48' or [0, 5, 7] names.
-
-    Examples
-    --------
-    >>> as_group("0:48"), as_group([0, 5, 7])
-    (slice(0, 48, None), (0, 5, 7))
-    """
-    if isinstance(value, str):
-        ends = value.split(":")
-        if len(ends) == 2 and all(end.strip().isdigit() for end in ends):
-            return slice(int(ends[0]), int(ends[1]))
-    elif isinstance(value, list) and value and all(type(n) is int for n in value):
-        return tuple(value)
-    raise ValueError(
-        f"filter_group must be a range such as '0:48' or numbers such as [0, 5, 7]; got {value!r}."
-    )
-
-
-def priors_of(table: Mapping[str, Any]) -> tuple[repinv.Weighted, ...] | None:
-    """The priors that a table names; None, the task's own, where it names none.
+    """Keyword arguments of a task from its table.
 
     Raises
     ------
-    ValueError
-        If there is no such prior or no such option of one.
+    pydantic.ValidationError
+        A ValueError, if the table names no task, or an option that the task does not have.
+
+    Examples
+    --------
+    >>> task_arguments({"kind": "invert", "filter_group": "0:48", "n_preimages": 2})["filter_group"]
+    slice(0, 48, None)
+    """
+    arguments: dict[str, Any] = TASK.validate_python(table)
+    return arguments
+
+
+def priors_of(table: Mapping[str, Any]) -> tuple[repinv.Weighted, ...] | None:
+    """The priors that a table names; None, which stands for the task's own, where it names none.
+
+    Raises
+    ------
+    pydantic.ValidationError
+        A ValueError, if there is no such prior or no such option of one.
 
     Examples
     --------
     >>> priors_of({"total_variation": {"weight": 0.1, "beta": 1.0}})[0].prior.beta
     1.0
     """
-    terms = []
-    for name, options in table.items():
-        if name not in PRIORS:
-            raise ValueError(f"there is no prior {name!r}. {nearest(name, PRIORS)}")
-        if not isinstance(options, Mapping) or "weight" not in options:
-            raise ValueError(f"{name} needs a weight, as in {name} = {{weight = 0.01}}.")
-        weight = options["weight"]
-        if not _is_number(weight) or not (0 <= weight < math.inf):
-            raise ValueError(f"{name} expects a weight of 0 or more; got {weight!r}.")
-        rest = {key: value for key, value in options.items() if key != "weight"}
-        terms.append(repinv.Weighted(name, float(weight), _made(name, PRIORS[name], rest)))
-    return tuple(terms) or None
+    found = PRIOR.validate_python(table)
+    return tuple(getattr(found, name) for name in table) or None
 
 
 def solver_arguments(table: Mapping[str, Any], shape: tuple[int, ...]) -> dict[str, Any]:
@@ -145,78 +82,117 @@ def solver_arguments(table: Mapping[str, Any], shape: tuple[int, ...]) -> dict[s
     Parameters
     ----------
     table : mapping
-        `rule` and `parametrization`, a name or a table with `kind` and options of it; or
-        `method = "mahendran"`, the method of the paper's authors; and `RUN`.
+        Keys of `Solver`.
     shape : tuple of int
-        Of the image, which the authors' step depends on.
+        Of the image, which the step of the authors' method depends on.
 
     Raises
     ------
-    ValueError
-        If there is no such key, or a value is impossible.
+    pydantic.ValidationError
+        A ValueError, if there is no such key, or a value is impossible.
     """
-    known = (*RUN, "rule", "parametrization", "method")
-    found: dict[str, Any] = {}
-    for name, value in table.items():
-        if name not in known:
-            raise ValueError(f"a solver has no {name!r}. {nearest(name, known)}")
-        if name in RUN:
-            found[name] = _run_option(name, value)
-        elif name == "rule":
-            found["solver"] = _named("rule", value, RULES)
-        elif name == "parametrization":
-            found[name] = _named(name, value, PARAMETRIZATIONS)
-        elif value != "mahendran":
-            raise ValueError(f"there is no method {value!r}. There is mahendran.")
-    if "method" in table:
-        if {"rule", "parametrization"} & set(table):
-            raise ValueError("a method has its own rule and parametrization. Leave them out.")
+    found: dict[str, Any] = SOLVER.validate_python(table).given()
+    if "rule" in found:
+        found["solver"] = found.pop("rule")
+    if found.pop("method", None) is not None:
         authors = mahendran((shape[0], shape[1]), found.get("max_iter", 800))
         del authors["shape"]
         found = authors | found
     return found
 
 
-def _run_option(name: str, value: Any) -> Any:
-    """A checked number of a run."""
-    if name in ("max_iter", "check_every"):
-        if type(value) is not int or value < 1:
-            raise ValueError(f"{name} must be a whole number >= 1; got {value!r}.")
-        return value
-    if not _is_number(value) or value < 0 or (name == "time_limit" and value == 0):
-        raise ValueError(f"{name} must be a number > 0; got {value!r}.")
-    return float(value)
+# Tasks.
 
 
-def _named(what: str, value: Any, known: Mapping[str, type]) -> Any:
-    """A rule or a parametrization: a name, or a table with its kind and options."""
-    table = {"kind": value} if isinstance(value, str) else value
-    if not isinstance(table, Mapping) or table.get("kind") not in known:
-        got = table.get("kind") if isinstance(table, Mapping) else value
-        raise ValueError(f"there is no {what} {got!r}. {nearest(str(got), known)}")
-    rest = {key: option for key, option in table.items() if key != "kind"}
-    return _made(table["kind"], known[table["kind"]], rest)
+def _as_group(value: Any) -> slice | tuple[int, ...]:
+    """Channels that '0:48' or [0, 5, 7] names."""
+    if isinstance(value, str):
+        ends = value.split(":")
+        if len(ends) == 2 and all(end.strip().isdecimal() for end in ends):
+            return slice(int(ends[0]), int(ends[1]))
+    elif isinstance(value, list) and value and all(type(n) is int for n in value):
+        return tuple(value)
+    raise ValueError(
+        f"expected a range such as '0:48' or numbers such as [0, 5, 7]; got {value!r}."
+    )
 
 
-def _made(name: str, cls: type, options: Mapping[str, Any]) -> Any:
-    """A frozen dataclass from options whose names and kinds are checked."""
-    hints = get_type_hints(cls)
-    known = [f.name for f in dataclasses.fields(cls) if f.init]
-    for key, value in options.items():
-        if key not in known:
-            raise ValueError(f"{name} has no option {key!r}. {nearest(key, known)}")
-        if not expressions.is_of_kind(_frozen(value), hints[key]):
-            raise ValueError(
-                f"{name} expects {key} to be {expressions.in_words(hints[key])}; got {value!r}."
-            )
-    return cls(**{key: _frozen(value) for key, value in options.items()})
+def _task(kind: str) -> Any:
+    """The table of a task, which becomes the keyword arguments that it gives."""
+    hints = get_type_hints(TASKS[kind])
+    parameters = dict(inspect.signature(TASKS[kind]).parameters)
+    if kind == "invert":
+        del parameters["shape"]  # the image has one
+    fields: dict[str, Any] = {"kind": (str, kind)}
+    for name in (name for name in parameters if name not in _ELSEWHERE):
+        is_group = name == "filter_group"
+        annotation = Annotated[Any, AfterValidator(_as_group)] if is_group else fits(hints[name])
+        needed = parameters[name].default is inspect.Parameter.empty
+        fields[name] = (annotation, Field(... if needed else None, description=f"a {name}"))
+    model = create_model(kind, __base__=Table, **fields)
+    return Annotated[model, AfterValidator(lambda table: table.given())]
 
 
-def _frozen(value: Any) -> Any:
-    """A value with its lists made tuples, as frozen dataclasses hold them."""
-    return tuple(map(_frozen, value)) if isinstance(value, list) else value
+# Priors.
 
 
-def _is_number(value: Any) -> bool:
-    """Whether a value is a number; TOML's true is none."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _prior(name: str, cls: type) -> Any:
+    """The table of a prior, which becomes the prior with its weight."""
+
+    def weighted(table: Any) -> repinv.Weighted:
+        options = table.given()
+        return repinv.Weighted(name, float(options.pop("weight")), cls(**options))
+
+    description = f"a weight of 0 or more, as in {name} = {{weight = 0.01}}"
+    weight = (float, Field(ge=0, allow_inf_nan=False, description=description))
+    return made(name, cls, weighted, weight=weight)
+
+
+class _Priors(Table, title="repinv"):
+    key: ClassVar[str] = "prior"
+
+
+def _priors() -> Any:
+    """The table of all priors of an entry."""
+    fields: dict[str, Any] = {name: (_prior(name, cls), None) for name, cls in PRIORS.items()}
+    return create_model("priors", __base__=_Priors, **fields)
+
+
+# Solvers.
+
+
+class _Solver(Table, title="a solver"):
+    """A rule and a parametrization, or a method that decides both; and the limits of a run."""
+
+    @model_validator(mode="after")
+    def _check_method(self) -> Self:
+        if (
+            "method" in self.model_fields_set
+            and {"rule", "parametrization"} & self.model_fields_set
+        ):
+            raise ValueError("a method has its own rule and parametrization. Leave them out.")
+        return self
+
+
+def _solver() -> Any:
+    """The table of a solver."""
+    rules = {name: made(name, cls, kind=(str, name)) for name, cls in RULES.items()}
+    spaces = {name: made(name, cls, kind=(str, name)) for name, cls in PARAMETRIZATIONS.items()}
+    fields: dict[str, Any] = {
+        "max_iter": (int, Field(None, ge=1, description="a whole number >= 1")),
+        "tol": (float, Field(None, ge=0, description="a number >= 0")),
+        "check_every": (int, Field(None, ge=1, description="a whole number >= 1")),
+        "time_limit": (float, Field(None, gt=0, description="a number of seconds > 0")),
+        "rule": (Annotated[Any, by_kind("rule", rules)], None),
+        "parametrization": (Annotated[Any, by_kind("parametrization", spaces)], None),
+        "method": (Annotated[Any, one_of("method", ["mahendran"])], None),
+    }
+    return create_model("solver", __base__=_Solver, **fields)
+
+
+#: Checks of the tables of tasks, priors and solvers, and what these tables become.
+TASK = TypeAdapter[Any](
+    Annotated[Any, by_kind("kind of task", {name: _task(name) for name in TASKS}, "invert")]
+)
+PRIOR = TypeAdapter[Any](_priors())
+SOLVER = TypeAdapter[Any](_solver())

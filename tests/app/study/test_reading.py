@@ -1,4 +1,4 @@
-"""A study file is checked as a whole, and its faults are named with their lines."""
+"""A study file is checked as a whole, and its faults are named with their keys."""
 
 import pytest
 
@@ -56,59 +56,107 @@ def test_encoders_are_the_same_however_they_are_written():
 
 
 @pytest.mark.parametrize(
-    ("added", "line", "words"),
+    ("added", "key", "words"),
     [
-        ("stduy = 1", 4, "Did you mean study"),
-        ("[solver.x]", 4, "Did you mean solvers"),
-        ("study.nmae = 1", 4, "Did you mean name"),
-        ("study.seeds = [-1]", 4, "seeds"),
-        ("study.seeds = []", 4, "seeds"),
-        ("study.seeds = [true]", 4, "seeds"),
-        ("study.unreadable = 'maybe'", 4, "'fail' or 'skip'"),
-        ("images.size = [64]", 4, "[height, width]"),
-        ("images.size = [64, 0]", 4, "[height, width]"),
-        ("images.color = 1", 4, "true or false"),
-        ("encoders.x = 3", 4, "expected an encoder"),
-        ("encoders.'../x' = 'hog.vlfeat'", 4, "plain name"),
-        ("encoders.'a/b' = 'hog.vlfeat'", 4, "plain name"),
-        ('encoders."a\\u0007" = "hog.vlfeat"', 4, "plain name"),
-        ("tasks.x = 1", 4, "[tasks.x]"),
-        ("[tasks.x]\nkind = 'invret'", 5, "Did you mean invert"),
-        ("[tasks.x]\n\nn_preimagse = 3", 6, "Did you mean n_preimages"),
-        ("[tasks.x]\nn_preimages = 'three'", 5, "int"),
-        ("[tasks.x]\nseed = 3", 5, "no option 'seed'"),
-        ("[tasks.x]\nkind = 'maximize'", 4, "needs a component"),
-        ("[tasks.x]\nfilter_group = '3'", 5, "range such as '0:48'"),
-        ("[priors.x]\ntv = {weight = 1}", 5, "no prior 'tv'"),
-        ("[priors.x]\ntotal_variation = {beta = 1.0}", 5, "needs a weight"),
-        ("[priors.x]\ntotal_variation = {weight = -1}", 5, "0 or more"),
-        ("[priors.x]\ntotal_variation = {weight = 1, betta = 1.0}", 5, "Did you mean beta"),
-        ("[priors.x]\n[priors.x.sweep]\ntotal_variation.weight = 3", 6, "list of values"),
-        ("[priors.x.sweep]\ntotal_variation.weight = [1, -3]", 5, "0 or more"),
-        ("[solvers.x]\nmax_itre = 3", 5, "Did you mean max_iter"),
-        ("[solvers.x]\nmax_iter = 0", 5, ">= 1"),
-        ("[solvers.x]\ntime_limit = 0", 5, "> 0"),
-        ("[solvers.x]\nrule = 'adma'", 5, "Did you mean adam"),
-        ("[solvers.x]\nrule = {kind = 'adam', step_size = 'x'}", 5, "step_size"),
-        ("[solvers.x]\nmethod = 'authors'", 5, "There is mahendran"),
-        ("[solvers.x]\nmethod = 'mahendran'\nrule = 'adam'", 5, "its own rule"),
-        ("[[figures]]\nkind = 'gird'", 5, "Did you mean grid"),
-        ("[[figures]]\nkind = 'grid'\nrow = 'image'", 6, "Did you mean rows"),
-        ("[[figures]]\nkind = 'grid'\nrows = 'imgae'", 6, "Did you mean image"),
-        ("[[figures]]\nkind = 'curve'", 4, "needs an x"),
-        ("[[figures]]\nkind = 'errors'\ny = 'eror'", 6, "Did you mean error"),
-        ("[[figures]]\nkind = 'errors'\nwhere = {imag = 'x'}", 6, "Did you mean image"),
+        ("stduy = 1", "stduy", "Did you mean study"),
+        ("[solver.x]", "solver", "Did you mean solvers"),
+        ("study.nmae = 1", "study.nmae", "Did you mean name"),
+        ("study.seeds = [-1]", "study.seeds", "whole numbers"),
+        ("study.seeds = []", "study.seeds", "such as [0, 1]"),
+        ("study.seeds = [true]", "study.seeds", "got [True]"),
+        ("study.seeds = 0", "study.seeds", "or how many"),
+        ("study.title = 3", "study.title", "expected text; got 3"),
+        ("study.unreadable = 'maybe'", "study.unreadable", "'fail' or 'skip'"),
+        ("images.size = [64]", "images.size", "[height, width]"),
+        ("images.size = [64, 0]", "images.size", "[height, width]"),
+        ("images.size = [64, 64.0]", "images.size", "got [64, 64.0]"),
+        ("images.color = 1", "images.color", "true or false"),
+        ("encoders.x = 3", "encoders.x", "expected an encoder"),
+        ("encoders.'../x' = 'hog.vlfeat'", 'encoders."../x"', "plain name"),
+        ("encoders.'a/b' = 'hog.vlfeat'", 'encoders."a/b"', "plain name"),
+        ('encoders."a\\u0007" = "hog.vlfeat"', r'encoders."a\u0007"', "plain name"),
+        ("tasks.x = 1", "tasks.x", "expected a table; got 1"),
+        ("tasks = 1", "tasks", "expected a table; got 1"),
+        ("[tasks.x]\nkind = 'invret'", "tasks.x.kind", "Did you mean invert"),
+        ("[tasks.x]\n\nn_preimagse = 3", "tasks.x.n_preimagse", "Did you mean n_preimages"),
+        ("[tasks.x]\nn_preimages = 'three'", "tasks.x.n_preimages", "int"),
+        ("[tasks.x]\nseed = 3", "tasks.x.seed", "no option 'seed'"),
+        ("[tasks.x]\nkind = 'maximize'\nshape = [8, 8]", "tasks.x", "needs a component"),
+        ("[tasks.x]\nkind = 'maximize'\ncomponent = 1", "tasks.x", "needs a shape"),
+        ("[tasks.x]\nfilter_group = '3'", "tasks.x.filter_group", "range such as '0:48'"),
+        ("[priors.x]\ntv = {weight = 1}", "priors.x.tv", "no prior 'tv'"),
+        ("[priors.x]\ntotal_variation = {beta = 1.0}", "priors.x.total_variation",
+         "needs a weight"),
+        ("[priors.x]\ntotal_variation = 1.0", "priors.x.total_variation", "expected a table"),
+        ("[priors.x]\ntotal_variation = {weight = -1}", "priors.x.total_variation.weight",
+         "0 or more"),
+        ("[priors.x]\ntotal_variation = {weight = inf}", "priors.x.total_variation.weight",
+         "0 or more"),
+        ("[priors.x]\ntotal_variation = {weight = 1, betta = 1.0}",
+         "priors.x.total_variation.betta", "Did you mean beta"),
+        ("[priors.x]\ntotal_variation = {weight = 1, beta = 0.0}", "priors.x.total_variation",
+         "needs beta >= 1"),
+        ("[priors.x]\nsweep = 3", "priors.x.sweep", "lists of values"),
+        ("[priors.x]\n[priors.x.sweep]\ntotal_variation.weight = 3",
+         "priors.x.sweep.total_variation.weight", "list of values"),
+        ("[priors.x.sweep]\ntotal_variation.weight = [1, -3, -3]",
+         "priors.x.sweep.total_variation.weight", "0 or more"),
+        ("[solvers.x]\nmax_itre = 3", "solvers.x.max_itre", "Did you mean max_iter"),
+        ("[solvers.x]\nmax_iter = 0", "solvers.x.max_iter", ">= 1"),
+        ("[solvers.x]\nmax_iter = true", "solvers.x.max_iter", ">= 1"),
+        ("[solvers.x]\ntime_limit = 0", "solvers.x.time_limit", "> 0"),
+        ("[solvers.x]\nrule = 'adma'", "solvers.x.rule", "Did you mean adam"),
+        ("[solvers.x]\nrule = {kind = 'adma'}", "solvers.x.rule.kind", "Did you mean adam"),
+        ("[solvers.x]\nrule = {step_size = 1}", "solvers.x.rule", "needs a kind"),
+        ("[solvers.x]\nrule = {kind = 'adam', step_size = 'x'}", "solvers.x.rule.step_size",
+         "expected float; got 'x'"),
+        ("[solvers.x]\nmethod = 'authors'", "solvers.x.method", "There is mahendran"),
+        ("[solvers.x]\nmethod = 'mahendran'\nrule = 'adam'", "solvers.x", "its own rule"),
+        ("[[figures]]\nkind = 'gird'", "figures[0].kind", "Did you mean grid"),
+        ("[[figures]]\ntitle = 'x'", "figures[0]", "needs a kind"),
+        ("[[figures]]\nkind = 'grid'\nrow = 'image'", "figures[0].row", "Did you mean rows"),
+        ("[[figures]]\nkind = 'grid'\nrows = 'imgae'", "figures[0].rows", "Did you mean image"),
+        ("[[figures]]\nkind = 'grid'\n[[figures]]\nkind = 'curve'", "figures[1]", "needs an x"),
+        ("[[figures]]\nkind = 'errors'\ny = 'eror'", "figures[0].y", "Did you mean error"),
+        ("[[figures]]\nkind = 'errors'\nwhere = {imag = 'x'}", "figures[0].where.imag",
+         "Did you mean image"),
+        ("figures = 3", "figures", "each under [[figures]]"),
     ],
-)
-def test_faults_are_named_with_their_lines(added, line, words):
+)  # fmt: skip
+def test_faults_are_named_with_their_keys(added, key, words):
     (problem,) = _problems(BASE + added)
-    assert problem.startswith(f"study.toml:{line}: "), problem
+    assert problem.startswith(f"study.toml: {key}: "), problem
     assert words in problem
+    assert "\n" not in problem
 
 
-def test_all_faults_are_told_at_once_in_the_order_of_lines():
-    problems = _problems(BASE + "study.nmae = 1\n[solvers.x]\nmax_itre = 3\n[tasks.y]\nkidn = 1")
-    assert [problem.split(":")[1] for problem in problems] == ["4", "6", "8"]
+def test_all_faults_are_told_at_once_in_the_order_of_the_file():
+    problems = _problems(
+        BASE + "study.nmae = 1\n[solvers.x]\nmax_itre = 3\ntol = -1\n[tasks.y]\nkidn = 1\n"
+        "[tasks.y.sweep]\nn_preimages = ['a', 'b']\n[[figures]]\nkind = 'grid'\nrows = 'x'"
+    )
+    assert [problem.split(": ")[1] for problem in problems] == [
+        "study.nmae", "solvers.x.max_itre", "solvers.x.tol", "tasks.y.kidn",
+        "tasks.y.sweep.n_preimages", "tasks.y.sweep.n_preimages", "figures[0].rows",
+    ]  # fmt: skip
+
+
+def test_figures_are_of_axes_and_of_what_a_sweep_has_even_if_that_is_at_fault():
+    problems = _problems(
+        BASE + "[priors.x.sweep]\ntotal_variation.weight = [-1]\n"
+        "[[figures]]\nkind = 'curve'\nx = 'total_variation.weight'"
+    )
+    assert [problem.split(": ")[1] for problem in problems] == [
+        "priors.x.sweep.total_variation.weight"
+    ]
+
+
+def test_images_are_needed_unless_every_task_maximizes():
+    text = BASE.replace('images.files = ["skimage:camera"]\n', "")
+    excites = "[tasks.m]\nkind = 'maximize'\ncomponent = 1\nshape = [32, 32]\n"
+    assert parsing.parse(text + excites).files == ()
+    (problem,) = _problems(text + excites + "[tasks.i]")
+    assert problem.startswith("study.toml: images: a study needs images")
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,9 @@ def test_help_reaches_a_newcomer(run):
     for command in ("run", "status", "table", "figures", "report"):
         assert command in out
         assert run(command, "--help")[0] == 0
-    assert "goes on where it was" in " ".join(out.split())
+    assert "Run it again, and it continues with the jobs that have no result" in " ".join(
+        out.split()
+    )
 
 
 def test_a_study_is_run_and_looked_at(run, write, in_process, tmp_path):
@@ -102,11 +104,12 @@ def test_faults_are_told_a_line_each(run, write):
     status, out, err = run("run", path, "--check")
     assert (status, out) == (1, "")
     assert err.splitlines() == [
-        f"repinv: {path}:22: short: a solver has no 'max_itre'. Did you mean max_iter?"
+        f"repinv: {path}: solvers.short.max_itre: a solver has no option 'max_itre'. "
+        "Did you mean max_iter?"
     ]
     path = write(text.replace("hog.vlfeat", "hog.vlfaet").replace("dsift.natural", "dsift.no"))
     lines = run("run", path, "--check")[2].splitlines()
-    assert [line.split(":")[2] for line in lines] == ["13", "14"]
+    assert [line.split(": ")[2] for line in lines] == ["encoders.hog", "encoders.sift"]
 
 
 @pytest.mark.parametrize(

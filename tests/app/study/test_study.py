@@ -3,6 +3,8 @@
 import errno
 import json
 import os
+import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -16,6 +18,9 @@ from repinv.app.study import job, study
 from repinv.app.study.spec import StudyError
 from repinv.app.study.store import Store, StoreError
 from repinv.io.image import as_unit
+
+#: A study of two jobs that version 0.1 ran, with its results.
+OLD = pathlib.Path(__file__).parents[2] / "golden" / "files_0_1" / "study"
 
 
 def test_every_job_has_what_invert_finds(finished):
@@ -58,6 +63,25 @@ def test_finished_jobs_are_never_computed_again(finished, client, monkeypatch):
     monkeypatch.setattr(job, "computed", computed)
     progress = study.run(finished, client=client)
     assert (progress.done, progress.computed, progress.failed) == (16, 0, 0)
+
+
+@pytest.fixture
+def old(extra, tmp_path):
+    """The path of a copy of that study."""
+    shutil.copytree(OLD, tmp_path / "old")
+    return tmp_path / "old" / "s.toml"
+
+
+def test_results_of_an_older_version_are_found(old, run):
+    status, out, err = run("study", "status", old)
+    assert (status, err) == (0, "")
+    assert "2 of 2 jobs done" in out
+    assert {cell.prior.name for cell, _ in study.look(old).records()} == {"default", "tv"}
+
+
+def test_jobs_that_an_older_version_did_are_not_computed_again(old, client):
+    progress = study.run(old, client=client)
+    assert (progress.jobs, progress.done, progress.computed, progress.failed) == (2, 2, 0, 0)
 
 
 def test_the_table_of_results_is_made_again_where_it_is_lost_or_damaged(finished, client):
