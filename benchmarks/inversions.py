@@ -25,7 +25,7 @@ import repinv
 from repinv import metrics
 from repinv.io import files
 from repinv.io.image import as_unit
-from repinv.search.schedules import SEEDS, gathering
+from repinv.search.schedules import SEEDS, averaging
 from repinv.solvers.minimize import Snapshot
 from repinv.tasks.mahendran import mahendran
 
@@ -59,8 +59,8 @@ def photographs(folder: Path, limit: int | None) -> list[np.ndarray]:
 
 def gathered(encoder: repinv.Encoder, starts: int, evaluations: int, learned: bool = False) -> int:
     """The max_iter of `invert` with several starts for which all take so many evaluations."""
-    stages = gathering(encoder, learned)
-    first = [stage.gathers for stage in stages].index(True)
+    stages = averaging(encoder, learned)
+    first = [stage.averages_starts for stage in stages].index(True)
     apart = sum(stage.share for stage in stages[:first])
     together = sum(stage.share for stage in stages[first:])
     return round(evaluations * (apart + together) / (starts * apart + together))

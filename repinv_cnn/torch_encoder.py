@@ -73,7 +73,7 @@ class TorchEncoder(repinv.Encoder):
     first image of each size that is compared with the model itself, which is run instead where
     features differ by more than 1e-4 of their norm, or gradients by more than 2 %.
 
-    Threads may share an encoder. Surrogate slopes (`relaxed`) are those of ReLU, whoever calls it.
+    Threads may share an encoder. Surrogate slopes are those of ReLU, whoever calls it.
 
     Examples
     --------
@@ -167,13 +167,13 @@ class TorchEncoder(repinv.Encoder):
         return shapes[0] if len(shapes) == 1 else (sum(map(math.prod, shapes)),)
 
     @functools.cached_property
-    def unrectified(self) -> TorchEncoder | None:
+    def pre_activations(self) -> TorchEncoder | None:
         """The same encoder without the ReLU that ends its layer; None where none is seen to."""
         if self._is_before or not self._ways.rectifies(self._sample)[1]:
             return None
         return self._variant(_is_before=True)
 
-    def relaxed(self, width: float, /) -> TorchEncoder | None:
+    def with_surrogate_slopes(self, width: float, /) -> TorchEncoder | None:
         """The same features with surrogate slopes of rectifiers; None where none are seen.
 
         Parameters
@@ -202,7 +202,7 @@ class TorchEncoder(repinv.Encoder):
     def _variant(self, **fields: Any) -> TorchEncoder:
         """A copy that computes otherwise, with none of what was made of this one."""
         found = copy.copy(self)
-        found.__dict__.pop("unrectified", None)
+        found.__dict__.pop("pre_activations", None)
         found.__dict__.update({"_relaxed": {}, **fields})
         return found
 

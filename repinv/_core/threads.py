@@ -10,12 +10,12 @@ from typing import Any
 from threadpoolctl import ThreadpoolController
 
 
-def one_thread(user_api: str | None = None) -> AbstractContextManager[Any]:
+def libraries_limited(user_api: str | None = None) -> AbstractContextManager[Any]:
     """One thread for matrix products (`user_api` "blas"), or for all that these libraries do.
 
     Examples
     --------
-    >>> with one_thread("blas"):
+    >>> with libraries_limited("blas"):
     ...     pass
     """
     limited: AbstractContextManager[Any] = _found(len(sys.modules)).limit(

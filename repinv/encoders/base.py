@@ -17,9 +17,9 @@ from repinv.io import image as _image
 class Encoder(ABC):
     """A differentiable image representation Φ.
 
-    A concrete encoder is a frozen dataclass with `vjp` and `feature_shape`; whatever else is
-    listed here has a default. Batches of images are ``(N, C, H, W)``, floating, in [0, 1];
-    features are ``(N, *F)``, F being the layout of the library that the encoder mirrors.
+    A concrete encoder is a frozen dataclass with `vjp` and `feature_shape`; everything else has a
+    default. Batches of images are ``(N, C, H, W)``, floating, in [0, 1]; features are ``(N, *F)``,
+    F being the layout of the library that the encoder mirrors.
 
     Attributes
     ----------
@@ -47,6 +47,20 @@ class Encoder(ABC):
     repinv_cnn.TorchEncoder : The output of a layer of a torch model, as a differentiable image
         representation.
 
+    Notes
+    -----
+    Methods and properties come in three groups.
+
+    *What every encoder needs, or has by default*: `vjp`, `feature_shape`, `encode`, a call,
+    `image_shapes`, and for maps and local descriptors `descriptor_axis`, `layout`, `both_layouts`
+    and `frames`.
+
+    *What makes inversions better*: `softened` and `annealing` for hard assignments,
+    `with_surrogate_slopes` and `pre_activations` for rectifiers and clips, `balance` for parts of
+    different scale, `flat_places` and `still_pixels` for flat areas, and the name of a `restorer`.
+
+    *What a device can do*: `asarray`, and `repeated` for a step that is run many times.
+
     Examples
     --------
     >>> import dataclasses, numpy as np, repinv
@@ -68,11 +82,6 @@ class Encoder(ABC):
     unit_pixels: ClassVar[bool] = False
     channel_axis: int = -1
     any_channels: bool = False
-
-    @property
-    def restorer(self) -> str | None:
-        """Name of the shipped restorer that was learned on such pre-images, if there is one."""
-        return None
 
     @abstractmethod
     def vjp(self, x: Array, /) -> tuple[Array, Pullback]:
@@ -100,6 +109,38 @@ class Encoder(ABC):
             If the image is too small; the message names the smallest size.
         """
 
+    def encode(self, x: Array, /) -> Array:
+        """Features ``(N, *F)`` of a batch, without the intermediates of a pullback."""
+        return self.vjp(x)[0]
+
+    def __call__(self, image: Array) -> np.ndarray:
+        """Features of one image, in the layout of the library that the encoder mirrors.
+
+        Parameters
+        ----------
+        image : array, shape (H, W) or (H, W, C), any real dtype
+            Pixel values are taken as they are, without rescaling, unless `unit_pixels` is set.
+            Channels stand on `channel_axis`.
+
+        Returns
+        -------
+        features : ndarray, shape F
+        """
+        image = _image.channels_last(image, self.channel_axis)
+        if self.unit_pixels:
+            image = _image.as_unit(image, precision=self.precision)
+        pixels = _image.as_batch(
+            image,
+            precision=self.precision,
+            channels=self.channels,
+            any_channels=self.any_channels,
+        )
+        encoder = self
+        if self.value_range != (0.0, 1.0):
+            encoder = dataclasses.replace(self, value_range=(0.0, 1.0))  # type: ignore[type-var]
+        features = encoder.encode(encoder.asarray(pixels))[0]
+        return np.asarray(features if is_numpy_array(features) else to_device(features, "cpu"))
+
     def image_shapes(self, feature_shape: tuple[int, ...], /) -> SizeRange | None:
         """Image sizes whose features have this shape; None where features carry no size."""
         return None
@@ -108,7 +149,7 @@ class Encoder(ABC):
     def descriptor_axis(self) -> int | None:
         """Axis of F along which local descriptors lie; None where features are not of that kind.
 
-        The other axes of F, in C order, run through the places that `frames` tells.
+        The other axes of F, in C order, run through the positions that `frames` returns.
         """
         return None
 
@@ -152,13 +193,49 @@ class Encoder(ABC):
         ]
         return np.stack(np.meshgrid(*centres, indexing="ij"), axis=-1).reshape(-1, 2)
 
-    def encode(self, x: Array, /) -> Array:
-        """Features ``(N, *F)`` of a batch, without the intermediates of a pullback."""
-        return self.vjp(x)[0]
+    def softened(self, softness: float, /) -> Encoder | None:
+        """A smoothed version of this encoder; None if it makes no hard assignments.
 
-    def asarray(self, a: Array, /) -> Array:
-        """Bring an array to the library and device that this encoder computes with."""
-        return _image.on_host(a)
+        Parameters
+        ----------
+        softness : float
+            In (0, 1]; 1 is the smoothest, and towards 0 the smoothed version tends to this encoder.
+        """
+        return None
+
+    @property
+    def annealing(self) -> tuple[tuple[float, float], ...]:
+        """Pairs (share of the evaluations, softness) by which an inversion hardens this encoder.
+
+        Softness falls; where `softened` gives None, the pair is of the encoder itself. Empty for
+        encoders without hard assignments.
+        """
+        if self.softened(1.0) is None:
+            return ()
+        return ((0.2, 1.0), (0.2, 1.0), (0.18, 0.3), (0.18, 0.055), (0.19, 0.01))
+
+    def with_surrogate_slopes(self, width: float, /) -> Encoder | None:
+        """The same features with surrogate slopes of rectifiers and clips in the pullback.
+
+        None where there are neither. Units that are off or clipped have no gradient; with a smooth
+        slope in its place they do. The pullback is then not that of the features, but a step along
+        it reaches images whose features are nearer to the target.
+
+        Parameters
+        ----------
+        width : float
+            Of the smooth part of a slope, in units of the root mean square of the inputs of each
+            rectifier, and of the threshold of each clip.
+        """
+        return None
+
+    @property
+    def pre_activations(self) -> Encoder | None:
+        """The encoder of the inputs of the rectifier that ends this one; None without one.
+
+        Its features are this encoder's where these are positive, and at most zero elsewhere.
+        """
+        return None
 
     def balance(self, target: Array, image_shape: tuple[int, ...], /) -> Array | None:
         """Weights of the squared differences from one image's features; None if all are alike.
@@ -171,16 +248,6 @@ class Encoder(ABC):
             Features Φ₀ of one image.
         image_shape : tuple of int
             (C, H, W) of the image.
-        """
-        return None
-
-    def softened(self, softness: float, /) -> Encoder | None:
-        """The same representation with its hard decisions blurred, or None if it has none.
-
-        Parameters
-        ----------
-        softness : float
-            In (0, 1]; 1 is the smoothest, and towards 0 the softened encoder tends to this one.
         """
         return None
 
@@ -220,31 +287,17 @@ class Encoder(ABC):
         """
         return None
 
-    def relaxed(self, width: float, /) -> Encoder | None:
-        """The same features, with a pullback that hears units which are off or clipped.
-
-        None where there are neither rectifiers nor clips. What is pulled back is no gradient of the
-        features, but a step along it finds its way where units that are off, or at the clip, would
-        have nothing to say.
-
-        Parameters
-        ----------
-        width : float
-            Of the bends that rectifiers and clips are pulled back as, in units of the root mean
-            square of what each rectifier is given, and of where each clip is.
-        """
-        return None
-
     @property
-    def unrectified(self) -> Encoder | None:
-        """The encoder of what the rectifier that ends this one is given, or None without one.
-
-        Its features are this encoder's where these are positive, and at most zero elsewhere.
-        """
+    def restorer(self) -> str | None:
+        """Name of the shipped restorer whose training data are such pre-images, if there is one."""
         return None
+
+    def asarray(self, a: Array, /) -> Array:
+        """Bring an array to the library and device that this encoder computes with."""
+        return _image.on_host(a)
 
     def repeated(self, step: Callable[..., Any], /) -> Callable[..., Any]:
-        """A step of a run, as this encoder's device repeats it in the least time.
+        """A step of a run, in the form that this encoder's device repeats in the least time.
 
         Parameters
         ----------
@@ -259,45 +312,6 @@ class Encoder(ABC):
             change from step to step may come back as arrays (1,).
         """
         return step
-
-    @property
-    def annealing(self) -> tuple[tuple[float, float], ...]:
-        """Legs (share of the evaluations, softness) in which an inversion hardens this encoder.
-
-        Softness falls; where `softened` gives nothing, the leg is of the encoder itself. Empty
-        for encoders without hard decisions.
-        """
-        if self.softened(1.0) is None:
-            return ()
-        return ((0.2, 1.0), (0.2, 1.0), (0.18, 0.3), (0.18, 0.055), (0.19, 0.01))
-
-    def __call__(self, image: Array) -> np.ndarray:
-        """Features of one image, in the layout of the library that the encoder mirrors.
-
-        Parameters
-        ----------
-        image : array, shape (H, W) or (H, W, C), any real dtype
-            Pixel values are taken as they are, without rescaling, unless `unit_pixels` is set.
-            Channels stand on `channel_axis`.
-
-        Returns
-        -------
-        features : ndarray, shape F
-        """
-        image = _image.channels_last(image, self.channel_axis)
-        if self.unit_pixels:
-            image = _image.as_unit(image, precision=self.precision)
-        pixels = _image.as_batch(
-            image,
-            precision=self.precision,
-            channels=self.channels,
-            any_channels=self.any_channels,
-        )
-        encoder = self
-        if self.value_range != (0.0, 1.0):
-            encoder = dataclasses.replace(self, value_range=(0.0, 1.0))  # type: ignore[type-var]
-        features = encoder.encode(encoder.asarray(pixels))[0]
-        return np.asarray(features if is_numpy_array(features) else to_device(features, "cpu"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -314,7 +328,7 @@ class StraightThrough(Encoder):
     See Also
     --------
     repinv.Encoder : A differentiable image representation Φ.
-    repinv.Stage : One leg of a run.
+    repinv.Stage : One stage of a run.
 
     Examples
     --------

@@ -53,7 +53,7 @@ class Energy:
     loss : Loss
         Of the features.
     parametrization : Parametrization
-        From what the solver turns to the images.
+        From the variables that are optimized to the images.
     priors : tuple of Weighted
         Of the images.
 

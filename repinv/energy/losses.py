@@ -17,7 +17,7 @@ from repinv._core.typing import Array
 
 
 class Loss(Protocol):
-    """What `Energy` asks of a loss."""
+    """What `Energy` needs of a loss."""
 
     def value_and_grad(self, features: Array, /) -> tuple[Array, Array]:
         """Values (N,), and their gradients (N, *F) with respect to the features."""
@@ -25,6 +25,10 @@ class Loss(Protocol):
 
     def response(self, features: Array, /) -> Array:
         """How well features do, (N,): what is wanted is large."""
+        ...
+
+    def of_pre_activations(self) -> Loss | None:
+        """The same loss of rectified features, as one of pre-activations; None if there is none."""
         ...
 
 
@@ -72,6 +76,10 @@ class SquaredError:
     target: Any
     weight: Any = None
 
+    def of_pre_activations(self) -> RectifiedError:
+        """The same of rectified features, as a loss of pre-activations."""
+        return RectifiedError(self.target, self.weight)
+
     @cached_property
     def _scale(self) -> Array:
         """1 / ‖w∘Φ₀‖², to be broadcast against the features; taken once, since Φ₀ is constant."""
@@ -108,7 +116,7 @@ class RectifiedError(SquaredError):
     Equation :eq:`rectified-error` of the documentation.
 
     Where the target is zero, features below zero are as good as zero; elsewhere they are further
-    from the target than zero is, and so are drawn to it, as after the rectifier they would not be.
+    from the target than zero is, and so have a gradient, which after the rectifier they would not.
     The least value is zero for both, and for the same features.
 
     Examples
@@ -172,6 +180,10 @@ class InnerProduct:
     direction: Any
     scale: float = 1.0
 
+    def of_pre_activations(self) -> None:
+        """None: it is not known what it is of them."""
+        return
+
     def response(self, features: Array, /) -> Array:
         """⟨Φ, d⟩ / scale of each problem, (N,)."""
         return _response(features, self.direction, self.scale)
@@ -187,7 +199,7 @@ class InnerProduct:
 class Shortfall:
     """How far a response falls short of what is wanted, ``max(0, wanted − ⟨Φ, d⟩ / scale)²``.
 
-    `InnerProduct` asks for ever more; this is content once the response is there, and leaves the
+    `InnerProduct` grows without bound; this is zero once the response is there, and leaves the
     image to the priors.
 
     Parameters
@@ -223,6 +235,10 @@ class Shortfall:
     direction: Any
     scale: float = 1.0
     wanted: float = 1.0
+
+    def of_pre_activations(self) -> RectifiedShortfall:
+        """The same of rectified features, as a loss of pre-activations."""
+        return RectifiedShortfall(self.direction, self.scale, self.wanted)
 
     def response(self, features: Array, /) -> Array:
         """⟨Φ, d⟩ / scale of each problem, (N,)."""
@@ -274,10 +290,6 @@ class RectifiedShortfall(Shortfall):
         count = (features > 0) | (wanted & ~column(on, features))
         value, grad = super().value_and_grad(xp.where(count, features, nothing))
         return value, xp.where(count, grad, nothing)
-
-
-#: Losses of rectified features, and what they are of those that the rectifier is given.
-OPENED: dict[type, type[Loss]] = {SquaredError: RectifiedError, Shortfall: RectifiedShortfall}
 
 
 def _response(features: Array, direction: Array, scale: float) -> Array:

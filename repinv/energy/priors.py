@@ -16,7 +16,7 @@ from repinv._core.typing import Array
 
 
 class Prior(Protocol):
-    """What `Energy` asks of a prior."""
+    """What `Energy` needs of a prior."""
 
     def value_and_grad(self, x: Array, /) -> tuple[Array, Array]:
         """Values (N,), and their gradients (N, C, H, W) with respect to the images."""
@@ -148,20 +148,13 @@ class TotalVariation:
 
     def value_and_grad(self, x: Array, /) -> tuple[Array, Array]:
         """Values (N,), and their gradients (N, C, H, W) with respect to the images."""
-        xp = array_namespace(x)
-        count, _, height, width = x.shape
-        pixels = height * width
+        pixels = x.shape[2] * x.shape[3]
         factor = self.beta / (pixels * self.scale**2)
         if self.beta == 2:
             value, grad = _dirichlet(x)
             grad *= factor
             return value * (1 / (pixels * self.scale**2)), grad
-        across = x[..., 1:] - x[..., :-1]
-        down = x[..., 1:, :] - x[..., :-1, :]
-        square = xp.full((count, 1, height, width), self.eps**2, dtype=x.dtype, device=x.device)
-        inverse = 1 / self.scale**2
-        square[..., :-1] += xp.sum(across * across, axis=1, keepdims=True) * inverse
-        square[..., :-1, :] += xp.sum(down * down, axis=1, keepdims=True) * inverse
+        square, across, down = gradient_energy(x, factor=1 / self.scale**2, least=self.eps**2)
         # d s^{β/2} = β/2 s^{β/2-1} ds, and ds = 2 (across·D₁dx + down·D₂dx)/scale²; moving D₁, D₂
         # off dx leaves their adjoints acting on the weighted differences.
         slope = square ** (self.beta / 2 - 1)
@@ -169,6 +162,26 @@ class TotalVariation:
         grad = divergence(x, across * slope[..., :-1], down * slope[..., :-1, :])
         grad *= factor
         return value, grad
+
+
+def gradient_energy(
+    x: Array, *, factor: float = 1.0, least: float = 0.0
+) -> tuple[Array, Array, Array]:
+    """Squared differences to the next pixels, all channels together, and the differences.
+
+    Returns
+    -------
+    energy : array, shape (N, 1, H, W)
+        `least` and `factor` times the squares, none beyond the far edges.
+    across, down : array, shapes (N, C, H, W − 1) and (N, C, H − 1, W)
+    """
+    xp = array_namespace(x)
+    across, down = x[..., 1:] - x[..., :-1], x[..., 1:, :] - x[..., :-1, :]
+    shape = (x.shape[0], 1, *x.shape[2:])
+    energy = xp.full(shape, least, dtype=x.dtype, device=x.device)
+    energy[..., :-1] += xp.sum(across * across, axis=1, keepdims=True) * factor
+    energy[..., :-1, :] += xp.sum(down * down, axis=1, keepdims=True) * factor
+    return energy, across, down
 
 
 def _dirichlet(x: Array) -> tuple[Array, Array]:

@@ -9,7 +9,7 @@ from array_api_compat import array_namespace
 
 from repinv._core.batch import rows
 from repinv._core.typing import Array
-from repinv.energy.priors import divergence
+from repinv.energy.priors import divergence, gradient_energy
 
 #: Squared norm below which an image counts as constant.
 _CONSTANT = 1e-12
@@ -163,10 +163,7 @@ def cell_energies(x: Array, cell: int, /) -> Array:
 def _energies(x: Array, cell: int) -> tuple[Array, Array, tuple[Array, Array]]:
     """Energies of cells (N, 1, h, w), their mean (N, 1, 1, 1) or 1 if constant; the differences."""
     xp = array_namespace(x)
-    across, down = x[..., 1:] - x[..., :-1], x[..., 1:, :] - x[..., :-1, :]
-    square = xp.zeros_like(x[:, :1, ...])
-    square[..., :-1] += xp.sum(across * across, axis=1, keepdims=True)
-    square[..., :-1, :] += xp.sum(down * down, axis=1, keepdims=True)
+    square, across, down = gradient_energy(x)
     height, width = x.shape[2] // cell, x.shape[3] // cell
     whole = square[..., : height * cell, : width * cell]
     cells = xp.reshape(whole, (x.shape[0], 1, height, cell, width, cell))
@@ -184,7 +181,7 @@ class CellEnergy:
     Parameters
     ----------
     log_energy : array, shape (1, 1, h, w) or (N, 1, h, w)
-        As `cell_energies` tells them of an image.
+        As `cell_energies` returns them.
     cell : int
         Side of a cell in pixels.
 

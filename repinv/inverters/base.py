@@ -158,7 +158,7 @@ class Inverter(ABC):
 
 
 class Windowed(Inverter):
-    """Inverters that answer each window of cells with a patch; overlapping patches are averaged."""
+    """Inverters that find a patch for each window of cells; overlapping patches are averaged."""
 
     side: int
 

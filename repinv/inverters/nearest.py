@@ -79,7 +79,7 @@ class NearestPatches(base.Windowed):
         seed: int = 0,
         progress: bool = True,
     ) -> NearestPatches:
-        """Keep a sample of the windows of images that are looked at once, in turn.
+        """Keep a sample of the windows of images, each read once.
 
         Parameters
         ----------
@@ -91,7 +91,7 @@ class NearestPatches(base.Windowed):
         window : int, optional
             Cells along a window; by default 5, or fewer where these are wide.
         n_neighbors : int
-            Windows that are averaged at every place.
+            Windows that are averaged at every position.
         max_windows, windows_per_image : int
             How many are kept, and how many of an image are drawn.
         seed : int
@@ -205,7 +205,7 @@ class ExemplarLDA(base.Windowed):
         window : int, optional
             Cells along a window; by default 5, or fewer where these are wide.
         n_detections : int
-            Windows that are averaged at every place.
+            Windows that are averaged at every position.
         regularization : float
             Of the covariance, in units of the mean variance.
         max_windows, windows_per_image : int

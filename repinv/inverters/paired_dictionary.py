@@ -75,7 +75,7 @@ class PairedDictionary(base.Windowed):
         seed: int = 0,
         progress: bool = True,
     ) -> PairedDictionary:
-        """Learn from images that are looked at once, in turn.
+        """Learn from images, each read once.
 
         Parameters
         ----------

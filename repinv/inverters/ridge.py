@@ -71,7 +71,7 @@ class Ridge(base.Windowed):
         seed: int = 0,
         progress: bool = True,
     ) -> Ridge:
-        """Learn from images that are looked at once, in turn; nothing of them is kept.
+        """Learn from images, each read once; nothing of them is kept.
 
         Parameters
         ----------

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from repinv.io import png
+from repinv.io import atomic, png
 from repinv.io.image import as_unit
 
 #: Images of more pixels than this (8192 x 8192) are refused before they are unpacked.
@@ -144,20 +144,8 @@ def check_writable(path: str | os.PathLike[str], suffixes: tuple[str, ...]) -> N
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
     """Replace a file in one step: whoever reads it sees the old bytes or the new ones."""
-    path = Path(path)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        # mkstemp makes files private; give this one what a plain open() would have.
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with atomic.replaced(path) as stream:
+        stream.write(data)
 
 
 def contents(path: Path) -> bytes:

@@ -119,8 +119,16 @@ OLD_NAMES = {
     "repinv.inverters._basis:DirectOptimization": "inverters.DirectOptimization",
     "repinv.inverters._basis:CosineBasis": "inverters.CosineBasis",
 }
-#: The same of fields that have been given another name, by class.
-OLD_FIELDS: dict[str, dict[str, str]] = {}
+#: The same of fields, by class: another name, or None for one that there is no more.
+OLD_FIELDS: dict[str, dict[str, str | None]] = {
+    "Stage": {
+        "opened": "pre_activations",
+        "relaxed": "surrogate_width",
+        "local": "sensitivity_radius",
+        "gathers": "averages_starts",
+        "cells": None,
+    },
+}
 
 
 def name_of(cls: type) -> str | None:
@@ -144,12 +152,13 @@ def made(name: str, fields: dict[str, Any]) -> Any:
         )
     module, _, cls = CLASSES[current].partition(":")
     renamed = OLD_FIELDS.get(current, {})
-    made: type = getattr(importlib.import_module(module), cls)
-    known = {field.name for field in dataclasses.fields(made) if field.init}
-    given = {renamed.get(key, key): value for key, value in fields.items()}
+    found: Any = getattr(importlib.import_module(module), cls)
+    known = {field.name for field in dataclasses.fields(found) if field.init}
+    names = {key: renamed.get(key, key) for key in fields}
+    given = {name: fields[key] for key, name in names.items() if name is not None}
     if unknown := given.keys() - known:
         raise ValueError(f"the file gives {current} {', '.join(sorted(unknown))}, which it lacks.")
-    return made(**given)
+    return found(**given)
 
 
 @functools.cache

@@ -5,13 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from repinv.io import registry
+from repinv.io import atomic, registry
 
 VERSION = 1
 
@@ -70,19 +69,8 @@ def save(path: str | os.PathLike[str], header: dict[str, Any], arrays: dict[str,
     text = json.dumps(
         _moved_out({"repinv": VERSION, **header}, arrays) | {"arrays": sorted(arrays)}
     )
-    handle, name = tempfile.mkstemp(dir=Path(path).parent, suffix=".part")
-    part = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, allow_pickle=False, header=np.array(text), **arrays)
-        # mkstemp makes files private; give this one what a plain open() would have.
-        mask = os.umask(0)
-        os.umask(mask)
-        part.chmod(0o666 & ~mask)
-        part.replace(path)
-    except BaseException:
-        part.unlink()
-        raise
+    with atomic.replaced(path) as stream:
+        np.savez(stream, allow_pickle=False, header=np.array(text), **arrays)
 
 
 def load(

@@ -77,7 +77,7 @@ def stream(given: Images, encoder: PixelConvention | None = None) -> Iterator[np
 
 
 def total(given: Images) -> int | None:
-    """How many images there are, where that can be told without looking at them."""
+    """How many images there are, where that is known without reading them."""
     found = _listed(given)
     return len(found) if isinstance(found, Sized) else None
 

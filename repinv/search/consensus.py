@@ -2,46 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from array_api_compat import array_namespace
 
 from repinv._core.batch import column
 from repinv._core.typing import Array
-from repinv.search.restorer import Restorer, averaged
+from repinv.search import restorer as restorers
+from repinv.search.restorer import Restorer
 from repinv.solvers.minimize import to_host
 from repinv.variables.base import Parametrization
 from repinv.variables.dct import blurred
 
 #: Deviation of an average of starts within so many pixels, where the whole image has 1, below which
-#: a place is not restored before the run goes on, but pulled to what it was restored to: crumbs
-#: that a network leaves in flat places would stay, since normalized features do not let them go.
-FAINT, NEAR = 0.4, 4.0
+#: a region is pulled to the restored image and not replaced by it: residual artefacts of a network
+#: in flat regions would stay, since normalized features give no gradient that removes them.
+LOW_CONTRAST, NEAR = 0.4, 4.0
 #: Deviation of what is restored as the run goes on from it, out of 1, that of photographs rich in
 #: contrast: the fainter an image, the further do normalized features drive it away at first.
 CONTRAST = 0.25
 
 
-def gathered(
+def averaged(
     x: Array, starts: int, restorer: Restorer | None, parametrization: Parametrization
-) -> dict[str, Array]:
-    """Variables of the averages of each image's starts, and what is learned from these."""
+) -> tuple[Array, Array]:
+    """Variables of the averages of each image's starts, and the averages, restored or not."""
     xp = array_namespace(x)
     several = xp.reshape(x, (-1, starts, *x.shape[1:]))
-    mean, spread = averaged(several)
+    mean, spread = restorers.averaged(several)
     begin = reference = mean
     contrast = xp.mean(xp.std(several, axis=(2, 3, 4)), axis=1)
-    found = {}
     if restorer is not None:
-        reference, found["log_energy"] = restorer(mean, spread)
+        reference, _ = restorer(mean, spread)
         level = blurred(mean, NEAR)
         variance = xp.maximum(blurred(mean * mean, NEAR) - level * level, 0 * mean)
-        begin = mean + variance / (variance + FAINT**2) * (reference - mean)
+        begin = mean + variance / (variance + LOW_CONTRAST**2) * (reference - mean)
         contrast = xp.full_like(contrast, CONTRAST)
     centred = begin - xp.mean(begin, axis=(1, 2, 3), keepdims=True)
     deviation = xp.std(centred, axis=(1, 2, 3))
     gain = contrast / xp.where(deviation > 0, deviation, xp.ones_like(deviation))
-    z = parametrization.inverse(0.5 + centred * column(gain, centred))
-    return found | {"z": z, "reference": reference}
+    return parametrization.inverse(0.5 + centred * column(gain, centred)), reference
 
 
 def best(
@@ -58,7 +59,7 @@ def best(
     return take(images), take(features), {name: take(values) for name, values in scores.items()}
 
 
-def averaged_trace(trace: dict[str, np.ndarray], starts: int) -> dict[str, np.ndarray]:
+def averaged_trace(trace: Mapping[str, np.ndarray], starts: int) -> dict[str, np.ndarray]:
     """A trace (iterations, N · starts) as one of images: means over the starts of each."""
     return {
         name: values.reshape(len(values), -1, starts).mean(axis=2) for name, values in trace.items()

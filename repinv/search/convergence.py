@@ -13,7 +13,7 @@ _NEGLIGIBLE = 1e-4
 #: Power of the number of evaluations as which an error falls that has not converged: it is halved
 #: before the run is twice as long.
 _STEEP = 1.0
-#: How much longer it takes than that power tells, since errors fall ever more slowly.
+#: How much longer it takes than that power predicts, since errors fall ever more slowly.
 _SLOWER = 1.25
 
 

@@ -21,7 +21,7 @@ def finished(
     """The exact last step: images within [0, 1], their features, and how good they are.
 
     Images that the run started from are returned where they are better than what it found: the
-    variables that stand for them are rounded, and hard decisions may fall otherwise.
+    variables that stand for them are rounded, which may change hard assignments.
     """
     if start is not None:
         x = _better(encoder, start, x, loss)
@@ -47,9 +47,9 @@ def _contrasted(
 ) -> tuple[Array, Array, dict[str, Array]]:
     """Images within [0, 1] of natural contrast, where that is free.
 
-    Encoders that normalize contrast leave it open, and how open the error itself says: the
-    contrast that fills [0, 1] is taken where the error stays as it is, and at least a visible one
-    where it stays of its order, or small.
+    Encoders that normalize contrast leave it undetermined: the contrast that fills [0, 1] is taken
+    where the error stays as it is, and at least a visible one where the error stays of the same
+    order, or small.
     """
     xp = array_namespace(x)
     best = xp.clip(x, 0.0, 1.0)

@@ -1,4 +1,4 @@
-"""What features tell of flat images and areas: the gray of a blank target, and where it is flat."""
+"""Flat images and areas, as features prove them: the gray of a blank target, and flat areas."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def blank_gray(
             options={"xatol": width, "maxiter": steps},
         )
 
-    # A few steps tell features of a photograph from those of a gray.
+    # A few steps are enough to see that features are not those of a constant image.
     if nearest(1e-3, 8).fun > _NEARER:
         return None
     found = nearest(1e-7, 500)
@@ -125,10 +125,10 @@ def areas(encoder: Encoder, target: Array, image_shape: tuple[int, int, int]) ->
 
     Notes
     -----
-    Features are silent where they are those of a constant image, of whatever gray. An encoder that
-    knows which pixels vote for them tells where silence proves that there is no gradient across, or
-    down: the pixels that such a gradient compares are alike. Of other encoders, a pixel is taken to
-    be flat if silent features see how it changes across and down, and no others do.
+    A feature is called silent where it is that of a constant image, of any gray. An encoder that
+    knows which pixels vote for a feature says where silent features prove that there is no gradient
+    across or down: the pixels that such a gradient compares are equal. For other encoders, a pixel
+    is taken to be flat if silent features depend on its changes across and down, and no others do.
     """
     silent = _silent(encoder, target, image_shape)
     if silent is None:
@@ -235,8 +235,8 @@ def numbered(
 ) -> np.ndarray | None:
     """Areas that features say to be exactly flat, (H, W), numbered from 1; None if there are none.
 
-    Features that normalize contrast are as far from those of a flat place in what is all but flat
-    as in any texture: no small step leads there, and so the image is made flat from the start.
+    Normalized features of a nearly flat region are as far from those of a flat one as features of
+    any texture: no small step leads there, and so the image is made flat from the start.
     """
     flat = encoder.flat_places(target, image_shape)
     if flat is None:

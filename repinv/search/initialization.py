@@ -50,7 +50,7 @@ def parametrization(
     start_scale : float
         Of the start that the parametrization makes of noise.
     level : float
-        Gray about which the encoder is asked.
+        Gray about which the encoder is measured.
     """
     exponent = probing.exponent(encoder, encoder.asarray(one), level)
     spectral = Spectral(exponent, start_scale=start_scale)

@@ -9,42 +9,43 @@ from array_api_compat import device as device_of
 from repinv._core.batch import rows
 from repinv._core.typing import Array
 from repinv.encoders.base import Encoder
+from repinv.energy.priors import gradient_energy
 from repinv.variables.dct import blurred, dct, frequencies
 from repinv.variables.spectral import Spectral
 
-#: Gray of a start where the encoder asks for no other.
+#: Gray of a start where no other suits the encoder better.
 MIDDLE = 0.5
-#: Scales of a start: one that is not faint, and those to choose from.
-_FULL, _FAINT = 1e-2, (1e-3, 3e-4, 1e-4, 3e-5)
-#: Evenness of encoders, and how steep a spectrum suits them: nearly flat from where features tell
-#: all alike; steeper than usual, as photographs' own is, where layers that end with a rectifier
-#: leave nearly all of an image open.
+#: Scales of a start: one of full contrast, and those of low contrast to choose from.
+_FULL, _LOW = 1e-2, (1e-3, 3e-4, 1e-4, 3e-5)
+#: Evenness of encoders, and how steep a spectrum suits them: nearly flat where features are equally
+#: sensitive to all directions; that of photographs, which is steeper than usual, where layers that
+#: end with a rectifier leave nearly all of an image undetermined.
 _EVENNESS, _FLAT = (0.2, 0.55), 0.25
 _OPEN, _PHOTOGRAPHS = (0.02, 0.04), (1.0, Spectral.exponent)
-#: Where others leave less open: growth of what is pulled back, and how steep a spectrum suits it.
+#: For others between these: growth of what is pulled back, and how steep a spectrum suits it.
 _GROWTH, _FALLS = (0.45, 0.7), (0.78, Spectral.exponent)
-#: Octaves that growth is told between; see `frequencies`.
+#: Octaves between which growth is measured; see `frequencies`.
 _OCTAVES = ((1 / 16, 1 / 8), (1 / 2, 1))
-#: Cotangents that are pulled back to see what an encoder's view of an image is like.
+#: Cotangents that are pulled back to estimate evenness and growth.
 _PROBES = 8
 #: Grays that a run may begin about, the middle one first.
 _GRAYS = (MIDDLE, 0.2, 0.35, 0.65, 0.8)
-#: Contrast of the texture that encoders are asked about, and of the change in it, both in units of
-#: natural images'; and how much more of it another gray must show them to be preferred.
+#: Contrast of the texture on which encoders are measured, and of the change in it, both in units of
+#: natural images'; and how much more sensitive features must be at another gray to take it.
 _TEXTURE, _CHANGE, _CLEARLY = 0.1, 1e-3, 1.1
 #: Squared difference, relative to the features, below which an encoder does not see brightness.
 _BLIND = 1e-3
 #: Random cotangents that are pulled back.
 _DRAWS = 4
-#: Sensitivity whose places are turned most, in units of that where the texture is.
+#: Sensitivity at which the weight of changes is largest, in units of that where the texture is.
 _FLOOR = 0.1
 
 
 def gray(encoder: Encoder, one: np.ndarray) -> float:
-    """The gray about which features answer most to a small change: where a run had best begin.
+    """The gray about which features are most sensitive to a small change, to start a run from.
 
-    In a ResNet-20 trained on photographs more units are awake about a dark gray than about the
-    middle one, from which the solver takes longer, or ends where dark places have come out bright.
+    In a ResNet-20 trained on photographs more units are active about a dark gray than about the
+    middle one, from which the solver takes longer, or ends with dark regions come out bright.
     Encoders that do not see brightness, and those to which all grays are much the same, are given
     the middle one.
     """
@@ -55,12 +56,12 @@ def gray(encoder: Encoder, one: np.ndarray) -> float:
         return MIDDLE
     features += [encoder.encode(image) for image in others]
     change = (_CHANGE / _TEXTURE) * array_namespace(first).flip(first - MIDDLE, axis=(-2, -1))
-    answers = [
+    responses = [
         _square(encoder.encode(image + change) - before)
         for image, before in zip((first, second, *others), features, strict=True)
     ]
-    best = int(np.argmax(answers))
-    return _GRAYS[best] if answers[best] > _CLEARLY * answers[0] else MIDDLE
+    best = int(np.argmax(responses))
+    return _GRAYS[best] if responses[best] > _CLEARLY * responses[0] else MIDDLE
 
 
 def _texture(noise: Array, scale: float, level: float) -> Array:
@@ -74,12 +75,12 @@ def _square(values: Array) -> float:
     return float(array_namespace(values).sum(values * values))
 
 
-def faint_scale(encoder: Encoder, one: np.ndarray, level: float = MIDDLE) -> float:
-    """How faint a start must be for the encoder to see that it is faint.
+def low_contrast(encoder: Encoder, one: np.ndarray, level: float = MIDDLE) -> float:
+    """The contrast of a start at which the encoder's features depend on contrast.
 
-    Normalized features are those of full contrast until contrast is down at the epsilon of the
-    normalization. The start is the strongest whose features are plainly nearer to those of gray
-    than that; for encoders that do not let go, the faintest that the solver grows out of in time.
+    Normalized features are those of full contrast until contrast is near the epsilon of the
+    normalization. The scale is the largest at which features are clearly nearer to those of gray;
+    where there is none, the smallest from which the solver still reaches contrast in time.
     """
     noise = encoder.asarray(one)
     constant = encoder.encode(0 * noise + level)
@@ -88,8 +89,8 @@ def faint_scale(encoder: Encoder, one: np.ndarray, level: float = MIDDLE) -> flo
         return _square(encoder.encode(_texture(noise, scale, level)) - constant)
 
     full = strength(_FULL)
-    weak = (scale for scale in _FAINT if strength(scale) <= 0.6 * full)
-    return next(weak, _FAINT[-1])
+    weak = (scale for scale in _LOW if strength(scale) <= 0.6 * full)
+    return next(weak, _LOW[-1])
 
 
 def pulled_back(encoder: Encoder, x: Array) -> Array:
@@ -105,11 +106,11 @@ def pulled_back(encoder: Encoder, x: Array) -> Array:
 
 
 def evenness(pulled: Array) -> float:
-    """Share of the directions in which an image may change that features tell alike.
+    """Share of an image's directions to which features are equally sensitive.
 
     The participation ratio of the eigenvalues of JᵀJ, tr(JᵀJ)² / tr((JᵀJ)²), over the number of
-    pixels: 1 where features are a rotation of the image, small where they tell little of it. For
-    cotangents v white, ‖Jᵀv‖² has the mean tr(JᵀJ) and ⟨Jᵀv, Jᵀw⟩² the mean tr((JᵀJ)²).
+    pixels: 1 where features are a rotation of the image, small where they determine little of it.
+    For cotangents v white, ‖Jᵀv‖² has the mean tr(JᵀJ) and ⟨Jᵀv, Jᵀw⟩² the mean tr((JᵀJ)²).
     """
     pulled = rows(pulled)
     xp = array_namespace(pulled)
@@ -123,10 +124,10 @@ def evenness(pulled: Array) -> float:
 
 
 def growth(pulled: Array) -> float:
-    """How fast the power that features answer with grows with frequency: p of f^p, or NaN.
+    """How fast the sensitivity of features grows with frequency: p of f^p, or NaN.
 
     On average the power of Jᵀv at a frequency is the curvature of the squared distance along it.
-    NaN for images too small to have both octaves that it is told between, and for blind features.
+    NaN for images too small to have both octaves, and for features that do not respond.
     """
     xp = array_namespace(pulled)
     turned = dct(pulled)
@@ -146,14 +147,15 @@ def growth(pulled: Array) -> float:
 
 
 def exponent(encoder: Encoder, noise: Array, level: float) -> float:
-    """How steep a spectrum the solver should turn.
+    """How steep the spectrum of the variables should be.
 
-    Where features tell all directions alike, a steep spectrum only makes them unequal, and slows
-    the solver down; where features leave most of an image open, it decides what fills it. Between,
-    it makes up for features that tell high frequencies more strongly: less so, it falls less.
+    Where features are equally sensitive to all directions, a steep spectrum only makes these
+    unequal, and slows the solver down; where features leave most of an image undetermined, the
+    spectrum decides what fills it. Between, it compensates for a sensitivity that grows with
+    frequency: where that grows slowly, the spectrum falls less.
     """
     pulled = pulled_back(encoder, _texture(noise, 1.0, level))
-    if encoder.unrectified is not None:
+    if encoder.pre_activations is not None:
         first, middle = _PHOTOGRAPHS
     else:
         first, grown = Spectral.exponent, growth(pulled)
@@ -162,7 +164,7 @@ def exponent(encoder: Encoder, noise: Array, level: float) -> float:
 
 
 def evening_weights(encoder: Encoder, x: Array, weight: Array | None, deviation: float) -> Array:
-    """Weights of changes of images that make features answer alike to all places.
+    """Weights of changes of images under which features are equally sensitive at all pixels.
 
     Parameters
     ----------
@@ -183,7 +185,7 @@ def evening_weights(encoder: Encoder, x: Array, weight: Array | None, deviation:
     -----
     With r of random signs, the squares of Jᵀr are on average the diagonal of JᵀJ, J the
     derivative of the features: the curvature of their squared distance to a target. With s its
-    root, weights go as 1/s; but places that the features hardly see would drift, and so they go
+    root, weights go as 1/s; but pixels that the features hardly see would drift, and so they go
     as s/(s² + τ²), τ being small beside s where the image has its texture.
     """
     xp = array_namespace(x)
@@ -200,7 +202,7 @@ def evening_weights(encoder: Encoder, x: Array, weight: Array | None, deviation:
         grad = pullback(xp.concat([cotangent] * shape[0]))
         squared += xp.sum(grad * grad, axis=1, keepdims=True)
     squared = xp.clip(blurred(squared, deviation), 0.0, None)
-    texture = blurred(_gradient_energy(x), deviation)
+    texture = blurred(gradient_energy(x)[0], deviation)
     total = xp.sum(texture, axis=(-2, -1), keepdims=True)
     usual = xp.sum(squared * texture, axis=(-2, -1), keepdims=True)
     usual = xp.where(total > 0, usual / xp.where(total > 0, total, 1.0), 0.0)
@@ -209,15 +211,5 @@ def evening_weights(encoder: Encoder, x: Array, weight: Array | None, deviation:
     share = squared / usual
     weights = xp.sqrt(share) / (share + _FLOOR**2)
     length = xp.sqrt(xp.mean(weights * weights, axis=(-2, -1), keepdims=True))
-    # Of features that see nothing of an image all places are alike.
+    # To features that see nothing of an image all pixels are equal.
     return xp.where(length > 0, weights / xp.where(length > 0, length, 1.0), 1.0)
-
-
-def _gradient_energy(x: Array) -> Array:
-    """Squared differences to the next pixels, all channels together (N, 1, H, W)."""
-    xp = array_namespace(x)
-    energy = xp.zeros_like(x[:, :1, ...])
-    across, down = x[..., :, 1:] - x[..., :, :-1], x[..., 1:, :] - x[..., :-1, :]
-    energy[..., :, :-1] += xp.sum(across * across, axis=1, keepdims=True)
-    energy[..., :-1, :] += xp.sum(down * down, axis=1, keepdims=True)
-    return energy

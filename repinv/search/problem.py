@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from array_api_compat import is_array_api_obj
 
+from repinv._core.typing import Array
 from repinv.encoders.base import Encoder, StraightThrough
 from repinv.energy.energy import Energy, Weighted
-from repinv.energy.losses import OPENED, Loss
-from repinv.energy.reference_priors import CellEnergy, Pull
+from repinv.energy.losses import Loss
+from repinv.energy.reference_priors import Pull
+from repinv.io import serialization
 from repinv.search.restorer import Restorer
 from repinv.search.schedule import Stage
-from repinv.solvers.rules import Adam, UpdateRule
+from repinv.search.state import RunState
+from repinv.solvers.minimize import to_host
+from repinv.solvers.rules import UpdateRule
 from repinv.variables.base import Parametrization, is_centred
 from repinv.variables.levelled import Levelled
 
-#: Iterations below which a stage turns what the one before it turned: curvature is learned anew.
+#: Iterations below which a stage goes on with the variables of the one before it, since a rule
+#: learns the curvature of new ones anew.
 WORTHWHILE = 30
-#: What a position in a run holds beside its variables, and stages hand on to each other.
-HANDED_ON = ("around", "weights", "reference", "log_energy", "areas", "plain", "flat", "start")
 
 
 @dataclasses.dataclass(frozen=True)
 class Problem:
-    """Everything that a run depends on but its position; plain enough to be written to a file."""
+    """Everything that a run depends on but its state; plain enough to be written to a file."""
 
     encoder: Encoder
     loss: Loss
@@ -44,110 +49,143 @@ class Problem:
         ends = np.cumsum([stage.share / total for stage in self.stages])
         return [int(n) for n in np.diff(np.rint(ends * self.max_iter), prepend=0)]
 
-    def gathers(self, stage: int) -> bool:
+    def averages(self, stage: int) -> bool:
         """Whether a stage begins with the averages of several starts."""
-        return self.starts > 1 and self.stages[stage].gathers
+        return self.starts > 1 and self.stages[stage].averages_starts
 
     def begins_anew(self, stage: int) -> bool:
-        """Whether a stage turns changes of the image that it begins with, if places differ."""
-        wanted = self.stages[stage].local > 0 and self.lengths()[stage] >= WORTHWHILE
+        """Whether a stage may optimize changes of the image that it begins with."""
+        wanted = self.stages[stage].sensitivity_radius > 0 and self.lengths()[stage] >= WORTHWHILE
         return wanted and is_centred(self.parametrization)
 
-    def space(self, position: dict[str, Any]) -> Parametrization:
-        """What the variables at a position in the run stand for."""
-        space = self.parametrization
-        if position.get("around") is not None:
-            changes = position["around"], position["weights"]
-            space = space.about(*changes)  # type: ignore[attr-defined]
-        areas = position.get("areas")
-        return space if areas is None else Levelled(space, areas)
+    def space(self, state: RunState) -> Parametrization:
+        """What the variables of a state stand for."""
+        space: Any = self.parametrization
+        if state.around is not None:
+            space = space.about(state.around, state.weights)
+        return space if state.areas is None else Levelled(space, state.areas)
+
+    def rule(self, stage: int) -> UpdateRule:
+        """The update rule of a stage."""
+        rule = self.stages[stage].rule
+        adapted = getattr(rule, "for_stage", None)
+        if adapted is None or len(self.stages) == 1:
+            return rule
+        return adapted(self.lengths()[stage])  # type: ignore[no-any-return]
 
     def stage_encoder(self, stage: Stage) -> Encoder:
         """The encoder that a stage inverts."""
         soft = self._softened(stage)
-        found = soft or self._opened(stage) or self.encoder
-        found = (found.relaxed(stage.relaxed) if stage.relaxed > 0 else None) or found
+        found = soft or self._unrectified(stage) or self.encoder
+        found = (
+            found.with_surrogate_slopes(stage.surrogate_width)
+            if stage.surrogate_width > 0
+            else None
+        ) or found
         is_through = stage.straight_through and soft is not None
         return StraightThrough(self.encoder, found) if is_through else found
 
     def _softened(self, stage: Stage) -> Encoder | None:
-        """The encoder with its hard decisions blurred, if it makes any and the stage blurs them."""
+        """The smoothed version of the encoder, if there is one and the stage takes it."""
         return self.encoder.softened(stage.softness) if stage.softness > 0 else None
 
-    def _opened(self, stage: Stage) -> Encoder | None:
-        """The encoder without the rectifier that ends it, if the stage is to do without it."""
-        wanted = stage.opened and type(self.loss) in OPENED and self._softened(stage) is None
-        return self.encoder.unrectified if wanted else None
+    def _unrectified(self, stage: Stage) -> Encoder | None:
+        """The encoder of pre-activations, if there is one and the stage takes it."""
+        if not stage.pre_activations or self.loss.of_pre_activations() is None:
+            return None
+        return self.encoder.pre_activations if self._softened(stage) is None else None
 
-    def objective(self, stage: Stage, position: dict[str, Any]) -> Energy:
-        """The energy of one stage, at a position in it."""
+    def energy(self, state: RunState) -> Energy:
+        """The energy of a state's stage."""
+        stage = self.stages[state.stage]
         priors = tuple(
             dataclasses.replace(term, weight=term.weight * stage.priors)
             for term in self.priors
             if term.weight * stage.priors != 0 and term.name not in stage.without
         )
-        if stage.pull and position.get("reference") is not None:
-            priors += (Weighted("pull", stage.pull, Pull(position["reference"])),)
-        if stage.cells and position.get("log_energy") is not None:
-            cells = CellEnergy(position["log_energy"], self.restorer.cell)  # type: ignore[union-attr]
-            priors += (Weighted("cells", stage.cells, cells),)
-        space = self.space(position)
-        encoder, loss = self.stage_encoder(stage), self.loss
-        if self._opened(stage) is not None:
-            fields = {f.name: getattr(loss, f.name) for f in dataclasses.fields(loss)}  # type: ignore[arg-type]
-            loss = OPENED[type(loss)](**fields)
-        return Energy(encoder, loss, space, priors)
+        if stage.pull and state.reference is not None:
+            priors += (Weighted("pull", stage.pull, Pull(state.reference)),)
+        loss = self.loss.of_pre_activations() if self._unrectified(stage) is not None else None
+        return Energy(self.stage_encoder(stage), loss or self.loss, self.space(state), priors)
 
-    def rule(self, stage: Stage, length: int) -> UpdateRule:
-        """The rule of one stage; Adam's step falls to zero at its end."""
-        if isinstance(stage.rule, Adam) and len(self.stages) > 1:
-            return dataclasses.replace(stage.rule, decay_over=length)
-        return stage.rule
+    def described(self) -> dict[str, Any] | str:
+        """The problem as a file holds it, or why it cannot be written to one."""
+        fields = {
+            field.name: moved(getattr(self, field.name), to_host)
+            for field in dataclasses.fields(self)
+            if field.name != "encoder"
+        }
+        try:
+            encoder = serialization.describe(self.encoder)
+        except TypeError:
+            encoder = None  # then it is given again to `repinv.resume`
+        try:
+            rest = {name: serialization.describe(value) for name, value in fields.items()}
+        except TypeError as error:
+            return str(error)
+        return {"encoder": encoder} | rest
+
+    @classmethod
+    def restored(cls, described: dict[str, Any], encoder: Encoder) -> Problem:
+        """The problem that `described` was called on, with an encoder."""
+        rest = {
+            name: moved(serialization.restore(value), encoder.asarray)
+            for name, value in described.items()
+            if name != "encoder"
+        }
+        return cls(encoder=encoder, **rest)
 
 
-def check_position(
-    problem: Problem, position: dict[str, Any], trace: dict[str, np.ndarray]
-) -> None:
-    """Raise ValueError if a position that was read from a file cannot be one of this run."""
-    lengths, z = problem.lengths(), position["z"]
-    stage, iteration = position["stage"], position["iteration"]
-    if not (0 <= stage < len(lengths) and 0 <= iteration <= lengths[stage]):
-        raise ValueError(f"the run has no iteration {iteration} in a stage {stage}.")
-    around, weights = position.get("around"), position.get("weights")
-    if (around is not None) and (
-        around.shape != z.shape
-        or weights is None
-        or tuple(weights.shape) != (z.shape[0], 1, *z.shape[2:])
-        or not any(problem.begins_anew(k) for k in range(1, stage + 1))
-    ):
-        raise ValueError("the run's image is not one that its variables could change.")
-    areas = position.get("areas")
-    if areas is not None and areas.shape != z.shape[-2:]:
-        raise ValueError("the run's flat areas are not of its image's size.")
-    start = position.get("start")
-    if start is not None and start.shape != z.shape:
-        raise ValueError("the image that the run started from is not of its image's size.")
-    plain = position.get("plain")
-    if plain is not None and tuple(plain.shape[1:]) != tuple(z.shape[1:]):
-        raise ValueError("the run's plain start is not of its image's size.")
-    reference = position.get("reference")
-    if reference is not None and (
-        reference.shape != z.shape or not any(problem.gathers(k) for k in range(1, stage + 1))
-    ):
-        raise ValueError("the run's reference is not an average of its starts.")
-    expected = tuple(problem.encoder.feature_shape(tuple(z.shape[1:])))
+def moved(value: Any, move: Callable[[Array], Array]) -> Any:
+    """A dataclass or a tuple with the arrays in it moved, such as to another device."""
+    if isinstance(value, tuple):
+        return tuple(moved(item, move) for item in value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type | Encoder):
+        fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.init}
+        return dataclasses.replace(value, **{k: moved(v, move) for k, v in fields.items()})
+    return move(value) if is_array_api_obj(value) else value
+
+
+def check_state(problem: Problem, state: RunState) -> None:
+    """Raise ValueError if a state that was read from a file cannot be one of this run."""
+    lengths = problem.lengths()
+    if not (0 <= state.stage < len(lengths) and 0 <= state.iteration <= lengths[state.stage]):
+        raise ValueError(f"the run has no iteration {state.iteration} in a stage {state.stage}.")
+    _check_images(problem, state)
+    expected = tuple(problem.encoder.feature_shape(tuple(state.z.shape[1:])))
     for name, values in vars(problem.loss).items():
         if hasattr(values, "shape") and tuple(values.shape[1:]) != expected:
             raise ValueError(f"the run's {name} is {values.shape}; its image gives {expected}.")
-    if position["state"] is not None:
-        rule = problem.rule(problem.stages[stage], lengths[stage])
+    if state.rule_state is not None:
         shapes = [
-            {name: getattr(value, "shape", None) for name, value in state.items()}
-            for state in (rule.init(z), position["state"])
+            {name: getattr(value, "shape", None) for name, value in found.items()}
+            for found in (problem.rule(state.stage).init(state.z), state.rule_state)
         ]
         if shapes[0] != shapes[1]:
             raise ValueError("the run's state is not that of its rule.")
-    done = sum(lengths[:stage]) + iteration
-    held = {np.shape(values) for values in trace.values()}
-    if done and not (held == {(done, z.shape[0])} and {"energy", "data"} <= set(trace)):
+    done = sum(lengths[: state.stage]) + state.iteration
+    held = {np.shape(values) for values in state.trace.values()}
+    if done and not (held == {(done, state.z.shape[0])} and {"energy", "data"} <= set(state.trace)):
         raise ValueError(f"the run's trace does not hold its {done} iterations.")
+
+
+def _check_images(problem: Problem, state: RunState) -> None:
+    """Raise ValueError unless a state's arrays are of the size of its variables."""
+    shape, before = tuple(state.z.shape), range(1, state.stage + 1)
+    if state.around is not None and (
+        tuple(state.around.shape) != shape
+        or state.weights is None
+        or tuple(state.weights.shape) != (shape[0], 1, *shape[2:])
+        or not any(problem.begins_anew(k) for k in before)
+    ):
+        raise ValueError("the run's image is not one that its variables could change.")
+    if state.areas is not None and tuple(state.areas.shape) != shape[-2:]:
+        raise ValueError("the run's flat areas are not of its image's size.")
+    if state.initial is not None and tuple(state.initial.shape) != shape:
+        raise ValueError("the image that the run started from is not of its image's size.")
+    if state.free_start is not None and tuple(state.free_start.shape[1:]) != shape[1:]:
+        raise ValueError("the run's start without flat areas is not of its image's size.")
+    if state.reference is not None and (
+        tuple(state.reference.shape) != shape or not any(problem.averages(k) for k in before)
+    ):
+        raise ValueError("the run's reference is not an average of its starts.")

@@ -1,4 +1,4 @@
-"""Restorer: what photographs look like whose pre-images from several starts are these."""
+"""Restorer: from the mean and spread of pre-images to a photograph."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ class Restorer:
     biases : tuple of ndarray, shape (outputs,)
         Of each layer.
     unit : int
-        Side of the squares of pixels that are one place to the network.
+        Side of the squares of pixels that the network takes as one position.
     cell : int
-        Side of the cells whose energies it tells; a multiple of `unit`.
+        Side of the cells whose energies it estimates; a multiple of `unit`.
     learned_on : str
         Whose pre-images.
 
@@ -70,14 +70,15 @@ class Restorer:
 
     Notes
     -----
-    What pre-images from several starts have in common the features ask for, and what differs they
-    leave open: the network sees where it can trust what. It sees images alone, no features, and so
-    serves images of any size, and other encoders that leave open the same.
+    Structure common to pre-images from several starts is determined by the features, and what
+    differs is undetermined: their mean and spread show which is which. The network sees images
+    alone, no features, and so serves images of any size, and other encoders with a similar null
+    space.
 
     Of all layers but the last, negative outputs are cut off; all but the first and last change
     what they are given, and the last changes the mean. Its last channel is the logarithm of the
-    energy of the image gradient, place by place. The network is asked about the images in all eight
-    symmetries of the square, and the mean of the images that it answers is returned.
+    energy of the image gradient at every position. The network is run on the images in all eight
+    symmetries of the square, and the mean of its outputs is returned.
 
     Examples
     --------
@@ -152,7 +153,7 @@ class Restorer:
     def _once(self, mean: Array, spread: Array) -> tuple[Array, Array]:
         """What the network makes of images as they lie."""
         xp = array_namespace(mean)
-        out = xp.concat([self._places(mean), self._places(spread)], axis=-1)
+        out = xp.concat([self._positions(mean), self._positions(spread)], axis=-1)
         last = len(self.kernels) - 1
         for number, (kernel, bias) in enumerate(self._layers()):
             weights = [xp.asarray(a, dtype=mean.dtype, device=device(mean)) for a in (kernel, bias)]
@@ -163,26 +164,26 @@ class Restorer:
         pixels = self.unit**2
         return mean + self._image(out[..., :pixels], mean.shape), self._energy(out, mean.shape)
 
-    def _image(self, places: Array, shape: tuple[int, ...]) -> Array:
-        """Places (N, h, w, unit²) as images: undoes `_places`."""
-        xp, unit = array_namespace(places), self.unit
-        count, down, across = places.shape[:3]
-        cut = xp.reshape(places, (count, down, across, unit, unit))
+    def _image(self, positions: Array, shape: tuple[int, ...]) -> Array:
+        """Positions (N, h, w, unit²) as images: undoes `_positions`."""
+        xp, unit = array_namespace(positions), self.unit
+        count, down, across = positions.shape[:3]
+        cut = xp.reshape(positions, (count, down, across, unit, unit))
         image = xp.reshape(
             xp.permute_dims(cut, (0, 1, 3, 2, 4)), (count, 1, down * unit, across * unit)
         )
         return image[..., : shape[2], : shape[3]]
 
     def _energy(self, out: Array, shape: tuple[int, ...]) -> Array:
-        """Logarithms of the mean energies of cells; the last channel has those of places."""
+        """Logarithms of the mean energies of cells; the last channel has those of positions."""
         xp, side = array_namespace(out), self.cell // self.unit
         down, across = shape[2] // self.cell, shape[3] // self.cell
         energy = xp.exp(out[:, : down * side, : across * side, -1])
         cells = xp.reshape(energy, (shape[0], 1, down, side, across, side))
         return xp.log(xp.mean(xp.mean(cells, axis=5), axis=3))
 
-    def _places(self, x: Array) -> Array:
-        """Images (N, 1, H, W) as places (N, h, w, unit²); the last line is repeated as needed."""
+    def _positions(self, x: Array) -> Array:
+        """Images (N, 1, H, W) as positions (N, h, w, unit²); the last line repeated as needed."""
         xp = array_namespace(x)
         unit = self.unit
         for axis in (-2, -1):
@@ -220,7 +221,7 @@ class Restorer:
 
 
 def _convolved(x: Array, kernel: Array, bias: Array) -> Array:
-    """Places (N, h, w, inputs) under a kernel (3, 3, inputs, outputs); beyond the borders is 0."""
+    """Positions (N, h, w, inputs) under a kernel (3, 3, inputs, outputs), zero outside."""
     xp = array_namespace(x)
     out = xp.zeros((*x.shape[:-1], kernel.shape[-1]), dtype=x.dtype, device=device(x)) + bias
     for i, (there_y, here_y) in enumerate(_shifted(x.shape[1])):
@@ -266,20 +267,20 @@ def _pretrained(encoder: Encoder) -> Restorer:
     name = encoder.restorer
     if name is None:
         raise ValueError(
-            f"no restorer ships for {type(encoder).__name__}: those that do were learned on "
+            f"no restorer ships for {type(encoder).__name__}: those that do were trained on "
             f"{', '.join(sorted(CHECKSUMS))}. Learn one with repinv_cnn.learn_restorer, or take "
             "seeds alone."
         )
     if name not in CHECKSUMS:
         raise ValueError(
-            f"{type(encoder).__name__} asks for the restorer {name!r}; those that ship are "
+            f"{type(encoder).__name__} names the restorer {name!r}; those that ship are "
             f"{', '.join(sorted(CHECKSUMS))}."
         )
     return _read(name)
 
 
 def chosen(prior: str | Restorer | None, encoder: Encoder) -> Restorer | None:
-    """The restorer that a user asks for.
+    """The restorer that a user names.
 
     Raises
     ------
@@ -307,6 +308,6 @@ def check_use(restorer: Restorer | None, seeds: int, channels: int, starts_given
         raise ValueError("a prior restores the average of several starts; give seeds >= 2.")
     if restorer is not None and channels != 1:
         raise ValueError(
-            f"restorers are learned on gray images; this one has {channels} channels. Leave out "
+            f"restorers are trained on gray images; this one has {channels} channels. Leave out "
             "prior, and take seeds alone."
         )

@@ -36,7 +36,7 @@ class Result:
     response : ndarray, shape (N,), or None
         ⟨Φ(x), d⟩ of these images, in units of the task's scale, where that was to be raised.
     notes : tuple of str
-        What was decided on the way that the caller may want to know.
+        Decisions made on the way that the caller may want to know.
 
     See Also
     --------
@@ -76,7 +76,7 @@ class Result:
 
     @property
     def spread(self) -> np.ndarray:
-        """Standard deviation of every pixel over the images: what is left open, (H, W[, C]).
+        """Standard deviation of every pixel over the images, (H, W[, C]): what is undetermined.
 
         Raises
         ------
@@ -84,7 +84,7 @@ class Result:
             If there is one image only.
         """
         if len(self.images) < 2:
-            raise ValueError("a spread needs several images; ask for n_preimages=8, say.")
+            raise ValueError("a spread needs several images; give n_preimages=8, say.")
         return np.asarray(self.images.std(axis=0))
 
     def __repr__(self) -> str:

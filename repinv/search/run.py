@@ -1,137 +1,192 @@
-"""A run: stages of an energy, from a position in them to the finished images."""
+"""A run: the stages of an energy, from a state to the finished images."""
 
 from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace, is_array_api_obj
+from array_api_compat import array_namespace
 from tqdm import tqdm
 
 from repinv._core.typing import Array
-from repinv.encoders.base import Encoder
-from repinv.io import serialization
 from repinv.search import consensus
 from repinv.search.finalize import finished
 from repinv.search.probing import evening_weights
-from repinv.search.problem import HANDED_ON, Problem
+from repinv.search.problem import Problem
 from repinv.search.result import Result
-from repinv.solvers.lbfgs import LBFGS
+from repinv.search.state import RunState
 from repinv.solvers.minimize import Minimum, Snapshot, minimize, to_host
 from repinv.variables.base import Parametrization, is_steady
 
-#: Mean of weights of mean square 1 above which places are as good as alike already, and beginning
-#: anew would gain nothing; those of networks have .98 and more, those of HOG and SIFT .96 and less.
-ALIKE = 0.97
+#: Mean of weights of mean square 1 above which the features are about as sensitive everywhere, and
+#: beginning anew would gain nothing: networks have .98 and more, HOG and SIFT .96 and less.
+EVEN = 0.97
 
 
-def run(
-    problem: Problem,
-    position: dict[str, Any],
-    trace: dict[str, np.ndarray],
-    seconds: float,
-    notes: tuple[str, ...],
-    time_limit: float | None,
-    callback: Callable[[Snapshot], object] | None,
-    progress: bool,
-) -> Result:
-    """Go through the stages from a position in them, and finish the images."""
+@dataclasses.dataclass(frozen=True)
+class Watch:
+    """How a run is watched, and when it is stopped early.
+
+    Parameters
+    ----------
+    time_limit : float or None
+        Seconds.
+    callback : callable or None
+        Shown a `Snapshot` at every check; the run stops when it returns True.
+    progress : bool
+        Show a progress bar.
+    """
+
+    time_limit: float | None = None
+    callback: Callable[[Snapshot], object] | None = None
+    progress: bool = False
+
+    def after(self, seconds: float) -> Watch:
+        """The same with less time left."""
+        left = None if self.time_limit is None else self.time_limit - seconds
+        return dataclasses.replace(self, time_limit=left)
+
+
+def run(problem: Problem, state: RunState, watch: Watch) -> Result:
+    """Go through the stages from a state, and finish the images."""
     began = time.perf_counter()
     lengths = problem.lengths()
-    found: Minimum | None = None
-    traces = [trace] if trace else []
-    bar = tqdm(
+    with tqdm(
         total=problem.max_iter,
-        initial=sum(lengths[: position["stage"]]) + position["iteration"],
-        disable=not progress,
+        initial=sum(lengths[: state.stage]) + state.iteration,
+        disable=not watch.progress,
         unit="evaluation",
-    )
-    with bar:
+    ) as bar:
         while True:
-            stage, length = problem.stages[position["stage"]], lengths[position["stage"]]
-            before = sum(lengths[: position["stage"]])
-            rule = problem.rule(stage, length)
-            space = problem.space(position)
-            energy = problem.objective(stage, position)
-            left = None if time_limit is None else time_limit - (time.perf_counter() - began)
-
-            def watch(
-                snapshot: Snapshot, before: int = before, space: Parametrization = space
-            ) -> object:
-                shown = dataclasses.replace(
-                    snapshot, iteration=before + snapshot.iteration, parametrization=space
-                )
-                bar.update(shown.iteration - bar.n)
-                bar.set_postfix(energy=f"{float(np.min(shown.value)):.2e}", refresh=False)
-                return callback(shown) if callback is not None else False
-
-            found = minimize(
-                energy.value_and_grad,
-                position["z"],
-                rule,
-                max_iter=length,
-                tol=problem.tol,
-                check_every=problem.check_every,
-                project=space.project,
-                repeated=energy.encoder.repeated if is_steady(space) else None,
-                callback=watch if callback is not None or progress else None,
-                time_limit=left,
-                state=position["state"],
-                iteration=position["iteration"],
-                seen=position.get("seen"),
-            )
-            if found.trace:
-                traces.append({name: to_host(values) for name, values in found.trace.items()})
-            position = position | {
-                "iteration": found.iteration,
-                "z": found.next_z,
-                "state": found.state,
-                "seen": found.seen,
-            }
-            last = position["stage"] == len(problem.stages) - 1
-            if last or found.stop_reason not in ("max_iter", "tolerance"):
+            found = _minimized(problem, state, watch.after(time.perf_counter() - began), bar)
+            state = _after(state, found)
+            is_last = state.stage == len(problem.stages) - 1
+            if is_last or found.stop_reason not in ("max_iter", "tolerance"):
                 break
             try:
-                position = _next_stage(problem, position, found, space)
-                if problem.gathers(position["stage"]):
-                    traces = [consensus.averaged_trace(_joined(traces), problem.starts)]
+                state = _next_stage(problem, state, found.z)
             except KeyboardInterrupt:
                 found = dataclasses.replace(found, stop_reason="interrupted")
                 break
-            found = None  # the old rule's memory goes before the new one's comes
-        bar.update(before + found.iteration - bar.n)
-    seconds += time.perf_counter() - began
-    joined = _joined(traces) or _no_trace(len(found.z))
-    anew = sum(problem.begins_anew(k) for k in range(1, position["stage"] + 1))
-    iterations = len(joined["energy"])
-    if last and found.iteration == length:
-        # Done: what the rule remembers, many times its images, is of no use to anybody.
-        position = position | {"z": found.z, "state": None}
-    x = space.image(found.z)
-    best, features, scores = finished(problem.encoder, x, problem.loss, position.get("start"))
-    if problem.starts > 1 and position.get("reference") is None:
-        # Stopped before the starts came together: the best of each image's.
+            del found  # the old rule's memory goes before the new one's comes
+        bar.update(sum(lengths[: state.stage]) + found.iteration - bar.n)
+    if is_last and found.iteration == lengths[-1]:
+        # Done: what the rule remembers, many times its images, is of no more use.
+        state = state.replace(z=found.z, rule_state=None)
+    trace = state.trace or _no_trace(len(found.z))
+    seconds = state.seconds + time.perf_counter() - began
+    return _finalized(problem, state.replace(trace=trace, seconds=seconds), found)
+
+
+def _minimized(problem: Problem, state: RunState, watch: Watch, bar: tqdm[Any]) -> Minimum:
+    """What the rest of a state's stage finds."""
+    space, energy = problem.space(state), problem.energy(state)
+    is_watched = watch.callback is not None or watch.progress
+    return minimize(
+        energy.value_and_grad,
+        state.z,
+        problem.rule(state.stage),
+        max_iter=problem.lengths()[state.stage],
+        tol=problem.tol,
+        check_every=problem.check_every,
+        project=space.project,
+        repeated=energy.encoder.repeated if is_steady(space) else None,
+        callback=_shown(problem, state, space, watch, bar) if is_watched else None,
+        time_limit=watch.time_limit,
+        state=state.rule_state,
+        iteration=state.iteration,
+        seen=state.seen,
+    )
+
+
+def _shown(
+    problem: Problem, state: RunState, space: Parametrization, watch: Watch, bar: tqdm[Any]
+) -> Callable[[Snapshot], object]:
+    """What is shown a stage's snapshots: the progress bar, and the user's callback."""
+    before = sum(problem.lengths()[: state.stage])
+
+    def show(snapshot: Snapshot) -> object:
+        shown = dataclasses.replace(
+            snapshot, iteration=before + snapshot.iteration, parametrization=space
+        )
+        bar.update(shown.iteration - bar.n)
+        bar.set_postfix(energy=f"{float(np.min(shown.value)):.2e}", refresh=False)
+        return watch.callback(shown) if watch.callback is not None else False
+
+    return show
+
+
+def _after(state: RunState, found: Minimum) -> RunState:
+    """The state after some iterations of its stage."""
+    trace = state.trace
+    if found.trace:
+        new = {name: to_host(values) for name, values in found.trace.items()}
+        trace = _joined([trace, new] if trace else [new])
+    return state.replace(
+        iteration=found.iteration,
+        z=found.next_z,
+        rule_state=found.state,
+        seen=found.seen,
+        trace=trace,
+    )
+
+
+def _next_stage(problem: Problem, state: RunState, z: Array) -> RunState:
+    """The state at the beginning of the next stage, from the best variables of this one."""
+    following, space = state.stage + 1, problem.space(state)
+    if problem.averages(following):
+        z, reference = consensus.averaged(
+            space.image(z), problem.starts, problem.restorer, problem.parametrization
+        )
+        trace = consensus.averaged_trace(state.trace, problem.starts)
+        return state.next_stage(z=z, reference=reference, around=None, weights=None, trace=trace)
+    if problem.begins_anew(following):
+        stage, around = problem.stages[following], space.image(z)
+        counting = getattr(problem.loss, "weight", None)
+        weights = evening_weights(
+            problem.stage_encoder(stage), around, counting, stage.sensitivity_radius
+        )
+        xp = array_namespace(around)
+        # The first image decides, so that it is what it would be alone.
+        if float(xp.mean(weights[0, ...])) <= EVEN:
+            return state.next_stage(z=xp.zeros_like(around), around=around, weights=weights)
+    here, after = (problem.stages[k].rule for k in (state.stage, following))
+    restart = getattr(here, "restart", None)
+    # Curvature changes little from one stage to the next.
+    kept = restart(state.rule_state) if restart is not None and here == after else None
+    return state.next_stage(z=z, rule_state=kept)
+
+
+def _finalized(problem: Problem, state: RunState, found: Minimum) -> Result:
+    """The images of the best variables, within [0, 1], and what a `Result` holds of the run."""
+    x = problem.space(state).image(found.z)
+    best, features, scores = finished(problem.encoder, x, problem.loss, state.initial)
+    if problem.starts > 1 and state.reference is None:
+        # Stopped before the starts were averaged: the best of each image's.
         best, features, scores = consensus.best(problem.starts, best, features, scores)
     images = to_host(best)
     images = images[:, 0] if images.shape[1] == 1 else np.moveaxis(images, 1, -1)
+    iterations = len(state.trace["energy"])
+    anew = sum(problem.begins_anew(k) for k in range(1, state.stage + 1))
+    header, arrays = state.packed()
     return Result(
         images=np.ascontiguousarray(images),
         features=features,
         **{name: to_host(values).astype(np.float64) for name, values in scores.items()},
-        trace=joined,
+        trace=dict(state.trace),
         iterations=iterations,
         evaluations=iterations + anew + 3,
-        seconds=seconds,
+        seconds=state.seconds,
         stop_reason=found.stop_reason,
-        notes=notes,
-        run=_packed(problem, position, joined, seconds, notes),
+        notes=state.notes,
+        run=({"problem": problem.described(), **header}, arrays),
     )
 
 
-def _joined(traces: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+def _joined(traces: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """Traces one after the other; a term that a stage did without is zero there."""
     names = dict.fromkeys(name for part in traces for name in part)
     return {
@@ -143,96 +198,3 @@ def _joined(traces: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
 def _no_trace(count: int) -> dict[str, np.ndarray]:
     """The trace of a run of no evaluations."""
     return {name: np.zeros((0, count), np.float32) for name in ("energy", "data")}
-
-
-def _next_stage(
-    problem: Problem,
-    position: dict[str, Any],
-    found: Minimum,
-    space: Parametrization,
-) -> dict[str, Any]:
-    """The position at the beginning of the next stage."""
-    here, after = (problem.stages[position["stage"] + k].rule for k in (0, 1))
-    following = {"stage": position["stage"] + 1, "iteration": 0}
-    if problem.gathers(following["stage"]):
-        return (
-            following
-            | {"state": None}
-            | _kept(position, ("areas", "plain", "flat", "start"))
-            | consensus.gathered(
-                space.image(found.z), problem.starts, problem.restorer, problem.parametrization
-            )
-        )
-    if problem.begins_anew(following["stage"]):
-        stage, around = problem.stages[following["stage"]], space.image(found.z)
-        counting = getattr(problem.loss, "weight", None)
-        weights = evening_weights(problem.stage_encoder(stage), around, counting, stage.local)
-        xp = array_namespace(around)
-        # The first image decides, so that it is what it would be alone.
-        if float(xp.mean(weights[0, ...])) <= ALIKE:
-            z = xp.zeros_like(around)
-            changes = {"z": z, "around": around, "weights": weights}
-            return following | {"state": None} | _kept(position) | changes
-    state = None
-    if isinstance(here, LBFGS) and here == after:
-        # Curvature changes little from one stage to the next.
-        state = here.restart(found.state)
-    return following | {"z": found.z, "state": state} | _kept(position)
-
-
-def _kept(position: dict[str, Any], names: tuple[str, ...] = HANDED_ON) -> dict[str, Any]:
-    """What stages hand on beside the variables."""
-    return {name: position[name] for name in names if position.get(name) is not None}
-
-
-def _packed(
-    problem: Problem,
-    position: dict[str, Any],
-    trace: dict[str, np.ndarray],
-    seconds: float,
-    notes: tuple[str, ...],
-) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Header and arrays of a run's file."""
-    fields = {
-        f.name: moved(getattr(problem, f.name), to_host)
-        for f in dataclasses.fields(problem)
-        if f.name != "encoder"
-    }
-    try:
-        encoder = serialization.describe(problem.encoder)
-    except TypeError:
-        encoder = None
-    described: dict[str, Any] | str
-    try:
-        described = {"encoder": encoder} | {k: serialization.describe(v) for k, v in fields.items()}
-    except TypeError as error:
-        described = str(error)
-    state = position["state"] or {}
-    plain = {k: v for k, v in state.items() if isinstance(v, int | float)}
-    header = {
-        "problem": described,
-        "position": {
-            "stage": position["stage"],
-            "iteration": position["iteration"],
-            "state": plain if position["state"] is not None else None,
-        },
-        "seconds": seconds,
-        "notes": list(notes),
-    }
-    arrays = {name: to_host(values) for name, values in _kept(position).items()}
-    arrays["z"] = to_host(position["z"])
-    if position.get("seen") is not None:
-        arrays["seen"] = position["seen"]
-    arrays |= {f"state/{k}": to_host(v) for k, v in state.items() if k not in plain}
-    arrays |= {f"trace/{k}": v for k, v in trace.items()}
-    return header, arrays
-
-
-def moved(value: Any, move: Callable[[Array], Array]) -> Any:
-    """A dataclass or a tuple with the arrays in it moved, such as to another device."""
-    if isinstance(value, tuple):
-        return tuple(moved(item, move) for item in value)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type | Encoder):
-        fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.init}
-        return dataclasses.replace(value, **{k: moved(v, move) for k, v in fields.items()})
-    return move(value) if is_array_api_obj(value) else value

@@ -1,4 +1,4 @@
-"""Stages of a run."""
+"""A stage of a run: for how long, by which rule, and what of the energy is different in it."""
 
 from __future__ import annotations
 
@@ -9,38 +9,40 @@ from repinv.solvers.rules import UpdateRule
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """One leg of a run.
+    """One stage of a run.
 
     Parameters
     ----------
     share : float
-        Of the iterations; the shares of a run are taken relative to their sum.
+        Share of the evaluations; the shares of a run are divided by their sum.
     rule : UpdateRule
         How a step is made.
     softness : float
-        Of the encoder (`Encoder.softened`); 0 is the encoder itself.
+        If positive, the stage inverts the smoothed version of an encoder with hard assignments
+        (`Encoder.softened`); 0 is the encoder itself.
     straight_through : bool
-        Features are the true encoder's, and the softened one gives the pullback alone.
+        Features are the true encoder's, and the smoothed one gives the pullback alone.
     priors : float
         Factor of the weights of all priors.
     without : tuple of str
-        Names of priors that this stage does without.
-    opened : bool
-        Of an encoder that ends with a rectifier, what that is given is looked at, so that features
-        which are off in the image and should be on are drawn there (`Encoder.unrectified`).
-    relaxed : float
-        If positive, rectifiers and clips inside of an encoder are pulled back as bends of this
-        width (`Encoder.relaxed`); features stay what they are.
-    local : float
-        If positive, the solver turns changes of the image that this stage begins with (`Local`),
-        weighted by how little the encoder answers to changes within so many pixels; later stages
-        go on with them. Stages of fewer than `WORTHWHILE` iterations do not begin anew, nor do
-        those whose places are `ALIKE` to the encoder.
-    gathers : bool
-        Begins with the average of each image's several starts, as `Problem.restorer` restores it;
-        from there on an image is one problem.
-    pull, cells : float
-        Weights of `Pull` towards that average, and of `CellEnergy` as the restorer tells it.
+        Names of priors that are left out.
+    pre_activations : bool
+        Of an encoder that ends with a rectifier, compare pre-activations with the target: at least
+        zero where the target is zero, so that units which are off in the image and should be on
+        have a gradient (`Encoder.pre_activations`).
+    surrogate_width : float
+        If positive, rectifiers and clips inside an encoder are pulled back with surrogate slopes of
+        this width (`Encoder.with_surrogate_slopes`); the features stay exact.
+    sensitivity_radius : float
+        If positive, the variables become changes of the image that the stage begins with
+        (`Local`), weighted by the inverse of the features' sensitivity, which is averaged over a
+        Gaussian of so many pixels. Later stages keep these variables. A stage of fewer than 30
+        evaluations keeps the old ones, and so does one where the sensitivity is even.
+    averages_starts : bool
+        The stage begins with the average of each image's several starts, restored if the run has a
+        restorer. From there on an image is one problem.
+    pull : float
+        Weight of `Pull` towards that average.
 
     See Also
     --------
@@ -69,9 +71,8 @@ class Stage:
     straight_through: bool = False
     priors: float = 1.0
     without: tuple[str, ...] = ()
-    opened: bool = False
-    relaxed: float = 0.0
-    local: float = 0.0
-    gathers: bool = False
+    pre_activations: bool = False
+    surrogate_width: float = 0.0
+    sensitivity_radius: float = 0.0
+    averages_starts: bool = False
     pull: float = 0.0
-    cells: float = 0.0

@@ -1,13 +1,13 @@
-"""An inversion as a problem and where its search starts, from what the user asks for."""
+"""What a user wants of an inversion as a problem and the state where its search starts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from repinv._core import memory
 from repinv._core.typing import Array
 from repinv.encoders.base import Encoder
 from repinv.energy.energy import Weighted
@@ -25,151 +25,240 @@ from repinv.search.feature_layout import Reading
 from repinv.search.problem import Problem
 from repinv.search.restorer import Restorer
 from repinv.search.schedule import Stage
-from repinv.search.schedules import PRIORS, SEEDS, gathering, stages
+from repinv.search.schedules import PRIORS, SEEDS, averaging, stages
+from repinv.search.state import RunState
+from repinv.solvers import memory
 from repinv.solvers.lbfgs import LBFGS
 from repinv.solvers.rules import UpdateRule
 from repinv.variables.base import Parametrization, is_centred
 from repinv.variables.pixels import Pixels
 from repinv.variables.transforms import Jitter
 
+#: A problem, and the state where its search starts.
+Start: TypeAlias = tuple[Problem, RunState]
 
-def posed(
-    reading: Reading,
-    encoder: Encoder,
-    *,
-    rescale: bool,
-    n_preimages: int,
-    mask: Array | None,
-    filter_group: slice | Sequence[int] | None,
-    neighbourhood: int | None,
-    max_iter: int,
-    solver: UpdateRule | tuple[Stage, ...] | None,
-    parametrization: Parametrization | None,
-    priors: tuple[Weighted, ...] | None,
-    prior: str | Restorer | None,
-    seeds: int | None,
-    jitter: int,
-    initial: Any,
-    seed: int,
-    tol: float,
-    check_every: int,
-) -> tuple[Problem, dict[str, Any], tuple[str, ...]]:
-    """The problem of an inversion, the position where it starts, and notes for the user.
 
-    Features of one image have been read; other parameters are those of `repinv.invert`, whose
-    signature is the one place of their defaults.
+@dataclass(frozen=True, eq=False)
+class InvertOptions:
+    """The options of an inversion; the docstring of `repinv.invert` says what each means."""
+
+    rescale: bool = False
+    n_preimages: int = 1
+    mask: Array | None = None
+    filter_group: slice | Sequence[int] | None = None
+    neighbourhood: int | None = None
+    max_iter: int = 400
+    solver: UpdateRule | tuple[Stage, ...] | None = None
+    parametrization: Parametrization | None = None
+    priors: tuple[Weighted, ...] | None = None
+    prior: str | Restorer | None = None
+    seeds: int | None = None
+    jitter: int = 0
+    initial: Any = None
+    seed: int = 0
+    tol: float = 0.0
+    check_every: int = 10
+
+
+@dataclass(frozen=True, eq=False)
+class _Target:
+    """Features of one image that are to be met, as the encoder's library holds them."""
+
+    features: Array  # (*F)
+    weight: Array | None  # (*F)
+    image_shape: tuple[int, int, int]
+    notes: tuple[str, ...]
+
+    def loss(self, encoder: Encoder) -> SquaredError:
+        """The squared distance to the target."""
+        weight = None if self.weight is None else encoder.asarray(self.weight)[None, ...]
+        return SquaredError(self.features[None, ...], weight)
+
+
+def setup(reading: Reading, encoder: Encoder, options: InvertOptions) -> Start:
+    """The problem of an inversion and the state where its search starts.
+
+    Parameters
+    ----------
+    reading : Reading
+        Features of one image.
+    encoder : Encoder
+    options : InvertOptions
 
     Raises
     ------
     TypeError, ValueError
         If the features are not the encoder's, or an option is impossible.
     """
-    validation.check_counts(n_preimages=n_preimages, max_iter=max_iter, check_every=check_every)
-    validation.check_counts(least=0, jitter=jitter)
-    if not (solver is None or isinstance(solver, tuple) or hasattr(solver, "update")):
-        raise TypeError(f"solver must be a rule, such as repinv.Adam(), or stages; got {solver!r}.")
-    restorer = restorers.chosen(prior, encoder)
-    count = seeds if seeds is not None else 1 if restorer is None else SEEDS
-    validation.check_counts(seeds=count)
-    target, image_shape, notes = reading.features[0, ...], reading.size, reading.notes
-    restorers.check_use(restorer, count, image_shape[0], initial is not None)
-    if hasattr(initial, "invert"):
-        initial = validation.inverted(initial, target, encoder, image_shape)
-    memory.check_fits(
-        *image_shape[1:], image_shape[0], n_preimages * count, n_features=int(np.prod(target.shape))
-    )
-    mask = reading.mask(mask, encoder)
-    target = encoder.asarray(target)
-    weight = validation.weight(target, encoder, image_shape, mask, filter_group, neighbourhood)
-    gray = flat_areas.blank_gray(encoder, target[None, ...], _one(weight, encoder), image_shape)
+    restorer, starts = _checked(reading, encoder, options)
+    target = _target(reading, encoder, options)
+    image_shape = target.image_shape
+    loss = target.loss(encoder)
+    gray = flat_areas.blank_gray(encoder, loss.target, loss.weight, image_shape)
     if gray is not None:
-        z = encoder.asarray(np.repeat(flat_areas.constant(gray, image_shape), n_preimages, axis=0))
-        loss = SquaredError(target[None, ...], _one(weight, encoder))
-        return _blank(encoder, loss, z, gray, notes)
-    number, is_fixed = feature_scale.factor(target, encoder, image_shape, weight)
-    if number != 1 and rescale:
-        if not is_fixed:
-            raise feature_scale.unscalable(number, encoder)
-        target = target / number
-        weight = validation.weight(target, encoder, image_shape, mask, filter_group, neighbourhood)
-    if number != 1:
-        note = feature_scale.scaled(number) if rescale else feature_scale.told(number, is_fixed)
-        notes = (*notes, note)
-    target, weight = target[None, ...], _one(weight, encoder)
-    noise = initialization.noise(seed, n_preimages * count, image_shape)
-    level = probing.MIDDLE
-    if parametrization is None:
-        one, scale = noise[:1], 1.0
-        if initial is None:
-            level = probing.gray(encoder, one)
-            scale = probing.faint_scale(encoder, one, level)
-        parametrization = initialization.parametrization(encoder, one, scale, level)
-    if jitter:
-        parametrization = Jitter(parametrization, jitter, seed)
-    if solver is None:
-        solver = stages(encoder) if count == 1 else gathering(encoder, restorer is not None)
+        return _blank(encoder, loss, image_shape, options.n_preimages, gray, target.notes)
+    target = _scaled(target, reading, encoder, options)
+    noise = initialization.noise(options.seed, options.n_preimages * starts, image_shape)
+    space, level = _space(encoder, noise[:1], options)
     problem = Problem(
         encoder,
-        SquaredError(target, weight),
-        parametrization,
-        PRIORS if priors is None else tuple(priors),
-        solver if isinstance(solver, tuple) else (Stage(1.0, solver),),
-        int(max_iter),
-        tol,
-        int(check_every),
-        count,
+        target.loss(encoder),
+        space,
+        PRIORS if options.priors is None else tuple(options.priors),
+        _stages(encoder, options, restorer, starts),
+        int(options.max_iter),
+        options.tol,
+        int(options.check_every),
+        starts,
         restorer,
     )
-    if initial is None:
-        z = initialization.about(level, parametrization, encoder.asarray(noise))
+    image = _initial_image(options, reading, encoder)
+    if image is None:
+        z = initialization.about(level, space, encoder.asarray(noise))
+        state = RunState(z, notes=target.notes)
     else:
-        x = validation.initial(initial, image_shape)
-        start = encoder.asarray(np.repeat(x, n_preimages, axis=0))
-        z = parametrization.inverse(start)
-    position: dict[str, Any] = {"stage": 0, "iteration": 0, "z": z, "state": None}
-    if initial is not None:
-        position["start"] = start
-    if weight is None and not jitter and is_centred(parametrization):
-        position |= _flat(problem, position["z"], noise if initial is None else None, seed)
-    return problem, position, notes
+        state = RunState(space.inverse(image), initial=image, notes=target.notes)
+    if target.weight is None and not options.jitter and is_centred(space):
+        state = _with_flat_areas(problem, state, noise if image is None else None, options.seed)
+    return problem, state
 
 
-def _flat(problem: Problem, z: Array, noise: np.ndarray | None, seed: int) -> dict[str, Any]:
-    """What of a position is another one where features say that the image has flat areas."""
+def _checked(
+    reading: Reading, encoder: Encoder, options: InvertOptions
+) -> tuple[Restorer | None, int]:
+    """The restorer and the number of starts of each image, once the options are possible."""
+    validation.check_counts(
+        n_preimages=options.n_preimages,
+        max_iter=options.max_iter,
+        check_every=options.check_every,
+    )
+    validation.check_counts(least=0, jitter=options.jitter)
+    solver = options.solver
+    if not (solver is None or isinstance(solver, tuple) or hasattr(solver, "update")):
+        raise TypeError(f"solver must be a rule, such as repinv.Adam(), or stages; got {solver!r}.")
+    restorer = restorers.chosen(options.prior, encoder)
+    starts = options.seeds
+    if starts is None:
+        starts = 1 if restorer is None else SEEDS
+    validation.check_counts(seeds=starts)
+    restorers.check_use(restorer, starts, reading.size[0], options.initial is not None)
+    memory.check_fits(
+        *reading.size[1:],
+        reading.size[0],
+        options.n_preimages * starts,
+        n_features=int(np.prod(reading.features.shape[1:])),
+    )
+    return restorer, starts
+
+
+def _target(reading: Reading, encoder: Encoder, options: InvertOptions) -> _Target:
+    """The features to be met, and the weights of their squared differences."""
+    features = encoder.asarray(reading.features[0, ...])
+    weight = _weight(features, reading, encoder, options)
+    return _Target(features, weight, reading.size, reading.notes)
+
+
+def _weight(
+    features: Array, reading: Reading, encoder: Encoder, options: InvertOptions
+) -> Array | None:
+    """Weights of the squared differences from features."""
+    mask = reading.mask(options.mask, encoder)
+    group, middle = options.filter_group, options.neighbourhood
+    return validation.weight(features, encoder, reading.size, mask, group, middle)
+
+
+def _scaled(target: _Target, reading: Reading, encoder: Encoder, options: InvertOptions) -> _Target:
+    """The target at the encoder's scale, if the user wants that, and a note where it is another."""
+    factor, is_fixed = feature_scale.factor(
+        target.features, encoder, target.image_shape, target.weight
+    )
+    if factor == 1:
+        return target
+    if not options.rescale:
+        note = feature_scale.told(factor, is_fixed)
+        return _Target(target.features, target.weight, reading.size, (*target.notes, note))
+    if not is_fixed:
+        raise feature_scale.unscalable(factor, encoder)
+    features = target.features / factor
+    weight = _weight(features, reading, encoder, options)
+    return _Target(features, weight, reading.size, (*target.notes, feature_scale.scaled(factor)))
+
+
+def _space(
+    encoder: Encoder, one: np.ndarray, options: InvertOptions
+) -> tuple[Parametrization, float]:
+    """The parametrization of a run, and the gray about which it starts."""
+    space, level = options.parametrization, probing.MIDDLE
+    if space is None:
+        scale = 1.0
+        if options.initial is None:
+            level = probing.gray(encoder, one)
+            scale = probing.low_contrast(encoder, one, level)
+        space = initialization.parametrization(encoder, one, scale, level)
+    return (Jitter(space, options.jitter, options.seed) if options.jitter else space), level
+
+
+def _stages(
+    encoder: Encoder, options: InvertOptions, restorer: Restorer | None, starts: int
+) -> tuple[Stage, ...]:
+    """The stages of a run."""
+    if isinstance(options.solver, tuple):
+        return options.solver
+    if options.solver is not None:
+        return (Stage(1.0, options.solver),)
+    return stages(encoder) if starts == 1 else averaging(encoder, restorer is not None)
+
+
+def _initial_image(options: InvertOptions, reading: Reading, encoder: Encoder) -> Array | None:
+    """The images (N, C, H, W) that a run starts from, if the user gives one, or an inverter."""
+    initial = options.initial
+    if initial is None:
+        return None
+    if hasattr(initial, "invert"):
+        features = reading.features[0, ...]
+        initial = validation.inverted(initial, features, encoder, reading.size)
+    x = validation.initial(initial, reading.size)
+    return encoder.asarray(np.repeat(x, options.n_preimages, axis=0))
+
+
+def _with_flat_areas(
+    problem: Problem, state: RunState, noise: np.ndarray | None, seed: int
+) -> RunState:
+    """The state with the areas kept flat that the features prove to be, if there are any."""
     encoder, target = problem.encoder, problem.loss.target[0, ...]  # type: ignore[attr-defined]
-    image_shape = tuple(z.shape[1:])
+    image_shape = tuple(state.z.shape[1:])
     areas = flat_areas.numbered(encoder, target, image_shape)
     if areas is not None:
-        return {"areas": encoder.asarray(areas)}
+        return state.replace(areas=encoder.asarray(areas))
     found = flat_areas.areas(encoder, target, image_shape)
     if found is None:
-        return {}
+        return state
     if noise is None:
-        return {"areas": encoder.asarray(found.joined)}
-    flat = encoder.asarray(found.flat)
+        return state.replace(areas=encoder.asarray(found.joined))
+    proven = encoder.asarray(found.flat)
     if not found.is_graphic:
-        return {"areas": flat, "plain": z, "flat": flat}
+        return state.replace(areas=proven, free_start=state.z, proven_areas=proven)
     x = encoder.asarray(area_levels.start(encoder, problem.loss, found.flat, noise, seed))
-    return {
-        "areas": encoder.asarray(found.joined),
-        "z": problem.parametrization.inverse(x),
-        "plain": z,
-        "flat": flat,
-    }
+    return state.replace(
+        z=problem.parametrization.inverse(x),
+        areas=encoder.asarray(found.joined),
+        free_start=state.z,
+        proven_areas=proven,
+    )
 
 
 def _blank(
-    encoder: Encoder, loss: SquaredError, z: Array, gray: float, notes: tuple[str, ...]
-) -> tuple[Problem, dict[str, Any], tuple[str, ...]]:
-    """The problem of a blank target: it is solved by a constant image, and takes no evaluation."""
+    encoder: Encoder,
+    loss: SquaredError,
+    image_shape: tuple[int, int, int],
+    n_preimages: int,
+    gray: float,
+    notes: tuple[str, ...],
+) -> Start:
+    """The problem of a blank target: a constant image solves it, without an evaluation."""
+    z = encoder.asarray(np.repeat(flat_areas.constant(gray, image_shape), n_preimages, axis=0))
     problem = Problem(encoder, loss, Pixels(), (), (Stage(1.0, LBFGS()),), 0, 0.0, 1)
     note = (
         f"the target is blank: its features are those of a constant image, here of gray {gray:.3g}"
     )
-    position = {"stage": 0, "iteration": 0, "z": z, "state": None}
-    return problem, position, (*notes, note)
-
-
-def _one(weight: Array | None, encoder: Encoder) -> Array | None:
-    """Weights (*F) as those of one problem, (1, *F)."""
-    return None if weight is None else encoder.asarray(weight)[None, ...]
+    return problem, RunState(z, notes=(*notes, note))

@@ -1,4 +1,4 @@
-"""What a user asks for, checked: features, their mask, the image shape, the image to start from."""
+"""What a user gives, checked: masks, choices of features, directions, an image to start from."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _axis(name: str, encoder: Encoder) -> int:
     axis = encoder.descriptor_axis
     if axis is None:
         raise TypeError(
-            f"{name} needs features that are channels at places; those of "
+            f"{name} needs features that are channels at positions; those of "
             f"{type(encoder).__name__} are not. Use mask= instead."
         )
     return axis
@@ -92,18 +92,18 @@ def _channels(group: slice | Sequence[int], encoder: Encoder, shape: tuple[int, 
 def _middle(
     side: int, encoder: Encoder, shape: tuple[int, ...], image_shape: tuple[int, int, int]
 ) -> np.ndarray:
-    """1 for the places in the middle, 0 for others; broadcasts against the features."""
+    """1 for the positions in the middle, 0 for others; broadcasts against the features."""
     axis = _axis("neighbourhood", encoder)
     if side != int(side) or side < 1:
         raise ValueError(f"neighbourhood must be a whole number >= 1; got {side}.")
-    places = tuple(n for i, n in enumerate(shape) if i != axis)
-    if len(places) == 2:
-        inside = [_central(np.arange(n, dtype=float), int(side)) for n in places]
+    positions = tuple(n for i, n in enumerate(shape) if i != axis)
+    if len(positions) == 2:
+        inside = [_central(np.arange(n, dtype=float), int(side)) for n in positions]
         found = np.outer(*inside)
     else:
         rows, columns = np.asarray(encoder.frames(image_shape)).T
         found = _central(rows, int(side)) & _central(columns, int(side))
-    return np.expand_dims(found.reshape(places).astype(np.float32), axis)
+    return np.expand_dims(found.reshape(positions).astype(np.float32), axis)
 
 
 def _central(positions: np.ndarray, count: int) -> np.ndarray:
@@ -149,7 +149,7 @@ def direction(component: Any, encoder: Encoder, shape: tuple[int, ...]) -> np.nd
 
 
 def _one(channel: int, axis: int, shape: tuple[int, ...]) -> np.ndarray:
-    """The mean over all places of one channel, as a direction."""
+    """The mean over all positions of one channel, as a direction."""
     _check_inside((channel,), (shape[axis],))
     found = np.zeros(shape, np.float32)
     found[(slice(None),) * axis + (channel,)] = shape[axis] / math.prod(shape)

@@ -7,9 +7,16 @@ from dataclasses import dataclass
 from array_api_compat import array_namespace
 
 from repinv._core.batch import chosen, inner, rows
-from repinv._core.memory import pairs as remembered
 from repinv._core.typing import Array
 from repinv.solvers.rules import State, never
+
+#: Steps that are remembered at least and at most; numbers that are held before fewer are.
+_LEAST, _MOST, _HELD = 10, 40, 2**18
+
+
+def remembered(size: int) -> int:
+    """Steps, each with its change of the gradient, that are remembered of so many variables."""
+    return min(max(_LEAST, _HELD // (2 * size)), _MOST)
 
 
 @dataclass(frozen=True)
@@ -41,7 +48,7 @@ class LBFGS:
     iteration tries that. The inverse Hessian is in its compact form [1]_, which needs only the
     products of the 2·memory remembered vectors with the gradient, and of R (upper triangle of SᵀY,
     by age) only the inverse, which is updated in place: a new pair appends a column, and dropping
-    the oldest pair deletes a row and a column. A refused step leaves its place empty.
+    the oldest pair deletes a row and a column. A refused step leaves its slot empty.
 
     References
     ----------
@@ -135,25 +142,9 @@ class LBFGS:
         if fresh == 2:
             gamma = short
 
-        # H g = γ g + Sᵀ-part + Y-part; the slope −g·Hg follows from the products alone.
-        r_inverse, changes = memory["r_inverse"], memory["changes"]
-        steps_grad, changes_grad = products[:, :m], gamma[:, None] * products[:, m:]
-        a = xp.matmul(r_inverse, steps_grad[..., None])
-        b = memory["diagonal"][..., None] * a
-        b = b + gamma[:, None, None] * xp.matmul(changes, a) - changes_grad[..., None]
-        on_steps = xp.matmul(r_inverse.mT, b)[..., 0]
-        on_changes = -gamma[:, None] * a[..., 0]
-        coefficients = xp.concat([on_steps, on_changes], axis=1)
-        new_slope = -(gamma * squared + xp.vecdot(coefficients, products))
-        usable = new_slope < 0
-        coefficients = xp.where(usable[:, None], coefficients, 0.0)
-        new_slope = xp.where(usable, new_slope, -gamma * squared)
-
-        # The parabola through value, slope and refused value has its minimum at this share.
-        excess = value - best_value - step * slope
-        share = -0.5 * step * slope / xp.where(excess > 0, excess, 1.0)
-        share = xp.where(share > 0.1, xp.where(share < 0.5, share, 0.5), 0.1)
-        new_step = xp.where(accept | (refused == self.patience), 1.0, step * share)
+        coefficients, new_slope = self._direction(memory, products, gamma, squared)
+        new_step = self._step(value - best_value, step, slope)
+        new_step = xp.where(accept | (refused == self.patience), 1.0, new_step)
         # step · direction = −step · (γ g + coefficients · pairs)
         move = xp.matmul(-(new_step[:, None] * coefficients)[:, None, :], pairs)[:, 0, :]
         move -= (new_step * gamma)[:, None] * new_grad
@@ -173,6 +164,39 @@ class LBFGS:
             "slot": (slot + 1) % m,
             "fresh": 0,
         }
+
+    def _direction(
+        self, memory: State, products: Array, gamma: Array, squared: Array
+    ) -> tuple[Array, Array]:
+        """H g as γ g and coefficients (N, 2m) of the remembered vectors, and the slope −g·Hg.
+
+        The slope follows from the products of these vectors with the gradient alone.
+        """
+        xp = array_namespace(products)
+        r_inverse, changes = memory["r_inverse"], memory["changes"]
+        m = r_inverse.shape[1]
+        steps_grad, changes_grad = products[:, :m], gamma[:, None] * products[:, m:]
+        a = xp.matmul(r_inverse, steps_grad[..., None])
+        b = memory["diagonal"][..., None] * a
+        b = b + gamma[:, None, None] * xp.matmul(changes, a) - changes_grad[..., None]
+        on_steps = xp.matmul(r_inverse.mT, b)[..., 0]
+        on_changes = -gamma[:, None] * a[..., 0]
+        coefficients = xp.concat([on_steps, on_changes], axis=1)
+        slope = -(gamma * squared + xp.vecdot(coefficients, products))
+        usable = slope < 0
+        coefficients = xp.where(usable[:, None], coefficients, 0.0)
+        return coefficients, xp.where(usable, slope, -gamma * squared)
+
+    def _step(self, change: Array, step: Array, slope: Array) -> Array:
+        """A step that was refused, shortened to the minimum of a parabola.
+
+        It goes through the value and slope where the step began, and the refused value.
+        """
+        xp = array_namespace(change)
+        excess = change - step * slope
+        share = -0.5 * step * slope / xp.where(excess > 0, excess, 1.0)
+        share = xp.where(share > 0.1, xp.where(share < 0.5, share, 0.5), 0.1)
+        return step * share
 
     def _remember(
         self,
@@ -204,5 +228,5 @@ class LBFGS:
 
 
 def _part(slot: int | Array) -> slice | Array:
-    """One place of an axis, as an index that keeps it; slots may be arrays (1,)."""
+    """One slot of an axis, as an index that keeps the axis; slots may be arrays (1,)."""
     return slice(slot, slot + 1) if isinstance(slot, int) else slot

@@ -1,4 +1,4 @@
-"""The one loop of the solver: evaluate, ask a rule for the next point, look up now and then."""
+"""The one loop of the solver: evaluate, let the rule choose the next point, check now and then."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TypeAlias
 import numpy as np
 from array_api_compat import array_namespace, is_numpy_array, to_device
 
-from repinv._core.threads import one_thread
+from repinv._core.threads import libraries_limited
 from repinv._core.typing import Array
 from repinv.solvers.rules import State, UpdateRule
 
@@ -31,7 +31,7 @@ class Snapshot:
     value : ndarray, shape (N,)
     z : array
     parametrization : object or None
-        Whose `image` tells what `z` stands for; None where `minimize` is called by itself.
+        Whose `image` gives the image of `z`; None where `minimize` is called by itself.
     """
 
     iteration: int
@@ -152,7 +152,7 @@ def minimize(
     trace: list[dict[str, Array]] = []
     stop_reason = "max_iter"
     # A step's matrix products are short; threads would wait for each other longer than they work.
-    limits = one_thread("blas") if is_numpy_array(z) else contextlib.nullcontext()
+    limits = libraries_limited("blas") if is_numpy_array(z) else contextlib.nullcontext()
 
     def once(z: Array, state: State, iteration: int) -> tuple[Array, State, dict[str, Array]]:
         value, grad, terms = value_and_grad(z, iteration)

@@ -6,7 +6,7 @@ with masks: nothing here reads a value from a device.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -21,7 +21,12 @@ State: TypeAlias = dict[str, Any]
 
 
 class UpdateRule(Protocol):
-    """What `minimize` asks of a rule: two pure functions, but for `update` consuming its state."""
+    """What `minimize` needs of a rule: two pure functions, but for `update` consuming its state.
+
+    Two more are optional. ``restart(state)`` is the state for another function near the same point:
+    a run keeps it from one stage to the next if both have this rule. ``for_stage(iterations)`` is
+    the rule as a stage of so many iterations takes it, where a run has several.
+    """
 
     def init(self, z: Array, /) -> State:
         """State before the first evaluation, which will be at `z`."""
@@ -189,7 +194,8 @@ class Adam:
     relative : bool
         Take `step_size` in units of the root mean square of each problem's start.
     decay_over : int or None
-        Iterations after which the step size reaches zero; None keeps it.
+        Iterations after which the step size reaches zero; None keeps it, or in a run of several
+        stages is the length of the stage.
 
     See Also
     --------
@@ -216,6 +222,10 @@ class Adam:
     eps: float = 1e-12
     relative: bool = False
     decay_over: int | None = None
+
+    def for_stage(self, iterations: int, /) -> Adam:
+        """With a step that falls to zero at the stage's end, unless `decay_over` says otherwise."""
+        return self if self.decay_over is not None else replace(self, decay_over=iterations)
 
     def init(self, z: Array, /) -> State:
         """Running means zero."""

@@ -1,4 +1,4 @@
-"""The questions that are asked of a representation, a file each."""
+"""The tasks, a file each: inversion, maximization, caricature."""
 
 from repinv.search.schedules import PRIORS as PRIORS
 from repinv.tasks.caricature import caricature as caricature

@@ -1,39 +1,178 @@
-"""Several inversions by one encoder in one run: what a GPU needs to be kept busy."""
+"""Several inversions: those alike share a run, the others follow one another."""
 
 from __future__ import annotations
 
-import inspect
+import math
+import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace
 
 from repinv._core.typing import Array
 from repinv.encoders.base import Encoder
+from repinv.energy.losses import SquaredError
+from repinv.search import convergence
 from repinv.search.feature_layout import read
+from repinv.search.problem import Problem
 from repinv.search.result import Result
-from repinv.search.setup import posed
-from repinv.tasks.invert import invert
-from repinv.tasks.stacks import Asked, found
+from repinv.search.retries import attempted
+from repinv.search.run import Watch, run
+from repinv.search.setup import InvertOptions, Start, setup
+from repinv.solvers import memory
 from repinv.variables.base import Parametrization
 
-#: Options of an inversion that has no watcher.
-_TAKEN = {*inspect.signature(posed).parameters, "shape", "layout"}
-#: What `repinv.invert` takes where nothing is said.
-_DEFAULTS = {
-    name: parameter.default
-    for name, parameter in inspect.signature(invert).parameters.items()
-    if parameter.default is not parameter.empty and name in _TAKEN
-}
+#: Why a part of a run that several inversions shared is not saved: it cannot go on alone.
+SHARED = "An inversion that shared its run with others cannot be saved; run it alone."
+#: Seconds that are left to a run once time is over, or the user has interrupted: its start is
+#: returned.
+_NONE_LEFT = 1e-9
+
+
+def solved(starts: Sequence[Start], watch: Watch) -> list[Result]:
+    """Results of problems, those together that differ in nothing but what they aim at.
+
+    Parameters
+    ----------
+    starts : sequence of (Problem, RunState)
+        As `setup` returns them.
+    watch : Watch
+        Its time is for all of them; each run has its own progress bar.
+
+    Returns
+    -------
+    results : list of Result
+        In the order of `starts`. Their seconds are shares of those of their run.
+    """
+    groups: list[list[int]] = []
+    for number in range(len(starts)):
+        alike = (g for g in groups if _is_alike(starts[g[0]], starts[number], len(g)))
+        group = next(alike, None)
+        if group is None:
+            groups.append([number])
+        else:
+            group.append(number)
+    began, stopped = time.perf_counter(), False
+    results: dict[int, Result] = {}
+    for group in groups:
+        left = watch.after(time.perf_counter() - began)
+        if left.time_limit is not None:
+            left = replace(left, time_limit=max(_NONE_LEFT, left.time_limit))
+        if stopped:
+            left = replace(left, time_limit=_NONE_LEFT)
+        these = _together([starts[k] for k in group], left)
+        stopped |= these[0].stop_reason in ("interrupted", "callback")
+        results |= dict(zip(group, these, strict=True))
+    return [results[k] for k in range(len(starts))]
+
+
+def as_one(results: Sequence[Result]) -> Result:
+    """Results of several problems as one: their images in order, those of a problem together."""
+    longest = max(result.iterations for result in results)
+    names = dict.fromkeys(name for result in results for name in result.trace)
+    xp = array_namespace(results[0].features)
+    reasons = [r.stop_reason for r in results if r.stop_reason != "max_iter"]
+    return replace(
+        results[0],
+        images=np.concatenate([result.images for result in results]),
+        error=np.concatenate([result.error for result in results]),
+        features=xp.concat([result.features for result in results], axis=0),
+        trace={
+            name: np.concatenate([_padded(r, name, longest) for r in results], axis=1)
+            for name in names
+        },
+        iterations=longest,
+        evaluations=max(result.evaluations for result in results),
+        seconds=sum(result.seconds for result in results),
+        stop_reason=reasons[0] if reasons else "max_iter",
+        notes=tuple(dict.fromkeys(note for result in results for note in result.notes)),
+        run=({"problem": SHARED}, {}),
+    )
+
+
+def _padded(result: Result, name: str, length: int) -> np.ndarray:
+    """A term of a trace, NaN after the run's end and where it has no such term."""
+    found = np.full((length, result.trace["energy"].shape[1]), np.nan)
+    if name in result.trace:
+        found[: result.iterations] = result.trace[name]
+    return found
+
+
+def _is_alike(one: Start, other: Start, count: int) -> bool:
+    """Whether a problem can join a run of `count` that begins with another."""
+    first, second = one[0], other[0]
+    # Where several starts become one image in the middle, targets would have to as well.
+    plain = first.starts == 1 and _target(first).shape == _target(second).shape
+    plain &= all(state.areas is None for _, state in (one, other))
+    return plain and replace(first, loss=second.loss) == second and _fits(one, count + 1)
+
+
+def _fits(one: Start, count: int) -> bool:
+    """Whether the memory holds a run of so many problems."""
+    problem, state = one
+    channels, height, width = state.z.shape[1:]
+    n_images = count * state.z.shape[0]
+    n_features = math.prod(_target(problem).shape)
+    try:
+        memory.check_fits(height, width, channels, n_images, n_features=n_features)
+    except ValueError:
+        return False
+    return True
+
+
+def _target(problem: Problem) -> Array:
+    loss = problem.loss
+    assert isinstance(loss, SquaredError)
+    return loss.target
+
+
+def _together(starts: list[Start], watch: Watch) -> list[Result]:
+    """The results of problems that are alike."""
+    problem, state = starts[0]
+    if len(starts) == 1:
+        return [attempted(problem, state, watch)]
+    xp = array_namespace(state.z)
+    count = state.z.shape[0]
+    targets = [_target(one) for one, _ in starts for _ in range(count)]
+    loss = replace(problem.loss, target=xp.concat(targets, axis=0))  # type: ignore[type-var]
+    joined = state.replace(z=xp.concat([one.z for _, one in starts], axis=0), notes=())
+    if state.initial is not None:
+        initial = xp.concat([one.initial for _, one in starts], axis=0)
+        joined = joined.replace(initial=initial)
+    whole = run(replace(problem, loss=loss), joined, watch)
+    parts = [slice(count * k, count * (k + 1)) for k in range(len(starts))]
+    return [
+        _part(whole, part, whole.seconds / len(starts), one.notes, problem.lengths()[-1])
+        for part, (_, one) in zip(parts, starts, strict=True)
+    ]
+
+
+def _part(whole: Result, part: slice, seconds: float, said: tuple[str, ...], last: int) -> Result:
+    """What of a run that several inversions shared is that of one."""
+    error = whole.error[part]
+    trace = {name: values[:, part] for name, values in whole.trace.items()}
+    return replace(
+        whole,
+        images=whole.images[part],
+        error=error,
+        features=whole.features[part, ...],
+        trace=trace,
+        seconds=seconds,
+        notes=(*said, *convergence.remark(trace, error, last, whole.stop_reason)),
+        run=({"problem": SHARED}, {}),
+    )
 
 
 def invert_each(
     wanted: Sequence[tuple[Array, int]], encoder: Encoder, **options: Any
 ) -> list[Result]:
-    """Invert several features, those together that are asked for alike.
+    """Invert several features, in one run those that differ in target and seed alone.
 
     Every image is a problem of its own, and takes the steps that it would take alone, up to the
-    rounding of kernels that work on several images at once. Whether a run begins anew in changes
-    to which the features answer alike, its first image decides. Those with places that are kept
-    flat run alone.
+    rounding of kernels that work on several images at once. Whether a run changes to weighted
+    variables depends on its first image. Images with areas that are kept flat run alone.
 
     Parameters
     ----------
@@ -52,7 +191,7 @@ def invert_each(
     Examples
     --------
     >>> import numpy as np, repinv
-    >>> from repinv.lockstep import invert_each
+    >>> from repinv.tasks.batched import invert_each
     >>> hog = repinv.HOG.vlfeat(bilinear_orientations=True)
     >>> images = np.random.default_rng(0).random((3, 32, 32)).astype(np.float32)
     >>> wanted = [(hog(image), seed) for seed, image in enumerate(images)]
@@ -60,20 +199,24 @@ def invert_each(
     >>> [result.images.shape for result in found]
     [(1, 32, 32), (1, 32, 32), (1, 32, 32)]
     """
-    asked: list[Asked] = []
+    rest = dict(options)
+    shape, layout = rest.pop("shape", None), rest.pop("layout", None)
+    settings = InvertOptions(**rest)
+    starts: list[Start] = []
     spaces: dict[int, Parametrization] = {}
     for features, seed in wanted:
-        settled = _DEFAULTS | options | {"seed": seed}
-        reading = read(features, encoder, settled.pop("shape"), settled.pop("layout"))
+        reading = read(features, encoder, shape, layout)
         if len(reading) > 1:
             raise ValueError(
                 f"expected features of one image each; got those of {len(reading)}. Give each of "
                 "them."
             )
-        if seed in spaces:
-            # What to turn depends on the seed, and the encoder is asked a dozen times for it.
-            settled["parametrization"] = spaces[seed]
-        asked.append(posed(reading, encoder, **settled))
-        if not settled["jitter"] and asked[-1][0].max_iter > 0:  # a blank target takes no search
-            spaces[seed] = asked[-1][0].parametrization
-    return found(asked)
+        # The parametrization depends on the seed, and takes a dozen evaluations to choose.
+        space = spaces.get(seed, settings.parametrization)
+        problem, state = setup(
+            reading, encoder, replace(settings, seed=seed, parametrization=space)
+        )
+        starts.append((problem, state))
+        if not settings.jitter and problem.max_iter > 0:  # a blank target takes no search
+            spaces[seed] = problem.parametrization
+    return solved(starts, Watch())

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from repinv._core import memory
 from repinv._core.typing import Array
 from repinv.encoders import expressions
 from repinv.encoders.base import Encoder
@@ -18,8 +17,10 @@ from repinv.io.image import as_batch, as_unit, channels_last
 from repinv.search import validation
 from repinv.search.problem import Problem
 from repinv.search.result import Result
-from repinv.search.run import run
+from repinv.search.run import Watch, run
 from repinv.search.schedule import Stage
+from repinv.search.state import RunState
+from repinv.solvers import memory
 from repinv.solvers.lbfgs import LBFGS
 from repinv.solvers.minimize import Snapshot
 from repinv.solvers.rules import UpdateRule
@@ -27,8 +28,8 @@ from repinv.variables.base import Parametrization
 from repinv.variables.colour import Decorrelated
 from repinv.variables.spectral import Spectral
 
-#: Stages of a caricature: of an encoder that takes hard decisions first with these blurred, since
-#: its own gradient does not see what they would change.
+#: Stages of a caricature; of an encoder with hard assignments first of smoothed versions, since
+#: its own gradient does not show where assignments would change.
 _SMOOTH = (Stage(1.0, LBFGS(first_step=0.01)),)
 _HARD = tuple(
     Stage(share, LBFGS(first_step=0.01), softness=softness)
@@ -67,7 +68,7 @@ def caricature(
     max_iter : int
         Evaluations of the energy.
     solver : UpdateRule, optional
-        By default L-BFGS, and encoders with hard decisions are softened at first.
+        By default L-BFGS, and encoders with hard assignments are smoothed at first.
     parametrization : Parametrization, optional
         By default `Spectral`, in natural colours.
     priors : tuple of Weighted, optional
@@ -141,8 +142,7 @@ def caricature(
         check_every=int(check_every),
     )
     z = parametrization.inverse(x)
-    position = {"stage": 0, "iteration": 0, "z": z, "state": None, "start": x}
-    return run(problem, position, {}, 0.0, (), time_limit, callback, progress)
+    return run(problem, RunState(z, initial=x), Watch(time_limit, callback, progress))
 
 
 def _caricaturing(encoder: Encoder) -> tuple[Stage, ...]:

@@ -12,12 +12,12 @@ from repinv.energy.energy import Weighted
 from repinv.search.feature_layout import read
 from repinv.search.restorer import Restorer
 from repinv.search.result import Result
+from repinv.search.run import Watch
 from repinv.search.schedule import Stage
-from repinv.search.schedules import PRIORS as PRIORS
-from repinv.search.setup import posed
+from repinv.search.setup import InvertOptions, setup
 from repinv.solvers.minimize import Snapshot
 from repinv.solvers.rules import UpdateRule
-from repinv.tasks import stacks
+from repinv.tasks import batched
 from repinv.variables.base import Parametrization
 
 
@@ -62,7 +62,7 @@ def invert(
     layout : {"channels_first", "channels_last"}, optional
         Where channels stand in features that are maps. It is read from their shape, unless that
         leaves it open: VLFeat's C code returns HOG as (31, y, x), cyvlfeat and MATLAB return it as
-        (y, x, 31), and flat features of theirs do not tell.
+        (y, x, 31), and their flat features do not show which.
     rescale : bool
         Scale features that are at another scale than the encoder's, such as SIFT descriptors as
         uint8 or words that were counted. Only where the norm of an encoder's features is fixed;
@@ -75,15 +75,15 @@ def invert(
     filter_group : slice or sequence of int, optional
         Channels of a map of features that count, such as ``slice(0, 96)``.
     neighbourhood : int, optional
-        Of a map of features, only the places in the middle count, so many a side.
+        Of a map of features, only so many positions a side in the middle count.
     max_iter : int
         Evaluations of the energy.
     solver : UpdateRule or tuple of Stage, optional
-        A rule that runs alone on the true encoder, or stages. By default L-BFGS; for encoders
-        with hard decisions, their softened selves are inverted first.
+        A rule that runs alone on the true encoder, or stages. By default L-BFGS; of encoders with
+        hard assignments, smoothed versions are inverted first.
     parametrization : Parametrization, optional
-        What the solver turns; by default `Spectral`, in natural colours where there are three. How
-        steep its spectrum is, how faint the start, and about which gray, the encoder is asked.
+        What is optimized; by default `Spectral`, in natural colours for three channels. How steep
+        its spectrum is, and the contrast and gray of the start, are measured on the encoder.
     priors : tuple of Weighted, optional
         By default `repinv.tasks.PRIORS`.
     prior : {"learned"} or Restorer, optional
@@ -91,10 +91,10 @@ def invert(
         "learned" is the one that ships for HOG, dense SIFT or bags of words. For gray images.
     seeds : int, optional
         Starts of each image, averaged after a third of the run (half, with a learned prior or hard
-        decisions), which the rest of it is pulled towards: what they have in common the features
-        ask for. Each start takes its evaluations, so the time grows with `seeds`. 1 by default,
-        and 4 with a learned prior. With a `solver` that does not gather them, the best of them is
-        returned.
+        assignments); the rest of the run is pulled towards the average. Structure common to the
+        starts is determined by the features. Each start takes its evaluations, so the time grows
+        with `seeds`. 1 by default, and 4 with a learned prior. With a `solver` that does not
+        average them, the best of them is returned.
     jitter : int
         Largest random shift of the image in every step, in pixels.
     initial : array, shape (H, W) or (H, W, C), in [0, 1], or inverter, optional
@@ -154,28 +154,24 @@ def invert(
     """
     encoder = expressions.encoder_of(encoder)
     reading = read(features, encoder, shape, layout)
-    asked = [
-        posed(
-            reading.of(number),
-            encoder,
-            rescale=rescale,
-            n_preimages=n_preimages,
-            mask=mask,
-            filter_group=filter_group,
-            neighbourhood=neighbourhood,
-            max_iter=max_iter,
-            solver=solver,
-            parametrization=parametrization,
-            priors=priors,
-            prior=prior,
-            seeds=seeds,
-            jitter=jitter,
-            initial=initial,
-            seed=seed,
-            tol=tol,
-            check_every=check_every,
-        )
-        for number in range(len(reading))
-    ]
-    results = stacks.found(asked, time_limit, callback, progress)
-    return results[0] if len(results) == 1 else stacks.as_one(results)
+    options = InvertOptions(
+        rescale=rescale,
+        n_preimages=n_preimages,
+        mask=mask,
+        filter_group=filter_group,
+        neighbourhood=neighbourhood,
+        max_iter=max_iter,
+        solver=solver,
+        parametrization=parametrization,
+        priors=priors,
+        prior=prior,
+        seeds=seeds,
+        jitter=jitter,
+        initial=initial,
+        seed=seed,
+        tol=tol,
+        check_every=check_every,
+    )
+    starts = [setup(reading.of(number), encoder, options) for number in range(len(reading))]
+    results = batched.solved(starts, Watch(time_limit, callback, progress))
+    return results[0] if len(results) == 1 else batched.as_one(results)

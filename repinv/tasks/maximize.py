@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from repinv._core import memory
 from repinv._core.typing import Array
 from repinv.encoders import expressions
 from repinv.encoders.base import Encoder
@@ -22,8 +21,10 @@ from repinv.search import initialization, validation
 from repinv.search.feature_layout import image_shape
 from repinv.search.problem import Problem
 from repinv.search.result import Result
-from repinv.search.run import run
+from repinv.search.run import Watch, run
 from repinv.search.schedule import Stage
+from repinv.search.state import RunState
+from repinv.solvers import memory
 from repinv.solvers.minimize import Snapshot
 from repinv.solvers.rules import Adam, UpdateRule
 from repinv.variables.base import Parametrization
@@ -31,9 +32,8 @@ from repinv.variables.colour import Decorrelated
 from repinv.variables.fourier import Fourier
 from repinv.variables.transforms import Jitter
 
-#: What keeps an image natural while a component is excited, where no priors are given. A spectrum
-#: steeper than that of photographs does as much: it makes patterns that networks see before people
-#: do dear to the solver.
+#: Priors of a maximization where none are given. A steeper spectrum than that of photographs does
+#: as much: fine patterns, which networks respond to, then need large variables.
 PRIORS = (
     Weighted("variation", 5e-3, TotalVariation(beta=1.5, scale=0.05)),
     Weighted("range", 1.0, IntensityRange()),
@@ -70,7 +70,7 @@ def maximize(
     encoder : Encoder or str
         Φ; or its expression on the command line, such as ``"hog.vlfeat"``.
     component : int, tuple of int, or array of the features' shape
-        A class or a channel (its mean over all places), one feature, or a direction d, such as
+        A class or a channel (its mean over all positions), one feature, or a direction d, such as
         the weights of a linear classifier (``LinearSVC().coef_``). Of a classifier,
         ``np.maximum(w, 0)`` shows what speaks for its class, ``np.maximum(-w, 0)`` what against.
         Of several classes, one less the mean of the others is surer than one alone.
@@ -118,7 +118,7 @@ def maximize(
     -----
     A response as large as possible is met by patterns that no photograph has; the energy asks for
     `strength` and leaves the rest to the priors. [1]_ divides by the largest response times the
-    squared receptive field of the component, which `repinv_cnn.receptive_field` tells.
+    squared receptive field of the component, which `repinv_cnn.receptive_field` measures.
 
     References
     ----------
@@ -158,14 +158,13 @@ def maximize(
         loss=Shortfall(direction, float(scale), float(strength)),
         parametrization=Jitter(parametrization, jitter, seed) if jitter else parametrization,
         priors=terms,
-        stages=(Stage(1.0, solver or Adam(step_size=0.05), opened=True),),
+        stages=(Stage(1.0, solver or Adam(step_size=0.05), pre_activations=True),),
         max_iter=int(max_iter),
         tol=tol,
         check_every=int(check_every),
     )
     z = parametrization.start(encoder.asarray(initialization.noise(seed, n_images, size)))
-    position = {"stage": 0, "iteration": 0, "z": z, "state": None}
-    return run(problem, position, {}, 0.0, (), time_limit, callback, progress)
+    return run(problem, RunState(z), Watch(time_limit, callback, progress))
 
 
 def _largest(encoder: Encoder, direction: Array, images: np.ndarray) -> float:

@@ -5,16 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-import numpy as np
-
 from repinv.encoders import expressions
 from repinv.encoders.base import Encoder
 from repinv.io import serialization
-from repinv.search.problem import HANDED_ON, Problem, check_position
+from repinv.search.problem import Problem, check_state
 from repinv.search.result import Result
 from repinv.search.retries import attempted
-from repinv.search.run import moved
-from repinv.search.schedules import PRIORS as PRIORS
+from repinv.search.run import Watch
+from repinv.search.state import RunState
 from repinv.solvers.minimize import Snapshot
 
 
@@ -75,32 +73,9 @@ def resume(
                 f"{path}: the run's encoder is not one of repinv's own; pass it as encoder=."
             )
         given = serialization.restore(described["encoder"]) if named is None else named
-        rest = {
-            name: moved(serialization.restore(value), given.asarray)
-            for name, value in described.items()
-            if name != "encoder"
-        }
-        problem = Problem(encoder=given, **rest)
-        position = dict(header["position"])
-        seconds, notes = float(header["seconds"]), tuple(header["notes"])
-        position["z"] = given.asarray(arrays["z"])
-        position["seen"] = arrays.get("seen")
-        position |= {name: given.asarray(arrays[name]) for name in HANDED_ON if name in arrays}
-        if position["state"] is not None:
-            position["state"] = dict(position["state"]) | {
-                name: given.asarray(values) for name, values in _under("state/", arrays).items()
-            }
-        trace = _under("trace/", arrays)
-        check_position(problem, position, trace)
+        problem = Problem.restored(described, given)
+        state = RunState.unpacked(header, arrays, given.asarray)
+        check_state(problem, state)
     except (KeyError, TypeError, AttributeError, IndexError) as error:
         raise ValueError(f"{path} is not a whole run saved by repinv ({error!r}).") from None
-    return attempted(problem, position, trace, seconds, notes, time_limit, callback, progress)
-
-
-def _under(prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Arrays whose name begins with a prefix, by the rest of their name."""
-    return {
-        name.removeprefix(prefix): values
-        for name, values in arrays.items()
-        if name.startswith(prefix)
-    }
+    return attempted(problem, state, Watch(time_limit, callback, progress))

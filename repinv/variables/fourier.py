@@ -20,7 +20,7 @@ class Fourier:
     r"""White noise filtered to the spectrum of natural images, wrapping at the borders.
 
     ``x = ½ + amplitude · F⁻¹(S ∘ F z)`` with S(f) ∝ f\ :sup:`-exponent` of unit mean square: the
-    solver turns z, and steps of equal size in it change an image as natural images differ.
+    solver optimizes z, and steps of equal size in it change an image as natural images differ.
 
     Parameters
     ----------

@@ -31,7 +31,7 @@ class Levelled(OnBase):
     See Also
     --------
     repinv.Spectral : Cosine coefficients, weighted by the spectrum of natural images.
-    repinv.Local : Changes of an image, weighted from place to place.
+    repinv.Local : Changes of an image, weighted from pixel to pixel.
 
     Examples
     --------

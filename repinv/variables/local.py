@@ -18,7 +18,7 @@ FLATTER = 0.15
 
 @dataclass(frozen=True, eq=False)
 class Local:
-    """Changes of an image, weighted from place to place.
+    """Changes of an image, weighted from pixel to pixel.
 
     x = image + c + `contrast` · mean(c) · s, where c = W ∘ (inner(z) − ½) and s is the image,
     less its mean, at a root mean square of one.
@@ -30,20 +30,19 @@ class Local:
     around : array, shape (N, C, H, W)
         The image that z = 0 stands for.
     weights : array, broadcastable to `around`
-        W: where an encoder is sensitive it is to be small, so that one step suits all places.
+        W: small where an encoder is sensitive, so that one step size suits all pixels.
     contrast : float
         How fast the image as a whole gains contrast as the mean of its change grows.
 
     See Also
     --------
     repinv.Spectral : Cosine coefficients, weighted by the spectrum of natural images.
-    repinv.Stage : One leg of a run.
+    repinv.Stage : One stage of a run.
 
     Notes
     -----
-    Weights keep faint places faint while strong ones are turned; but the contrast of an image is
-    that of both, and no small change of z would raise it. The mean of a change, which encoders of
-    gradients do not see, is made to.
+    Weights hold regions of low contrast back, so no small change of z would raise the contrast of
+    the image as a whole. The mean of a change, which encoders of gradients do not see, raises it.
 
     Examples
     --------

@@ -26,7 +26,7 @@ class Spectral:
     Parameters
     ----------
     exponent : float
-        Fall of the amplitude spectrum; 0 is flat (pixels, turned by a rotation).
+        Fall of the amplitude spectrum; 0 is flat (pixels under a rotation).
     amplitude : float
         Root mean square of x − ½ where z has unit variance.
     start_scale : float
@@ -37,16 +37,15 @@ class Spectral:
     repinv.Pixels : The pixels themselves, projected into [0, 1] after every step.
     repinv.Fourier : White noise filtered to the spectrum of natural images, wrapping at the
         borders.
-    repinv.Local : Changes of an image, weighted from place to place.
+    repinv.Local : Changes of an image, weighted from pixel to pixel.
 
     Notes
     -----
     Equation :eq:`spectral` of the documentation.
 
-    The start is all but gray: what the features ask for then grows out of it. Encoders that
-    normalize contrast are blind to how strong a texture is, unless it is weaker than the epsilon
-    of their normalization; a start of natural contrast leaves crumbs where the image should be
-    flat, and those are never removed.
+    The start is nearly constant gray. Encoders that normalize contrast do not respond to how strong
+    a texture is, unless it is weaker than the epsilon of their normalization; a start of natural
+    contrast leaves residual artefacts where the image should be flat, and no gradient removes them.
 
     The cosine transform has no wrap at the borders, unlike Fourier's. S at frequency 0 is taken at
     half a frequency step.

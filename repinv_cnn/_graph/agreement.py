@@ -127,7 +127,7 @@ class Ways:
                 self._seen[way] = self.reference.rectifies(sample())
             else:
                 found = extraction.rectifiers(cut, cut.graph)
-                self._seen[way] = bool(found), extraction.unrectified(cut) is not None
+                self._seen[way] = bool(found), extraction.pre_activations(cut) is not None
         return self._seen[way]
 
     def check(self, maps: Tensor) -> None:
@@ -175,7 +175,7 @@ class Ways:
             return layers.variant(width, is_before) if width or is_before else layers
         cut = self._cut(way.channels_last)
         if cut is not None and is_before:
-            cut = extraction.unrectified(cut)
+            cut = extraction.pre_activations(cut)
         assert cut is not None
         if self._compiled:
             return _Compiled(torch.compile(Plain(cut, width).__call__ if width else cut))

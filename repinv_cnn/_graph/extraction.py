@@ -130,7 +130,7 @@ _COMMUTES = (
 )  # fmt: skip
 
 
-def unrectified(cut: fx.GraphModule) -> fx.GraphModule | None:
+def pre_activations(cut: fx.GraphModule) -> fx.GraphModule | None:
     """A cut module without the rectifiers that end it; None unless one ends each of its outputs.
 
     Maxima and other layouts of rectified values are the rectified ones of what is not.

@@ -6,8 +6,8 @@ import skimage
 from PIL import Image
 
 import repinv
-from repinv._core import memory
 from repinv.encoders import expressions
+from repinv.solvers import memory
 
 PHOTOGRAPH = skimage.data.camera()[::8, ::8]
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 import repinv
-from repinv._core import memory
 from repinv.encoders.base import Encoder
+from repinv.solvers import memory
 
 #: Pixels of all pre-images from which the estimate is printed.
 LARGE = 2**20

@@ -219,7 +219,7 @@ def _check_fits(encoder: Encoder, image_shape: tuple[int, ...], n_preimages: int
 
     Here, and not only when the inversion begins: an image's own features are many already.
     """
-    from repinv._core import memory
+    from repinv.solvers import memory
 
     channels, height, width = image_shape
     count = math.prod(encoder.feature_shape(image_shape))

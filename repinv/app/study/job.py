@@ -14,7 +14,6 @@ import numpy as np
 
 import repinv
 from repinv import metrics
-from repinv._core import threads
 from repinv.app.study import task_options
 from repinv.app.study.store import Store, StoreError
 from repinv.comparison.compare import as_seen
@@ -50,7 +49,7 @@ def perform_all(group: Sequence[Mapping[str, Any]], store: Store) -> list[dict[s
             settled = [orders[name] for name in ("encoder", "task", "prior", "solver", "shared")]
             alike.setdefault(json.dumps(settled, sort_keys=True), []).append(orders)
     found: dict[str, Found] = {}
-    with threads.one_thread(), one_thread():
+    with one_thread():
         for several in alike.values():
             found |= _computed_together(several, store)
     return [perform(orders, store, found.get(orders["key"])) for orders in group]
@@ -84,7 +83,7 @@ def perform(orders: Mapping[str, Any], store: Store, found: Found | None = None)
         return kept
     try:
         # One thread a job: cores are used by running several jobs.
-        with threads.one_thread(), one_thread():
+        with one_thread():
             record, arrays = found or computed(orders, store)
     except StoreError:
         raise
@@ -226,7 +225,7 @@ def unit(expression: str, digests: tuple[str, ...], store: Store) -> dict[str, A
     unit : dict
         'distance', None where there is none, such as for images of several sizes.
     """
-    with threads.one_thread(), one_thread():
+    with one_thread():
         encoder = _encoder(expression)
         try:
             features = (_features(encoder, _image(store.url, digest)) for digest in digests)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from repinv._core.threads import one_thread
+from repinv._core.threads import libraries_limited
 from repinv.encoders._parts import validation
 from repinv.encoders._parts.local_descriptors import descriptors, width
 from repinv.encoders.base import Encoder
@@ -105,7 +105,7 @@ def principal(
 
     chosen = reservoir(samples, validation.whole("sample_size", sample_size), seed)
     _check_enough(len(chosen), max(count, 2), "n_components")
-    with one_thread():
+    with libraries_limited():
         found = PCA(count, svd_solver="full").fit(chosen.astype(np.float64))
     return found.mean_, found.components_, np.sqrt(found.explained_variance_)
 
@@ -132,7 +132,7 @@ def words(samples: Iterator[np.ndarray], count: int, seed: int) -> np.ndarray:
 
 def _partial_fit(means: Any, samples: list[np.ndarray]) -> None:
     """Show k-means some samples; on one thread, lest words depend on how many there are."""
-    with one_thread():
+    with libraries_limited():
         means.partial_fit(np.concatenate(samples))
 
 
@@ -149,7 +149,7 @@ def mixture(
     found = GaussianMixture(
         count, covariance_type="diag", random_state=seed, reg_covar=least, max_iter=200
     )
-    with one_thread():
+    with libraries_limited():
         found.fit(chosen.astype(np.float64))
     return found.weights_, found.means_, found.covariances_
 
@@ -210,7 +210,7 @@ def dictionary(samples: Iterator[np.ndarray], count: int, penalty: float, seed: 
                         dict_init=start,
                         random_state=seed,
                     )
-                with one_thread(), warnings.catch_warnings():
+                with libraries_limited(), warnings.catch_warnings():
                     # What a batch's codes lack in convergence the next batches make up for.
                     warnings.simplefilter("ignore")
                     for part in np.array_split(batch, max(1, len(batch) // _CODED)):

@@ -9,14 +9,17 @@ from typing import Any
 
 import numba
 
+from repinv._core.threads import libraries_limited
+
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """Encoders called by this thread meanwhile share nothing out."""
+    """One thread, for encoders called by this thread meanwhile and for the libraries below them."""
     before = numba.get_num_threads()
     numba.set_num_threads(1)
     try:
-        yield
+        with libraries_limited():
+            yield
     finally:
         numba.set_num_threads(before)
 

@@ -385,7 +385,7 @@ class HOG(Encoder):
         self.feature_shape(image_shape)
         return self.flavour.still(silent, *image_shape[1:])
 
-    def relaxed(self, width: float, /) -> HOG | None:
+    def with_surrogate_slopes(self, width: float, /) -> HOG | None:
         """The same features, clips pulled back as bends, in units of them; see `Encoder`."""
         width = validation.real("width", width, above=0)
         if isinstance(self.flavour, BoxHOG) and not self.flavour.clips:

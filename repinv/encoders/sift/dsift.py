@@ -342,7 +342,7 @@ class DSIFT(Encoder):
         channels, height, width = image_shape
         return self.flavour.still(silent, channels, height, width)
 
-    def relaxed(self, width: float, /) -> DSIFT:
+    def with_surrogate_slopes(self, width: float, /) -> DSIFT:
         """The same features, the clip pulled back as a bend, in units of it; see `Encoder`."""
         rule = self.flavour.normalization._replace(bend=validation.real("width", width, above=0))
         flavour = dataclasses.replace(self.flavour, normalization=rule)

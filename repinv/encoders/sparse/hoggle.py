@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -13,6 +12,7 @@ from tqdm import tqdm
 
 from repinv._core.typing import Array, Pullback, SizeRange
 from repinv.encoders._parts import array_fields, learning, local_descriptors, validation
+from repinv.encoders._parts.descriptor_encoder import DescriptorEncoder
 from repinv.encoders.base import Encoder
 from repinv.encoders.hog.hog import HOG
 from repinv.encoders.sparse import cell_windows, lasso
@@ -27,7 +27,7 @@ CHECKSUMS = {
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class HOGgle(Encoder):
+class HOGgle(DescriptorEncoder):
     """Positive sparse codes of all windows of cells, in a dictionary that also knows gray patches.
 
     Parameters
@@ -241,16 +241,12 @@ class HOGgle(Encoder):
         pullback : callable
         """
         self.feature_shape(x.shape[1:])
-        return local_descriptors.vjp(self.local, x, self._code, self._words)
+        return super().vjp(x)
 
     def encode(self, x: Array, /) -> Array:
         """Codes (N, K, rows, columns) of a batch, without what a pullback needs; see `vjp`."""
         self.feature_shape(x.shape[1:])
-        return local_descriptors.encode(self.local, x, self._code, self._words)
-
-    def __call__(self, image: Array) -> np.ndarray:
-        """Codes of one image, whose pixel values the local encoder takes as they are."""
-        return local_descriptors.call(self.local, image, self._code, self._words)
+        return super().encode(x)
 
     def code(self, features: Array, /) -> np.ndarray:
         """Codes (K, rows, columns) of cells that the local encoder computed, of one image.
@@ -318,39 +314,17 @@ class HOGgle(Encoder):
         ]
         return np.stack(images) if codes.ndim == 4 else images[0]
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the encoder to an npz file without pickle; it appears whole or not at all."""
-        array_fields.save(self, path)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> HOGgle:
-        """Read what `save` wrote.
-
-        Raises
-        ------
-        ValueError
-            If the file is something else, or is damaged.
-        """
-        return array_fields.load(cls, path)
-
-    def softened(self, softness: float, /) -> HOGgle | None:
-        """The same codes of a softened local encoder; None where that takes no hard decisions."""
-        local = self.local.softened(softness)
-        return None if local is None else dataclasses.replace(self, local=local)
+    def with_surrogate_slopes(self, width: float, /) -> None:
+        """None: codes are pulled back as they are, the local encoder's clips included."""
+        return
 
     @property
     def annealing(self) -> tuple[tuple[float, float], ...]:
         """None: codes are met sooner by the encoder itself than by softened ones before it."""
         return ()
 
-    def __eq__(self, other: object) -> bool:
-        return array_fields.same(self, other)
-
-    def __hash__(self) -> int:
-        return array_fields.hashed(self)
-
     @property
-    def _words(self) -> tuple[int, int]:
+    def _codebook(self) -> tuple[int, int]:
         return len(self.atoms), self.atoms.shape[1] // self.side**2
 
     @functools.cached_property
@@ -363,7 +337,7 @@ class HOGgle(Encoder):
 
     def _cells(self, features: np.ndarray) -> np.ndarray:
         """Features of one image as a map (rows, columns, D)."""
-        axis, width = self.local.descriptor_axis or 0, self._words[1]
+        axis, width = self.local.descriptor_axis or 0, self._codebook[1]
         if features.ndim != 3 or features.shape[axis] != width:
             raise ValueError(
                 f"expected a map of cells with {width} numbers each along axis {axis}, as "

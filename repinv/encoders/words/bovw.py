@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from repinv._core.typing import Array, Pullback
+from repinv._core.typing import Array
 from repinv.encoders._parts import array_fields, learning, local_descriptors, validation
+from repinv.encoders._parts.descriptor_encoder import DescriptorEncoder
 from repinv.encoders.base import Encoder
 from repinv.encoders.words import assignment as assignments
 from repinv.encoders.words import flat_places, pooling, pretrained, scaling
@@ -20,7 +20,7 @@ from repinv.io.streams import Images
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class BoVW(Encoder):
+class BoVW(DescriptorEncoder):
     """Bag of visual words: local descriptors, assigned to words and pooled over cells.
 
     Parameters
@@ -246,33 +246,6 @@ class BoVW(Encoder):
             warm=warm,
         )
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the encoder to an npz file without pickle; it appears whole or not at all.
-
-        Raises
-        ------
-        TypeError
-            If the local encoder is not one of repinv's own.
-        """
-        array_fields.save(self, path)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> BoVW:
-        """Read what `save` wrote.
-
-        Raises
-        ------
-        ValueError
-            If the file is something else, or is damaged.
-        """
-        return array_fields.load(cls, path)
-
-    def __eq__(self, other: object) -> bool:
-        return array_fields.same(self, other)
-
-    def __hash__(self) -> int:
-        return array_fields.hashed(self)
-
     def softened(self, softness: float, /) -> BoVW | None:
         """The same with softer assignments and a softened local encoder, where these are hard.
 
@@ -289,11 +262,6 @@ class BoVW(Encoder):
         soft: BoVW | None = assignments.softened_encoder(self, softness)
         return soft
 
-    def relaxed(self, width: float, /) -> BoVW | None:
-        """The same features with a relaxed local encoder, or None; see `Encoder.relaxed`."""
-        local = self.local.relaxed(width)
-        return None if local is None else dataclasses.replace(self, local=local)
-
     @property
     def restorer(self) -> str:
         """Name of the shipped restorer."""
@@ -307,6 +275,11 @@ class BoVW(Encoder):
         places of an image are never drawn to their words.
         """
         return assignments.ANNEALING if self.softened(1.0) is not None else ()
+
+    @property
+    def _codebook(self) -> tuple[int, int]:
+        count, width = self.vocabulary.shape
+        return count, width
 
     def feature_shape(self, image_shape: tuple[int, ...], /) -> tuple[int, ...]:
         """Shape F of the features of one image (C, H, W); raises as the local encoder does."""
@@ -342,29 +315,6 @@ class BoVW(Encoder):
     def frames(self, image_shape: tuple[int, ...], /) -> np.ndarray:
         """Centres (y, x) of the local descriptors, where there is no grid; see `Encoder`."""
         return self.local.frames(image_shape) if self.grid is None else super().frames(image_shape)
-
-    def vjp(self, x: Array, /) -> tuple[Array, Pullback]:
-        """Encode a batch, and return the map that pulls cotangents back; see `Encoder.vjp`.
-
-        Parameters
-        ----------
-        x : ndarray, shape (N, C, H, W), float32 or float64, in [0, 1]
-            Images.
-
-        Returns
-        -------
-        features : ndarray, shape (N, *F), of the same dtype
-        pullback : callable
-        """
-        return local_descriptors.vjp(self.local, x, self._code, self.vocabulary.shape)
-
-    def encode(self, x: Array, /) -> Array:
-        """Features (N, *F) of a batch, without what a pullback needs; see `vjp`."""
-        return local_descriptors.encode(self.local, x, self._code, self.vocabulary.shape)
-
-    def __call__(self, image: Array) -> np.ndarray:
-        """Features of one image, whose pixel values the local encoder takes as they are."""
-        return local_descriptors.call(self.local, image, self._code, self.vocabulary.shape)
 
     def _code(
         self, x: np.ndarray, image_shape: tuple[int, ...], keep: bool

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import os
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from repinv._core.typing import Array, Pullback
 from repinv.encoders._parts import array_fields, learning, local_descriptors, validation
+from repinv.encoders._parts.descriptor_encoder import DescriptorEncoder
 from repinv.encoders.base import Encoder
 from repinv.encoders.words import assignment, pooling, scaling
 from repinv.encoders.words.assignment import Words
@@ -54,7 +53,7 @@ class _Posterior:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class FisherVector(Encoder):
+class FisherVector(DescriptorEncoder):
     """Improved Fisher vector of local descriptors under a mixture of diagonal Gaussians.
 
     Parameters
@@ -224,33 +223,6 @@ class FisherVector(Encoder):
             norm=norm,
         )
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the encoder to an npz file without pickle; it appears whole or not at all.
-
-        Raises
-        ------
-        TypeError
-            If the local encoder is not one of repinv's own.
-        """
-        array_fields.save(self, path)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> FisherVector:
-        """Read what `save` wrote.
-
-        Raises
-        ------
-        ValueError
-            If the file is something else, or is damaged.
-        """
-        return array_fields.load(cls, path)
-
-    def __eq__(self, other: object) -> bool:
-        return array_fields.same(self, other)
-
-    def __hash__(self) -> int:
-        return array_fields.hashed(self)
-
     def softened(self, softness: float, /) -> FisherVector | None:
         """The same with warmer posteriors and a softened local encoder, where these are hard.
 
@@ -269,11 +241,6 @@ class FisherVector(Encoder):
             return None
         return dataclasses.replace(self, local=local or self.local, temperature=temperature)
 
-    def relaxed(self, width: float, /) -> FisherVector | None:
-        """The same features with a relaxed local encoder, or None; see `Encoder.relaxed`."""
-        local = self.local.relaxed(width)
-        return None if local is None else dataclasses.replace(self, local=local)
-
     @property
     def annealing(self) -> tuple[tuple[float, float], ...]:
         """Legs in which an inversion cools this encoder; see `Encoder.annealing`.
@@ -282,33 +249,15 @@ class FisherVector(Encoder):
         """
         return assignment.ANNEALING if self.softened(1.0) is not None else ()
 
+    @property
+    def _codebook(self) -> tuple[int, int]:
+        count, width = self.means.shape
+        return count, width
+
     def feature_shape(self, image_shape: tuple[int, ...], /) -> tuple[int, ...]:
         """Shape F of the features of one image (C, H, W); raises as the local encoder does."""
         local_descriptors.places(self.local, image_shape, self.means.shape[1])
         return (*self.grid, 2, *self.means.shape)
-
-    def vjp(self, x: Array, /) -> tuple[Array, Pullback]:
-        """Encode a batch, and return the map that pulls cotangents back; see `Encoder.vjp`.
-
-        Parameters
-        ----------
-        x : ndarray, shape (N, C, H, W), float32 or float64, in [0, 1]
-            Images.
-
-        Returns
-        -------
-        features : ndarray, shape (N, *F), of the same dtype
-        pullback : callable
-        """
-        return local_descriptors.vjp(self.local, x, self._code, self.means.shape)
-
-    def encode(self, x: Array, /) -> Array:
-        """Features (N, *F) of a batch, without what a pullback needs; see `vjp`."""
-        return local_descriptors.encode(self.local, x, self._code, self.means.shape)
-
-    def __call__(self, image: Array) -> np.ndarray:
-        """Features of one image, whose pixel values the local encoder takes as they are."""
-        return local_descriptors.call(self.local, image, self._code, self.means.shape)
 
     def _mixture(self, dtype: Any) -> tuple[_Posterior, Words, np.ndarray, np.ndarray]:
         """How posteriors are found; the means less their centre, and the deviations."""

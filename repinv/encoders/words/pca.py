@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import os
+from collections.abc import Callable
 
 import numpy as np
 
-from repinv._core.typing import Array, Pullback, SizeRange
+from repinv._core.typing import SizeRange
 from repinv.encoders._parts import array_fields, learning, local_descriptors, validation
+from repinv.encoders._parts.descriptor_encoder import DescriptorEncoder
 from repinv.encoders.base import Encoder
 from repinv.io.streams import Images
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class PCA(Encoder):
+class PCA(DescriptorEncoder):
     """Principal components of local descriptors: what Fisher vectors are usually made of.
 
     Parameters
@@ -144,53 +145,21 @@ class PCA(Encoder):
         mean, components, deviations = learning.principal(samples, count, seed, sample_size)
         return cls(local, mean, components, deviations=deviations if whiten else None)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the encoder to an npz file without pickle; it appears whole or not at all.
-
-        Raises
-        ------
-        TypeError
-            If the local encoder is not one of repinv's own.
-        """
-        array_fields.save(self, path)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> PCA:
-        """Read what `save` wrote.
-
-        Raises
-        ------
-        ValueError
-            If the file is something else, or is damaged.
-        """
-        return array_fields.load(cls, path)
-
-    def __eq__(self, other: object) -> bool:
-        return array_fields.same(self, other)
-
-    def __hash__(self) -> int:
-        return array_fields.hashed(self)
-
     @property
     def of_nothing(self) -> np.ndarray:
         """Components (K,) of a descriptor that is zero, as those of flat places are."""
-        found: np.ndarray = self._projected(np.zeros((1, 1, len(self.mean)), np.float64))[0, 0]
+        found: np.ndarray = self._projected(np.zeros((1, len(self.mean)), np.float64))[0]
         return found
-
-    def softened(self, softness: float, /) -> PCA | None:
-        """The same of a softened local encoder, or None; see `Encoder.softened`."""
-        local = self.local.softened(softness)
-        return None if local is None else dataclasses.replace(self, local=local)
-
-    def relaxed(self, width: float, /) -> PCA | None:
-        """The same features with a relaxed local encoder, or None; see `Encoder.relaxed`."""
-        local = self.local.relaxed(width)
-        return None if local is None else dataclasses.replace(self, local=local)
 
     @property
     def annealing(self) -> tuple[tuple[float, float], ...]:
         """Legs in which an inversion hardens this encoder: those of the local one."""
         return self.local.annealing
+
+    @property
+    def _codebook(self) -> tuple[int, int]:
+        count, width = self.components.shape
+        return count, width
 
     def feature_shape(self, image_shape: tuple[int, ...], /) -> tuple[int, ...]:
         """Shape F of the features of one image (C, H, W); raises as the local encoder does."""
@@ -213,53 +182,27 @@ class PCA(Encoder):
         """Centres (y, x) of the local descriptors; see `Encoder.frames`."""
         return self.local.frames(image_shape)
 
-    def vjp(self, x: Array, /) -> tuple[Array, Pullback]:
-        """Encode a batch, and return the map that pulls cotangents back; see `Encoder.vjp`.
+    def _code(
+        self, x: np.ndarray, image_shape: tuple[int, ...], keep: bool
+    ) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
+        """Components of an image's descriptors x (F, D), laid out as the local features are."""
+        found = self._projected(x)
+        shape = self._with(tuple(self.local.feature_shape(image_shape)), len(self.components))
 
-        Parameters
-        ----------
-        x : ndarray, shape (N, C, H, W), float32 or float64, in [0, 1]
-            Images.
-
-        Returns
-        -------
-        features : ndarray, shape (N, *F), of the same dtype
-        pullback : callable
-        """
-        rows, shape, pull_local = local_descriptors.rows_vjp(self.local, x)
-        features = self._laid_out(self._projected(rows), shape)
-
-        def pullback(cotangent: Array) -> Array:
-            v = validation.cotangent(cotangent, features.shape, features.dtype)
-            given = local_descriptors.descriptors(self.local, v)
+        def pullback(v: np.ndarray) -> np.ndarray:
+            given = local_descriptors.descriptors(self.local, v[None])[0]
             if self.deviations is not None:
                 given = given / self.deviations.astype(v.dtype)
-            return pull_local(given @ self.components.astype(v.dtype))
+            pulled: np.ndarray = given @ self.components.astype(v.dtype)
+            return pulled
 
-        return features, pullback
+        laid_out = local_descriptors.from_descriptors(self.local, found[None], (1, *shape))[0]
+        return np.ascontiguousarray(laid_out), pullback
 
-    def encode(self, x: Array, /) -> Array:
-        """Features (N, *F) of a batch, without what a pullback needs; see `vjp`."""
-        rows, shape = local_descriptors.rows(self.local, x)
-        return self._laid_out(self._projected(rows), shape)
-
-    def __call__(self, image: Array) -> np.ndarray:
-        """Features of one image, whose pixel values the local encoder takes as they are."""
-        found = self.local(image)[None]
-        rows = local_descriptors.descriptors(self.local, found)
-        features: np.ndarray = self._laid_out(self._projected(rows), found.shape)[0]
-        return features
-
-    def _projected(self, rows: np.ndarray) -> np.ndarray:
-        """Components (N, places, K) of descriptors (N, places, D)."""
-        found: np.ndarray = (rows - self.mean.astype(rows.dtype)) @ self.components.T.astype(
-            rows.dtype
-        )
-        return found if self.deviations is None else found / self.deviations.astype(rows.dtype)
-
-    def _laid_out(self, rows: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-        """Rows (N, places, K) in the layout of the local encoder's features of a shape (N, ...)."""
-        return np.ascontiguousarray(local_descriptors.from_descriptors(self.local, rows, shape))
+    def _projected(self, x: np.ndarray) -> np.ndarray:
+        """Components (F, K) of descriptors (F, D)."""
+        found: np.ndarray = (x - self.mean.astype(x.dtype)) @ self.components.T.astype(x.dtype)
+        return found if self.deviations is None else found / self.deviations.astype(x.dtype)
 
     def _with(self, shape: tuple[int, ...], count: int) -> tuple[int, ...]:
         """A shape with so many numbers at every position."""

@@ -16,7 +16,7 @@ from repinv.io import serialization
 from repinv.testing import check_encoder, check_vjp
 
 RNG = np.random.default_rng(5)
-BENCHMARKS = pathlib.Path(__file__).parents[2] / "benchmarks"
+BENCHMARKS = pathlib.Path(__file__).parents[3] / "benchmarks"
 
 FLAVOURS = {
     "vlfeat": DSIFT.vlfeat(3, 4),

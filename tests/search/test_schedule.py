@@ -43,7 +43,7 @@ def test_a_run_that_ends_with_the_encoder_needs_no_straight_through():
     bag = repinv.BoVW(SOFT, WORDS)
     found = stages(bag)
     assert not any(stage.straight_through for stage in found)
-    assert (found[-1].softness, found[-1].relaxed) == (0.0, 0.0)
+    assert (found[-1].softness, found[-1].surrogate_width) == (0.0, 0.0)
     assert bag.softened(found[-2].softness) is None
     assert bag.softened(found[0].softness) is not None
 
@@ -52,7 +52,7 @@ def test_a_run_that_ends_with_the_encoder_needs_no_straight_through():
 def test_contrast_comes_second_and_local_changes_after_a_third(encoder):
     found = stages(encoder)
     assert [stage.without for stage in found[:2]] == [("contrast",), ()]
-    first = next(i for i, stage in enumerate(found) if stage.local > 0)
+    first = next(i for i, stage in enumerate(found) if stage.sensitivity_radius > 0)
     assert 0.3 <= sum(stage.share for stage in found[:first]) < 0.5
 
 
@@ -87,9 +87,9 @@ def test_later_stages_go_on_with_local_changes():
     spaces = []
     solver = (
         Stage(0.25, LBFGS()),
-        Stage(0.25, LBFGS(), local=3.0),
+        Stage(0.25, LBFGS(), sensitivity_radius=3.0),
         Stage(0.25, LBFGS()),
-        Stage(0.25, LBFGS(), local=2.0),
+        Stage(0.25, LBFGS(), sensitivity_radius=2.0),
     )
     repinv.invert(
         LOCAL(IMAGE),
@@ -109,7 +109,7 @@ def test_later_stages_go_on_with_local_changes():
 
 def test_stages_too_short_to_learn_curvature_do_not_begin_anew():
     spaces = []
-    solver = (Stage(0.5, LBFGS()), Stage(0.5, LBFGS(), local=3.0))
+    solver = (Stage(0.5, LBFGS()), Stage(0.5, LBFGS(), sensitivity_radius=3.0))
     for max_iter in (2 * WORTHWHILE - 2, 2 * WORTHWHILE):
         repinv.invert(
             LOCAL(IMAGE),
@@ -131,7 +131,7 @@ def test_stages_do_not_begin_anew_where_places_are_alike():
         SOFT,
         shape=IMAGE.shape,
         max_iter=160,
-        solver=(Stage(0.5, LBFGS()), Stage(0.5, LBFGS(), local=4.0)),
+        solver=(Stage(0.5, LBFGS()), Stage(0.5, LBFGS(), sensitivity_radius=4.0)),
         check_every=80,
         callback=lambda snapshot: spaces.append(snapshot.parametrization),
     )

@@ -142,7 +142,7 @@ def test_surrogate_slopes_leave_features_as_they_are_and_tend_to_the_gradient(na
     module = Net(IN_PLACE[name]).double().eval()
     encoder = TorchEncoder(module, "end", dtype=torch.float64)
     encoder.feature_shape((3, 12, 14))
-    relaxed = encoder.relaxed(1e-9)
+    relaxed = encoder.with_surrogate_slopes(1e-9)
     if relaxed is None:
         assert not encoder._ways.rectifies(encoder._sample)[0]
         return
@@ -150,7 +150,7 @@ def test_surrogate_slopes_leave_features_as_they_are_and_tend_to_the_gradient(na
     features, pullback = relaxed.vjp(X)
     torch.testing.assert_close(features, expected)
     torch.testing.assert_close(pullback(v), gradient, rtol=1e-4, atol=1e-5)
-    wide = encoder.relaxed(0.8).vjp(X)
+    wide = encoder.with_surrogate_slopes(0.8).vjp(X)
     torch.testing.assert_close(wide[0], expected)
     assert not torch.allclose(wide[1](v), gradient)
 
@@ -221,10 +221,10 @@ def test_a_module_that_looks_at_values_and_makes_tensors_of_its_own():
     features, pullback = encoder.vjp(X)
     torch.testing.assert_close(features, expected)
     torch.testing.assert_close(pullback(v), gradient)
-    before = encoder.unrectified.encode(X)
+    before = encoder.pre_activations.encode(X)
     torch.testing.assert_close(before.relu(), expected)
     assert (before < 0).any()
-    assert encoder.relaxed(0.3).unrectified is not None
+    assert encoder.with_surrogate_slopes(0.3).pre_activations is not None
 
 
 @pytest.mark.parametrize("module", [Looking(), Net(IN_PLACE["a sum in place"])], ids=["run", "cut"])
@@ -394,8 +394,8 @@ def test_a_layer_by_number_is_refused():
 
 def test_encoders_of_modules_that_are_run_survive_pickling():
     encoder = TorchEncoder(Looking().double().eval(), "end", dtype=torch.float64)
-    features, pullback = encoder.relaxed(0.3).vjp(X)
-    again = pickle.loads(pickle.dumps(encoder.relaxed(0.3)))  # noqa: S301 — our own bytes
+    features, pullback = encoder.with_surrogate_slopes(0.3).vjp(X)
+    again = pickle.loads(pickle.dumps(encoder.with_surrogate_slopes(0.3)))  # noqa: S301 — our own bytes
     found, pull = again.vjp(X)
     torch.testing.assert_close(found, features)
     torch.testing.assert_close(pull(found), pullback(features))

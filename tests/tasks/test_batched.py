@@ -7,7 +7,7 @@ from skimage.transform import downscale_local_mean
 
 import repinv
 from repinv.search import retries
-from repinv.tasks import stacks
+from repinv.tasks import batched
 from repinv.tasks.batched import invert_each
 
 HOG = repinv.HOG.vlfeat(bilinear_orientations=True)
@@ -21,13 +21,13 @@ OPTIONS = {"shape": (32, 32), "max_iter": 20}
 @pytest.fixture
 def runs(monkeypatch):
     """How many problems each run had."""
-    sizes, run = [], stacks.run
+    sizes, run = [], batched.run
 
-    def counted(problem, position, *rest, **options):
-        sizes.append(position["z"].shape[0])
-        return run(problem, position, *rest, **options)
+    def counted(problem, state, watch):
+        sizes.append(state.z.shape[0])
+        return run(problem, state, watch)
 
-    monkeypatch.setattr(stacks, "run", counted)
+    monkeypatch.setattr(batched, "run", counted)
     monkeypatch.setattr(retries, "run", counted)
     return sizes
 

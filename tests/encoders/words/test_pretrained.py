@@ -13,10 +13,12 @@ import pytest
 import skimage
 
 import repinv
+from repinv.encoders.sparse import hoggle
 from repinv.encoders.words import pretrained
 from repinv.metrics import feature_error, ncc
+from repinv.search import restorer
 
-ROOT = pathlib.Path(__file__).parents[2]
+ROOT = pathlib.Path(__file__).parents[3]
 FOLDER = pathlib.Path(pretrained.__file__).with_name("vocabularies")
 CAMERA = (skimage.data.camera() / 255).astype(np.float32)
 
@@ -133,15 +135,28 @@ def test_the_files_are_part_of_the_package():
         pytest.skip("needs the checkout: setup.cfg is not beside tests/")
     parser = configparser.ConfigParser()
     parser.read(ROOT / "setup.cfg")
-    patterns = parser["options.package_data"]["repinv.encoders"].split(", ")
-    listed = [{path.name for path in FOLDER.parent.glob(pattern)} for pattern in patterns]
-    vocabularies = {pretrained.file_name(n) for n in pretrained.CHECKSUMS}
-    parameters = {f"{kind}_{n}.npz" for kind, n in pretrained.PARAMETERS}
-    assert listed == [{"README.md", *vocabularies}, {"README.md", *parameters}]
+    package = pathlib.Path(repinv.__file__).parent
+    shipped = {
+        "repinv.encoders.words": {pretrained.file_name(n) for n in pretrained.CHECKSUMS},
+        "repinv.encoders.sparse": {f"hoggle_{n}.npz" for n in hoggle.CHECKSUMS},
+        "repinv.inverters": {"ridge_5.npz"},
+        "repinv.search": {f"{name}.npz" for name in restorer.CHECKSUMS},
+    }
+    for name, expected in shipped.items():
+        folder = package.joinpath(*name.split(".")[1:])
+        listed = {path.name for path in folder.glob(parser["options.package_data"][name])}
+        assert listed == {"README.md", *expected}
 
 
 def test_all_files_that_ship_together_are_small():
     package = pathlib.Path(repinv.__file__).parent
-    folders = (FOLDER.with_name("dictionaries"), package / "restorers")
+    folders = [
+        package / place
+        for place in (
+            "encoders/sparse/dictionaries",
+            "inverters/dictionaries",
+            "search/restorers",
+        )
+    ]
     sizes = [path.stat().st_size for folder in folders for path in folder.iterdir()]
     assert sum(sizes) < 6e6

@@ -1,29 +1,24 @@
-"""Whether an inversion fits into memory: asked before anything is allocated."""
+"""Whether an inversion fits into memory, checked before anything is allocated."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-#: Arrays of the image's size that an inversion holds at once, beside the `pairs` that L-BFGS
+from repinv.solvers.lbfgs import remembered
+
+#: Arrays of the image's size that an inversion holds at once, beside the steps that L-BFGS
 #: remembers: the variable, the image, gradients, and what the encoder keeps for its pullback.
 _ARRAYS = 28
-#: Steps that L-BFGS remembers at least and at most; numbers that it holds before it takes fewer.
-_LEAST, _MOST, _HELD = 10, 40, 2**18
 #: Arrays of the features' size: the target, features and what they are made of, differences and
 #: cotangents. Dense descriptors have a hundred times as many numbers as their image.
 _FEATURES = 8
 
 
 def available() -> int | None:
-    """Bytes that this process may still take, or None where the system does not tell."""
+    """Bytes that this process may still take, or None where the system does not say."""
     found = [n for n in (_of_the_system(), _of_the_group()) if n is not None]
     return min(found, default=None)
-
-
-def pairs(size: int) -> int:
-    """Steps, each with its change of the gradient, that L-BFGS remembers of so many variables."""
-    return min(max(_LEAST, _HELD // (2 * size)), _MOST)
 
 
 def check_fits(
@@ -61,7 +56,7 @@ def needed(height: int, width: int, channels: int, n_images: int, *, n_features:
 def _numbers(height: int, width: int, channels: int, n_features: int) -> tuple[int, int]:
     """Numbers that an inversion holds of an image, and of its features."""
     size = height * width * channels
-    return (_ARRAYS + 2 * pairs(size)) * size, _FEATURES * n_features
+    return (_ARRAYS + 2 * remembered(size)) * size, _FEATURES * n_features
 
 
 def _of_the_system() -> int | None:

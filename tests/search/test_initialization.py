@@ -96,7 +96,7 @@ class Rectified(Linear):
     """The same, said to end with a rectifier."""
 
     @property
-    def unrectified(self):
+    def pre_activations(self):
         return self
 
 
@@ -125,8 +125,8 @@ def test_colours_are_natural_where_there_are_three():
 
 
 def test_the_start_is_as_faint_as_the_encoder_needs():
-    normalized = probing.faint_scale(repinv.HOG.skimage(block_norm="L2"), ONE)
-    linear = probing.faint_scale(Linear(basis(1024, 64)), ONE)
+    normalized = probing.low_contrast(repinv.HOG.skimage(block_norm="L2"), ONE)
+    linear = probing.low_contrast(Linear(basis(1024, 64)), ONE)
     assert normalized < linear == 1e-3
 
 

@@ -59,7 +59,7 @@ def test_features_stay_and_narrow_bends_are_sharp(name):
     v = np.random.default_rng(0).standard_normal(features.shape)
     sharp, found = pullback(v), []
     for width in (1e-9, 0.5):
-        bent, pull = encoder.relaxed(width).vjp(X)
+        bent, pull = encoder.with_surrogate_slopes(width).vjp(X)
         np.testing.assert_array_equal(bent, features)
         found.append(pull(v))
     np.testing.assert_allclose(found[0], sharp, atol=1e-6 * np.abs(sharp).max())
@@ -72,27 +72,27 @@ def test_what_is_clipped_is_heard():
     v = np.where(features >= 0.2 - 1e-12, -1.0, 0.0)
     assert 0.01 < -v.mean() < 0.5
     assert not np.any(pullback(v))
-    assert np.any(DENSE.relaxed(0.5).vjp(X)[1](v))
+    assert np.any(DENSE.with_surrogate_slopes(0.5).vjp(X)[1](v))
 
 
 @pytest.mark.parametrize("norm", ["L1", "L1-sqrt", "L2"])
 def test_norms_without_a_clip_have_nothing_to_relax(norm):
-    assert repinv.HOG.skimage(block_norm=norm).relaxed(0.5) is None
+    assert repinv.HOG.skimage(block_norm=norm).with_surrogate_slopes(0.5) is None
 
 
 def test_words_over_what_cannot_be_relaxed_cannot_be_either():
     class Sharp(repinv.DSIFT):
-        def relaxed(self, width):
+        def with_surrogate_slopes(self, width):
             return None
 
-    assert repinv.BoVW(Sharp(DENSE.flavour), WORDS).relaxed(0.5) is None
+    assert repinv.BoVW(Sharp(DENSE.flavour), WORDS).with_surrogate_slopes(0.5) is None
 
 
 @pytest.mark.parametrize("width", [0.0, -1.0, np.nan])
 @pytest.mark.parametrize("encoder", [DENSE, CLIPPED["hog uoctti"]], ids=["dsift", "hog"])
 def test_a_bend_has_a_width(encoder, width):
     with pytest.raises(ValueError, match="width"):
-        encoder.relaxed(width)
+        encoder.with_surrogate_slopes(width)
 
 
 def test_clipped_descriptors_are_met_sooner():
@@ -100,8 +100,8 @@ def test_clipped_descriptors_are_met_sooner():
     errors = []
     for width in (0.0, 0.8):
         stages = (
-            Stage(0.35, repinv.LBFGS(), relaxed=width),
-            Stage(0.55, repinv.LBFGS(), local=4.0, relaxed=width / 2),
+            Stage(0.35, repinv.LBFGS(), surrogate_width=width),
+            Stage(0.55, repinv.LBFGS(), sensitivity_radius=4.0, surrogate_width=width / 2),
             Stage(0.1, repinv.LBFGS()),
         )
         options = {"shape": image.shape, "solver": stages, "max_iter": 400}

@@ -92,7 +92,7 @@ def test_what_was_saved_is_loaded(tmp_path):
 def test_softened_and_relaxed_are_of_the_local_encoder():
     pca = fitted(HOG.vlfeat())
     assert pca.softened(0.5).local == HOG.vlfeat().softened(0.5)
-    assert pca.relaxed(0.5).local == HOG.vlfeat().relaxed(0.5)
+    assert pca.with_surrogate_slopes(0.5).local == HOG.vlfeat().with_surrogate_slopes(0.5)
     assert pca.annealing == HOG.vlfeat().annealing
     assert fitted(SIFT).softened(0.5) is None
 

@@ -12,8 +12,8 @@ import pytest
 
 from repinv import HOG
 
-GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "hog.npz"
-BESIDE = pathlib.Path(__file__).parents[2] / ".." / "shared"
+GOLDEN = pathlib.Path(__file__).parents[2] / "golden" / "hog.npz"
+BESIDE = pathlib.Path(__file__).parents[3] / ".." / "shared"
 REFERENCE = pathlib.Path(os.environ.get("REPINV_SHARED", BESIDE)) / "reference"
 
 needs_reference = pytest.mark.skipif(

@@ -23,7 +23,7 @@ def rectified(end=None):
 @pytest.mark.parametrize("inplace", [False, True])
 def test_features_stay_and_the_slope_is_that_of_squareplus(inplace):
     encoder = rectified(nn.ReLU(inplace))
-    bent, pullback = encoder.relaxed(0.3).vjp(X)
+    bent, pullback = encoder.with_surrogate_slopes(0.3).vjp(X)
     torch.testing.assert_close(bent, encoder.encode(X), rtol=0, atol=0)
     x = X.clone().requires_grad_()
     square = 0.09 * X.square().mean(dim=(1, 2, 3), keepdim=True)
@@ -33,35 +33,35 @@ def test_features_stay_and_the_slope_is_that_of_squareplus(inplace):
 
 def test_units_that_are_all_at_zero_pass_half():
     zeros = torch.zeros((1, 3, 4, 4), dtype=torch.float64)
-    features, pullback = rectified().relaxed(0.3).vjp(zeros)
+    features, pullback = rectified().with_surrogate_slopes(0.3).vjp(zeros)
     torch.testing.assert_close(pullback(torch.ones_like(features)), zeros + 0.5)
 
 
 def test_narrow_bends_are_sharp():
     encoder = rectified()
     v = torch.ones_like(X)
-    found = encoder.relaxed(1e-6).vjp(X)[1](v)
+    found = encoder.with_surrogate_slopes(1e-6).vjp(X)[1](v)
     torch.testing.assert_close(found, encoder.vjp(X)[1](v), rtol=0, atol=1e-6)
 
 
 def test_without_rectifiers_there_is_nothing_to_relax():
-    assert rectified(nn.Tanh()).relaxed(0.3) is None
-    assert repinv.HOG.skimage(block_norm="L2").relaxed(0.3) is None
+    assert rectified(nn.Tanh()).with_surrogate_slopes(0.3) is None
+    assert repinv.HOG.skimage(block_norm="L2").with_surrogate_slopes(0.3) is None
 
 
 def test_what_was_opened_is_relaxed_by_itself():
     module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 2, 3), nn.ReLU()).eval()
     encoder = TorchEncoder(module, "3", dtype=torch.float64)
-    opened = encoder.unrectified
-    assert encoder.relaxed(0.3) is encoder.relaxed(0.3)
-    assert opened.relaxed(0.3) is not encoder.relaxed(0.3)
-    torch.testing.assert_close(opened.relaxed(0.3).encode(X), opened.encode(X))
+    opened = encoder.pre_activations
+    assert encoder.with_surrogate_slopes(0.3) is encoder.with_surrogate_slopes(0.3)
+    assert opened.with_surrogate_slopes(0.3) is not encoder.with_surrogate_slopes(0.3)
+    torch.testing.assert_close(opened.with_surrogate_slopes(0.3).encode(X), opened.encode(X))
     v = torch.ones_like(opened.encode(X))
-    assert not torch.equal(opened.relaxed(0.3).vjp(X)[1](v), opened.vjp(X)[1](v))
+    assert not torch.equal(opened.with_surrogate_slopes(0.3).vjp(X)[1](v), opened.vjp(X)[1](v))
 
 
 def test_a_relaxed_encoder_survives_pickling():
-    bent = rectified().relaxed(0.3)
+    bent = rectified().with_surrogate_slopes(0.3)
     again = pickle.loads(pickle.dumps(bent))  # noqa: S301 — our own bytes
     v = torch.ones_like(X)
     torch.testing.assert_close(again.vjp(X)[1](v), bent.vjp(X)[1](v))
@@ -76,7 +76,7 @@ def test_deep_layers_are_met_sooner():
     errors = []
     for relaxed in (0.0, 0.3):
         stages = (
-            repinv.Stage(0.7, repinv.LBFGS(), opened=True, relaxed=relaxed),
+            repinv.Stage(0.7, repinv.LBFGS(), pre_activations=True, surrogate_width=relaxed),
             repinv.Stage(0.3, repinv.LBFGS()),
         )
         result = repinv.invert(
@@ -88,11 +88,11 @@ def test_deep_layers_are_met_sooner():
 
 @pytest.mark.slow
 def test_compiled_encoders_relax_too():
-    plain, v = rectified().relaxed(0.3), torch.ones_like(X)
+    plain, v = rectified().with_surrogate_slopes(0.3), torch.ones_like(X)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch's own compiler
         compiled = TorchEncoder(rectified().module, "1", dtype=torch.float64, compiled=True)
-        features, pullback = compiled.relaxed(0.3).vjp(X)
+        features, pullback = compiled.with_surrogate_slopes(0.3).vjp(X)
         found = pullback(v)
     torch.testing.assert_close(features, plain.encode(X))
     torch.testing.assert_close(found, plain.vjp(X)[1](v))

@@ -1,6 +1,7 @@
 """Restorers, and runs that average several starts."""
 
 import dataclasses
+import importlib.resources
 import itertools
 import shutil
 
@@ -13,7 +14,7 @@ import repinv
 from repinv import LBFGS, Pixels, Restorer, Stage
 from repinv.metrics import ncc, ssim
 from repinv.search import consensus, restorer
-from repinv.search.schedules import gathering
+from repinv.search.schedules import averaging
 
 RNG = np.random.default_rng(5)
 HOG = repinv.HOG.vlfeat(bilinear_orientations=True)
@@ -53,9 +54,9 @@ def test_a_network_of_zeros_returns_the_mean():
 def test_a_run_goes_on_with_the_contrast_of_its_starts_or_a_photographs_where_it_is_restored():
     starts = 0.4 + 0.1 * RNG.random((6, 1, 16, 24))
     for network, contrast in ((None, starts.std(axis=(1, 2, 3))), (random_restorer(), [0.25] * 6)):
-        found = consensus.gathered(starts, 3, network, Pixels())
-        image = Pixels().image(found["z"])
-        assert image.shape == found["reference"].shape == (2, 1, 16, 24)
+        z, reference = consensus.averaged(starts, 3, network, Pixels())
+        image = Pixels().image(z)
+        assert image.shape == reference.shape == (2, 1, 16, 24)
         np.testing.assert_allclose(image.mean(axis=(1, 2, 3)), 0.5)
         expected = np.reshape(contrast, (2, 3)).mean(axis=1)
         np.testing.assert_allclose(image.std(axis=(1, 2, 3)), expected)
@@ -65,16 +66,16 @@ def test_a_run_goes_on_from_what_was_restored_except_where_starts_are_faint():
     x = 0.5 + 0.2 * RNG.standard_normal((1, 3, 1, 64, 128))
     x[..., 64:] = 0.5 + 0.01 * (x[..., 64:] - 0.5)
     network = random_restorer()
-    found = consensus.gathered(x[0], 3, network, Pixels())
-    begin, mean = found["z"], Restorer.averaged(x)[0]
+    z, reference = consensus.averaged(x[0], 3, network, Pixels())
+    begin, mean = z, Restorer.averaged(x)[0]
 
     def likeness(part, image):
         inner = (..., part)
         return np.corrcoef(begin[inner].ravel(), image[inner].ravel())[0, 1]
 
     seen, faint = slice(8, 48), slice(80, 120)
-    assert likeness(seen, found["reference"]) > 0.95 > likeness(seen, mean)
-    assert likeness(faint, mean) > 0.95 > likeness(faint, found["reference"])
+    assert likeness(seen, reference) > 0.95 > likeness(seen, mean)
+    assert likeness(faint, mean) > 0.95 > likeness(faint, reference)
 
 
 @pytest.mark.parametrize("shape", [(16, 24), (13, 11), (3, 3)])
@@ -144,11 +145,11 @@ def test_layers_that_do_not_fit_are_refused():
 
 
 def test_a_damaged_file_is_named(tmp_path, monkeypatch):
-    folder = restorer.importlib.resources.files("repinv") / "restorers"
+    folder = importlib.resources.files("repinv.search") / "restorers"
     shutil.copytree(folder, tmp_path / "restorers")
     path = tmp_path / "restorers" / "hog-bilinear.npz"
     path.write_bytes(path.read_bytes()[:-1])
-    monkeypatch.setattr(restorer.importlib.resources, "files", lambda name: tmp_path)
+    monkeypatch.setattr(importlib.resources, "files", lambda name: tmp_path)
     restorer._read.cache_clear()
     with pytest.raises(ValueError, match=r"hog-bilinear\.npz.*damaged"):
         Restorer.pretrained(HOG)
@@ -258,8 +259,8 @@ def test_without_a_stage_that_gathers_the_best_start_is_returned():
     ids=["learned", "hard", "HOG", "DSIFT", "learned words", "words"],
 )
 def test_a_half_or_a_third_of_a_gathering_run_is_apart(encoder, learned, share, kept):
-    found = gathering(encoder, learned)
-    first = [stage.gathers for stage in found].index(True)
+    found = averaging(encoder, learned)
+    first = [stage.averages_starts for stage in found].index(True)
     apart, together = found[:first], found[first:]
     whole = sum(stage.share for stage in found)
     assert sum(stage.share for stage in apart) == pytest.approx(share * whole, rel=0.12)
@@ -272,8 +273,8 @@ def test_a_half_or_a_third_of_a_gathering_run_is_apart(encoder, learned, share, 
 @pytest.mark.parametrize("temperature", [0.02, 0.005])
 def test_words_that_starts_agree_on_are_not_softened_again(temperature):
     words = repinv.BoVW.pretrained(assignment=repinv.SoftAssignment(temperature))
-    found = gathering(words)
-    first = [stage.gathers for stage in found].index(True)
+    found = averaging(words)
+    first = [stage.averages_starts for stage in found].index(True)
     assert max(stage.softness for stage in found[:first]) == 1.0
     assert [stage.softness for stage in found[first:]] == [0.04, 0.04, 0.0, 0.0]
     # Which is a temperature of 0.02.
@@ -285,4 +286,4 @@ def test_an_encoder_with_one_leg_of_annealing_is_gathered_as_it_is():
         annealing = ((1.0, 1.0),)
 
     once = Once(repinv.HOG.vlfeat(bilinear_orientations=True).flavour)
-    assert [s.softness for s in gathering(once) if s.pull] == [0.0] * 4
+    assert [s.softness for s in averaging(once) if s.pull] == [0.0] * 4

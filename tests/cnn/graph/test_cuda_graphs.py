@@ -280,7 +280,7 @@ def test_a_run_that_shifts_its_image_is_not_recorded(monkeypatch):
 @NEEDS_CUDA
 @pytest.mark.parametrize("repeated", [None, cuda_graphs.Replayed], ids=["steps", "replayed"])
 def test_a_run_on_a_gpu_moves_nothing_to_or_from_it(repeated):
-    energy, z = energy_on("cuda", encoder_on("cuda").relaxed(0.4))
+    energy, z = energy_on("cuda", encoder_on("cuda").with_surrogate_slopes(0.4))
 
     def run():
         return repinv.minimize(

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import repinv
-from repinv._core import memory
+from repinv.solvers import memory
+from repinv.solvers.lbfgs import remembered
 
 
 def test_the_machine_tells_how_much_is_free():
@@ -49,7 +50,7 @@ def test_the_estimate_covers_what_an_inversion_takes():
         taken = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    estimate = 4 * (memory._ARRAYS + 2 * memory.pairs(image.size)) * image.size
+    estimate = 4 * (memory._ARRAYS + 2 * remembered(image.size)) * image.size
     assert 0.5 * estimate < taken < estimate
 
 

@@ -66,7 +66,7 @@ FUNCTIONS = {
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_pullbacks_are_those_of_autograd(name, relaxed):
     encoder = TorchEncoder(Net(FUNCTIONS[name]).double().eval(), "end", dtype=torch.float64)
-    encoder = encoder.relaxed(0.3) if relaxed else encoder
+    encoder = encoder.with_surrogate_slopes(0.3) if relaxed else encoder
     encoder.feature_shape((3, 12, 14))
     assert isinstance(computing(encoder), Plain)
     x = X.clone().requires_grad_()

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from repinv import Jitter, Levelled, Local, Pixels, Spectral
-from repinv.variables.local import localized
+from repinv.variables.base import is_centred
 
 RNG = np.random.default_rng(6)
 IMAGE = RNG.random((2, 3, 11, 16))
@@ -208,16 +208,17 @@ def test_local_of_a_constant_image_has_no_contrast_to_turn():
     np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
-def test_localized_keeps_jitter_and_leaves_pixels_alone():
+def test_changes_of_an_image_keep_jitter_and_pixels_have_none():
     image = np.random.default_rng(1).random((1, 1, 16, 16))
     weights = np.ones_like(image)
-    jitter = localized(Jitter(Spectral(), 2, seed=4), image, weights)
+    jitter = Jitter(Spectral(), 2, seed=4).about(image, weights)
     assert isinstance(jitter, Jitter)
     np.testing.assert_allclose(jitter.image(0 * image), image)
-    again = localized(jitter, image + 0.1, weights)
+    again = jitter.about(image + 0.1, weights)
     np.testing.assert_allclose(again.image(0 * image), image + 0.1)
     assert again.base.inner == jitter.base.inner
-    assert localized(Pixels(), image, weights) is None
+    assert not is_centred(Jitter(Pixels()))
+    assert is_centred(jitter)
 
 
 LEVELLED = {

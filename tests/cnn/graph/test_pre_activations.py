@@ -61,24 +61,24 @@ RECTIFIED = {
 @pytest.mark.parametrize("end", RECTIFIED.values(), ids=RECTIFIED)
 def test_what_a_rectifier_is_given_is_the_features_once_rectified(end):
     whole = encoder(end)
-    opened = whole.unrectified
+    opened = whole.pre_activations
     given, features = opened.encode(X), whole.encode(X)
     assert opened.feature_shape((3, 12, 14)) == whole.feature_shape((3, 12, 14))
     assert float(given.min()) < 0
     torch.testing.assert_close(given.relu(), features, rtol=0, atol=0)
-    assert opened.unrectified is None
-    assert whole.unrectified is opened
+    assert opened.pre_activations is None
+    assert whole.pre_activations is opened
 
 
 def test_the_encoder_itself_is_left_as_it_is():
     whole = encoder(nn.ReLU())
     before = whole.encode(X)
-    assert whole.unrectified is not None
+    assert whole.pre_activations is not None
     torch.testing.assert_close(whole.encode(X), before, rtol=0, atol=0)
 
 
 def test_a_pullback_passes_what_a_rectifier_would_stop():
-    opened = encoder(nn.ReLU()).unrectified
+    opened = encoder(nn.ReLU()).pre_activations
     features, pullback = opened.vjp(X)
     negative = (features < 0).to(features.dtype)
     assert float(pullback(negative).abs().max()) > 0
@@ -97,7 +97,7 @@ NOT_RECTIFIED = {
 
 @pytest.mark.parametrize("end", NOT_RECTIFIED.values(), ids=NOT_RECTIFIED)
 def test_without_a_rectifier_at_the_end_there_is_none_to_take_away(end):
-    assert encoder(end).unrectified is None
+    assert encoder(end).pre_activations is None
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_without_a_rectifier_at_the_end_there_is_none_to_take_away(end):
 )
 def test_however_it_is_written_it_is_relaxed_alike(name):
     forms = RECTIFIED | {"by name": Function(lambda x: functional.relu(input=x))}
-    found, expected = (encoder(end).relaxed(0.3) for end in (forms[name], nn.ReLU()))
+    found, expected = (encoder(end).with_surrogate_slopes(0.3) for end in (forms[name], nn.ReLU()))
     features, pullback = found.vjp(X)
     torch.testing.assert_close(features, encoder(nn.ReLU()).encode(X), rtol=0, atol=0)
     torch.testing.assert_close(pullback(features), expected.vjp(X)[1](features), rtol=0, atol=0)
@@ -113,16 +113,16 @@ def test_however_it_is_written_it_is_relaxed_alike(name):
 
 def test_of_several_layers_each_must_end_with_one_of_its_own():
     body = nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU(), nn.Conv2d(6, 4, 3), nn.ReLU()).eval()
-    assert TorchEncoder(body, ("2", "3")).unrectified is None
+    assert TorchEncoder(body, ("2", "3")).pre_activations is None
     # What the second convolution is given must stay rectified.
-    assert TorchEncoder(body, ("1", "3")).unrectified is None
-    assert TorchEncoder(body, "3").unrectified is not None
+    assert TorchEncoder(body, ("1", "3")).pre_activations is None
+    assert TorchEncoder(body, "3").pre_activations is not None
     # One call by two names is one rectifier with two outputs.
-    assert TorchEncoder(body, ("3", "3:0")).unrectified is None
+    assert TorchEncoder(body, ("3", "3:0")).pre_activations is None
 
 
 def test_shallow_encoders_have_none():
-    assert repinv.HOG.vlfeat().unrectified is None
+    assert repinv.HOG.vlfeat().pre_activations is None
 
 
 def dim():
@@ -143,7 +143,9 @@ def target(units):
 def test_units_that_the_start_does_not_excite_are_brought_to_life():
     units = dim()
     wanted = target(units)
-    shut = tuple(replace(stage, opened=False, relaxed=0.0) for stage in schedules.RECTIFIED)
+    shut = tuple(
+        replace(stage, pre_activations=False, surrogate_width=0.0) for stage in schedules.RECTIFIED
+    )
     options = {"shape": (24, 24, 3), "max_iter": 120}
     stuck = repinv.invert(wanted, units, solver=shut, **options)
     found = repinv.invert(wanted, units, **options)
@@ -154,11 +156,11 @@ def test_units_that_the_start_does_not_excite_are_brought_to_life():
 def test_layers_that_end_with_a_rectifier_take_a_road_of_their_own():
     units = dim()
     assert schedules.stages(units) == schedules.RECTIFIED
-    assert schedules.stages(units.unrectified) == schedules.SMOOTH
-    found = schedules.gathering(units)
-    assert [stage.opened for stage in found] == [True] * 3 + [False] * 5
-    assert [stage.gathers for stage in found] == [False] * 4 + [True, False, False, False]
-    widths = [stage.relaxed for stage in found]
+    assert schedules.stages(units.pre_activations) == schedules.SMOOTH
+    found = schedules.averaging(units)
+    assert [stage.pre_activations for stage in found] == [True] * 3 + [False] * 5
+    assert [stage.averages_starts for stage in found] == [False] * 4 + [True, False, False, False]
+    widths = [stage.surrogate_width for stage in found]
     assert widths[0] > widths[1] > widths[2] > 0
     assert widths[3] == widths[-1] == 0
     apart = sum(stage.share for stage in found[:4])
@@ -182,7 +184,7 @@ def test_compiled_encoders_open_too():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch's own compiler
         whole = TorchEncoder(Ends(nn.ReLU()).eval(), "end", compiled=True)
-        torch.testing.assert_close(whole.unrectified.encode(x).relu(), whole.encode(x))
+        torch.testing.assert_close(whole.pre_activations.encode(x).relu(), whole.encode(x))
 
 
 def maximized(units, **options):
@@ -198,5 +200,5 @@ def test_a_unit_that_the_start_does_not_excite_can_be_maximized():
 
 def test_a_unit_above_others_that_are_off_has_no_rectifier_to_open():
     deeper = TorchEncoder(nn.Sequential(*dim().module, nn.Conv2d(3, 3, 1, bias=False)), "2")
-    assert deeper.unrectified is None
+    assert deeper.pre_activations is None
     np.testing.assert_allclose(maximized(deeper, scale=1.0).response, 0.0, atol=1e-6)

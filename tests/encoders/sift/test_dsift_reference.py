@@ -13,8 +13,8 @@ import pytest
 
 from repinv import DSIFT
 
-GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "dsift.npz"
-BESIDE = pathlib.Path(__file__).parents[2] / ".." / "shared"
+GOLDEN = pathlib.Path(__file__).parents[2] / "golden" / "dsift.npz"
+BESIDE = pathlib.Path(__file__).parents[3] / ".." / "shared"
 REFERENCE = pathlib.Path(os.environ.get("REPINV_SHARED", BESIDE)) / "reference"
 #: Stock VLFeat's arctangent is a polynomial with errors up to 0.01 rad.
 TOLERANCE = {"vlfeat_dsift": 1.1e-2, "vlfeat_dsift_exactmath": 2e-5, "kornia_dsift": 2e-5}

@@ -106,7 +106,7 @@ def test_the_package_registers_readers_of_torch():
     import pathlib
 
     declared = configparser.ConfigParser()
-    declared.read(pathlib.Path(__file__).parents[1] / "setup.cfg")
+    declared.read(pathlib.Path(__file__).parents[2] / "setup.cfg")
     lines = declared["options.entry_points"][feature_files.GROUP].split("\n")
     named = dict(line.split(" = ") for line in lines if line)
     assert named == {"pt": "repinv_cnn.tensor_files:read", "pth": "repinv_cnn.tensor_files:read"}
