@@ -15,6 +15,9 @@ import sys
 from pathlib import Path
 
 SETUP = Path(__file__).resolve().parents[1] / "setup.cfg"
+#: Dependencies of dependencies whose newest release makes the oldest versions warn; in the tests
+#: warnings are errors. Matplotlib 3.9 calls what pyparsing 3.3 deprecates.
+COMPANIONS = ("pyparsing<3.3",)
 
 
 def oldest(setup: str) -> list[str]:
@@ -48,6 +51,6 @@ def _release(version: str) -> tuple[int, ...]:
 
 if __name__ == "__main__":
     try:
-        print(*oldest(SETUP.read_text(encoding="utf-8")), sep="\n")
+        print(*oldest(SETUP.read_text(encoding="utf-8")), *COMPANIONS, sep="\n")
     except ValueError as error:
         sys.exit(f"{SETUP.name}: {error}")
