@@ -31,6 +31,7 @@ from .energy.reference_priors import CellEnergy as CellEnergy
 from .energy.reference_priors import Diversity as Diversity
 from .energy.reference_priors import Pull as Pull
 from .energy.reference_priors import cell_energies as cell_energies
+from .plot.live import live as live
 from .search.restorer import Restorer as Restorer
 from .search.result import Result as Result
 from .search.schedule import Stage as Stage

@@ -386,7 +386,11 @@ class TorchEncoder(repinv.Encoder):
             maps = x if self.preprocess is None else self.preprocess(x)
             if not self._ways.is_traced:
                 layers.check_calls(maps, "meta")
-            return layers.on("meta", maps)
+            outputs = layers.on("meta", maps)
+        # Where nothing is computed, torch 2.6 gives maps of no pixels where it should refuse.
+        if any(isinstance(output, Tensor) and not output.numel() for output in outputs):
+            raise RuntimeError("the layer's map has no pixels")
+        return outputs
 
     @contextlib.contextmanager
     def _guarded(self, x: Tensor) -> Iterator[None]:

@@ -31,11 +31,7 @@ print(result)
 
 # sphinx_gallery_thumbnail_number = 1
 figure, axes = plt.subplots(1, 3, figsize=(9, 3.2), layout="constrained")
-shown = (photograph, "photograph"), (hog.glyph(features), "its HOG"), (result.image, "pre-image")
-for axis, (image, title) in zip(axes, shown, strict=True):
-    axis.imshow(image, cmap="gray")
-    axis.set_title(title)
-    axis.set_axis_off()
+result.plot(photograph, axes=axes)
 
 # %%
 # The photograph itself is not more like its HOG than that: computed again by scikit-image, the

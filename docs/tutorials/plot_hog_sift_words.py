@@ -28,12 +28,6 @@ print(table)
 # fine grid still tell where things are; four by four cells tell what there is.
 
 # sphinx_gallery_thumbnail_number = 1
-figure, axes = plt.subplots(1, 5, figsize=(11, 2.7), layout="constrained")
-axes[0].imshow(photograph, cmap="gray")
-axes[0].set_title("photograph")
-for axis, row in zip(axes[1:], table.rows, strict=True):
-    axis.imshow(row.image, cmap="gray")
-    axis.set_title(f"{row.name}\nNCC {row.ncc:.2f}")
-for axis in axes:
-    axis.set_axis_off()
+figure, axes = plt.subplots(1, 5, figsize=(12, 2.9), layout="constrained")
+table.plot(axes=axes)
 plt.show()

@@ -31,14 +31,8 @@ print(table)
 # has the same to a fraction of a per cent, and whatever is wrong in it is what HOG cannot see.
 
 # sphinx_gallery_thumbnail_number = 1
-figure, axes = plt.subplots(1, 5, figsize=(11, 2.8), layout="constrained")
-axes[0].imshow(photograph, cmap="gray")
-axes[0].set_title("photograph")
-for axis, row in zip(axes[1:], table.rows, strict=True):
-    axis.imshow(row.image, cmap="gray")
-    axis.set_title(f"{row.name}\nerror {row.error:.2g}")
-for axis in axes:
-    axis.set_axis_off()
+figure, axes = plt.subplots(1, 5, figsize=(12, 2.9), layout="constrained")
+table.plot(axes=axes)
 
 # %%
 # The codes of HOGgles are a representation too. What do they keep? :class:`repinv.HOGgle` is an

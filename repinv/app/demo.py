@@ -41,7 +41,7 @@ def main(path: Path) -> None:
         result.error,
         result.trace,
         original=photograph,
-        glyph=images.glyph(encoder, features),
+        glyph=images.glyph(encoder, features, photograph.shape),
         title=_EXPRESSION,
     )
     figures.save(figure, path)

@@ -82,7 +82,11 @@ def encoded(encoder: Encoder, image: np.ndarray) -> np.ndarray:
     return np.asarray(encoder.encode(encoder.asarray(x))[0])
 
 
-def glyph(encoder: Encoder, features: np.ndarray) -> np.ndarray | None:
-    """A drawing of the features, for encoders that can draw theirs."""
-    draw = getattr(encoder, "glyph", None)
-    return None if draw is None else np.asarray(draw(features))
+def glyph(
+    encoder: Encoder, features: np.ndarray, shape: tuple[int, ...] | None = None
+) -> np.ndarray | None:
+    """A picture of the features of an image of a shape (H, W[, C]), for encoders that have one."""
+    from repinv.plot.features import picture
+
+    found = picture(encoder, features, shape=shape)
+    return None if found is None else np.asarray(found.image)

@@ -103,6 +103,30 @@ class Comparison:
         """The table, for people."""
         return as_text(self.columns(), self.records())
 
+    def plot(self, *, match: str | None = "contrast", axes: Any = None) -> Any:
+        """Draw the photograph and the image of each method, with its measures.
+
+        Parameters
+        ----------
+        match : {"contrast"} or None
+            Give the images the mean and contrast of the photograph, if there is one.
+        axes : sequence of matplotlib Axes, optional
+            Where to draw, one for each picture; by default a figure of its own.
+
+        Returns
+        -------
+        figure : matplotlib.figure.Figure
+        """
+        from repinv.plot.figures import comparison_figure  # which loads matplotlib
+
+        return comparison_figure(self, match=match, axes=axes)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """How a notebook shows it: the images, and the table."""
+        from repinv.plot.notebook import comparison_html
+
+        return {"text/plain": repr(self), "text/html": comparison_html(self)}
+
     def to_csv(self) -> str:
         """The table as comma-separated values; what is not known is empty."""
         return as_csv(self.columns(), self.records())

@@ -53,7 +53,7 @@ class Encoder(ABC):
 
     *What every encoder needs, or has by default*: `vjp`, `feature_shape`, `encode`, a call,
     `image_shapes`, and for maps and local descriptors `descriptor_axis`, `layout`, `both_layouts`
-    and `frames`.
+    and `frames`. `plot` draws features.
 
     *What makes inversions better*: `softened` and `annealing` for hard assignments,
     `with_surrogate_slopes` and `pre_activations` for rectifiers and clips, `balance` for parts of
@@ -291,6 +291,29 @@ class Encoder(ABC):
     def restorer(self) -> str | None:
         """Name of the shipped restorer whose training data are such pre-images, if there is one."""
         return None
+
+    def plot(
+        self, features: Array, /, *, shape: tuple[int, ...] | None = None, axes: Any = None
+    ) -> Any:
+        """Draw features: as glyphs, maps of channels, words, or bars.
+
+        Parameters
+        ----------
+        features : array, shape F
+            Of one image.
+        shape : tuple of int, optional
+            (H, W) or (H, W, C) of the image, where the picture needs it: for flat features, and for
+            dense SIFT.
+        axes : matplotlib Axes, optional
+            Where to draw one picture; by default a figure of its own.
+
+        Returns
+        -------
+        figure : matplotlib.figure.Figure
+        """
+        from repinv.plot.features import features_figure  # which loads matplotlib
+
+        return features_figure(self, features, shape=shape, axes=axes)
 
     def asarray(self, a: Array, /) -> Array:
         """Bring an array to the library and device that this encoder computes with."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any, TypeVar
 
 import numpy as np
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from repinv._core.typing import Array
 from repinv.encoders._parts import array_fields, validation
@@ -120,6 +120,7 @@ class Inverter(ABC):
             time.perf_counter() - began,
             "learned",
             notes=reading.notes,
+            encoder=self.encoder,
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from array_api_compat import array_namespace, device
 from scipy.fft import dctn
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from repinv._core.typing import Array
 from repinv.encoders import expressions

@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from repinv.plot.figures import LINES
+from repinv.plot.figures import LINES, ShownFigure
 
 #: Ratio of the largest to the smallest abscissa above which the axis is logarithmic.
 _WIDE = 20
@@ -87,8 +86,7 @@ def dots(
 
 def _canvas(width: float, height: float) -> tuple[Figure, Axes]:
     """A figure of one plot, which belongs to no window."""
-    figure = Figure(figsize=(width, height + 0.4), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = ShownFigure(width, height + 0.4)
     axis = figure.subplots()
     axis.tick_params(labelsize=8, which="both")
     axis.grid(True, which="major", color="0.9", linewidth=0.8)

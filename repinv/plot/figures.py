@@ -15,8 +15,10 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Figure
 
+from repinv import metrics
 from repinv.comparison.table import Comparison
 from repinv.io import files
+from repinv.io.image import to_gray
 
 #: What `save` writes, by the ending of the name.
 FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
@@ -35,6 +37,19 @@ _HEIGHT = 3.0
 _SIDE = 2.1
 _MAX_PREIMAGES = 4
 _MAX_ROWS = 8
+
+
+class ShownFigure(Figure):
+    """A figure that belongs to no window, and that a notebook shows by itself."""
+
+    def __init__(self, width: float, height: float) -> None:
+        # Constrained layout fits labels into what is left between panels.
+        super().__init__(figsize=(width, height), layout="constrained")
+        FigureCanvasAgg(self)
+
+    def _repr_png_(self) -> bytes:
+        """What a notebook shows, where matplotlib has not set one up for itself."""
+        return encoded(self, dpi=100)
 
 
 def inversion_figure(
@@ -142,13 +157,11 @@ def row_figure(
     height, width = np.asarray(panels[-1].image).shape[:2]
     aspect = min(max(width / height, 0.6), 2.5)
     widths = [aspect * _HEIGHT] * len(panels) + [1.25 * _HEIGHT]
-    # Constrained layout fits labels into what is left between panels.
-    figure = Figure(figsize=(sum(widths) + 0.6, _HEIGHT + 0.75), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = ShownFigure(sum(widths) + 0.6, _HEIGHT + 0.75)
     axes = figure.subplots(1, len(widths), width_ratios=widths)
     for axis, panel in zip(axes, panels, strict=False):
-        _draw_image(axis, panel)
-    _draw_trace(axes[-1], trace, index)
+        draw_image(axis, panel)
+    draw_trace(axes[-1], trace, index)
     if title:
         figure.suptitle(title, x=0.01, ha="left", fontsize=10, color="0.3", family="monospace")
     return figure
@@ -177,15 +190,14 @@ def grid_figure(
     side = _SIDE if columns > 2 else 1.4 * _SIDE
     longest = max((p.label.count("\n") + 1 for row in panels for p in row if p), default=1)
     size = (columns * side * aspect + 0.4, len(panels) * (side + 0.19 * longest) + 0.4)
-    figure = Figure(figsize=size, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = ShownFigure(*size)
     axes = figure.subplots(len(panels), columns, squeeze=False)
     for index, row in enumerate(panels):
         for axis, panel in zip(axes[index], [*row, *[None] * columns], strict=False):
             if panel is None:
                 axis.set_axis_off()
             else:
-                _draw_image(axis, panel, size=8)
+                draw_image(axis, panel, size=8)
         if index < len(row_labels):
             # An axis that is off hides its label too; text of its own stays.
             axes[index, 0].text(
@@ -203,23 +215,77 @@ def grid_figure(
     return figure
 
 
-def comparison_figure(comparison: Comparison, *, title: str = "") -> Figure:
+def comparison_figure(
+    comparison: Comparison,
+    *,
+    title: str = "",
+    match: str | None = None,
+    axes: Sequence[Axes] | None = None,
+) -> Figure:
     """The photograph and what each method made of it, with figures below their names.
 
     Parameters
     ----------
     comparison : Comparison
     title : str
+    match : {"contrast"} or None
+        Whether images are drawn with the mean and contrast of the photograph.
+    axes : sequence of Axes, optional
+        Where to draw, one for each picture.
     """
     shown = [] if comparison.image is None else [Panel(comparison.image, "photograph")]
     for row in comparison.rows:
         if row.image is not None:
             likeness = "" if np.isnan(row.ssim) else f", SSIM {row.ssim:.2f}, NCC {row.ncc:.2f}"
-            below = f"error {row.error:.2g}{likeness}"
-            shown.append(Panel(row.image, f"{wrapped(row.name, 34)}\n{below}"))
+            image, word = matched(row.image, comparison.image, match)
+            below = f"error {row.error:.2g}{likeness}{word}"
+            shown.append(Panel(image, f"{wrapped(row.name, 34)}\n{below}"))
+    if axes is not None:
+        return draw_into(axes, shown)
     columns = min(len(shown), 4 if len(shown) != 5 else 3)
     rows = [shown[first : first + columns] for first in range(0, len(shown), columns)]
     return grid_figure(rows, title=title)
+
+
+def draw_into(axes: Sequence[Axes], panels: Sequence[Panel]) -> Figure:
+    """Draw pictures into given axes, and return their figure.
+
+    Raises
+    ------
+    ValueError
+        If there is not one for each.
+    """
+    if len(axes) != len(panels):
+        raise ValueError(f"expected {len(panels)} axes, one for each picture; got {len(axes)}.")
+    for axis, panel in zip(axes, panels, strict=True):
+        draw_image(axis, panel, size=9)
+    figure = axes[0].get_figure(root=True)
+    assert isinstance(figure, Figure)
+    return figure
+
+
+def matched(
+    image: np.ndarray, photograph: np.ndarray | None, match: str | None
+) -> tuple[np.ndarray, str]:
+    """An image with the mean and contrast of a photograph, and a line that says so.
+
+    Raises
+    ------
+    ValueError
+        If they differ in size.
+    """
+    if photograph is None or match is None:
+        return image, ""
+    if image.ndim == 2 and photograph.ndim == 3:
+        photograph = to_gray(photograph)
+    if image.shape[:2] != photograph.shape[:2]:
+        raise ValueError(
+            f"expected a photograph of {image.shape[0]}x{image.shape[1]} pixels, as the images "
+            f"have; got {photograph.shape[0]}x{photograph.shape[1]}."
+        )
+    if image.shape != photograph.shape or np.ptp(image) == 0:
+        return image, ""
+    return np.clip(metrics.affine_match(image, photograph), 0, 1), "\ncontrast matched"
 
 
 def wrapped(text: str, width: int) -> str:
@@ -252,7 +318,7 @@ def encoded(figure: Figure, kind: str = "png", *, dpi: int = 160) -> bytes:
     return stream.getvalue()
 
 
-def _draw_image(axis: Axes, panel: Panel, *, size: int = 10) -> None:
+def draw_image(axis: Axes, panel: Panel, *, size: int = 10) -> None:
     """One picture without ticks."""
     image = np.asarray(panel.image)
     low, high = (0.0, 1.0) if panel.unit else (None, None)
@@ -266,7 +332,7 @@ def _draw_image(axis: Axes, panel: Panel, *, size: int = 10) -> None:
     axis.set_axis_off()
 
 
-def _draw_trace(axis: Axes, trace: Mapping[str, Any], index: int) -> None:
+def draw_trace(axis: Axes, trace: Mapping[str, Any], index: int) -> None:
     """Each term of the energy at every evaluation of one pre-image, on a logarithmic axis.
 
     Evaluations that the solver refused are drawn too, and so is a change of the energy from one

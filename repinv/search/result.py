@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from repinv._core.typing import Array
+from repinv.encoders.base import Encoder
 from repinv.io import serialization
 
 
@@ -37,6 +38,8 @@ class Result:
         ⟨Φ(x), d⟩ of these images, in units of the task's scale, where that was to be raised.
     notes : tuple of str
         Decisions made on the way that the caller may want to know.
+    encoder : Encoder or None
+        Φ.
 
     See Also
     --------
@@ -67,6 +70,7 @@ class Result:
     notes: tuple[str, ...] = ()
     #: What `repinv.resume` needs: a header, and arrays by name.
     run: tuple[dict[str, Any], dict[str, np.ndarray]] = field(repr=False, default=({}, {}))
+    encoder: Encoder | None = field(repr=False, default=None)
 
     @property
     def image(self) -> np.ndarray:
@@ -99,6 +103,66 @@ class Result:
             f"stopped by {self.stop_reason}",
         ]
         return "\n".join(lines + [f"  {note}" for note in self.notes])
+
+    def plot(
+        self,
+        photograph: Array | None = None,
+        *,
+        encoder_picture: bool = True,
+        trace: bool = False,
+        match: str | None = "contrast",
+        axes: Any = None,
+    ) -> Any:
+        """Draw the images, beside the photograph and a picture of its features.
+
+        Parameters
+        ----------
+        photograph : array, shape (H, W) or (H, W, C), optional
+            What the features were computed from.
+        encoder_picture : bool
+            Draw the features of the best image, where the encoder has a picture of them.
+        trace : bool
+            Draw the terms of the energy too.
+        match : {"contrast"} or None
+            Give the images the mean and contrast of the photograph, if there is one; most features
+            leave both undetermined. The title says so.
+        axes : matplotlib Axes, or sequence of Axes, optional
+            Where to draw: the best image alone, or one for each picture.
+
+        Returns
+        -------
+        figure : matplotlib.figure.Figure
+
+        Raises
+        ------
+        ValueError
+            If the photograph has another size than the images, or there are too few axes.
+
+        Examples
+        --------
+        >>> import numpy as np, repinv
+        >>> image = np.random.default_rng(0).random((32, 32)).astype(np.float32)
+        >>> hog = repinv.HOG.vlfeat()
+        >>> result = repinv.invert(hog(image), hog, shape=(32, 32), max_iter=20)
+        >>> len(result.plot(image).axes)
+        3
+        """
+        from repinv.plot.results import result_figure  # which loads matplotlib
+
+        return result_figure(
+            self,
+            photograph,
+            encoder_picture=encoder_picture,
+            trace=trace,
+            match=match,
+            axes=axes,
+        )
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """How a notebook shows it: the images, and what is worth reading."""
+        from repinv.plot.notebook import result_html
+
+        return {"text/plain": repr(self), "text/html": result_html(self)}
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the run to an npz file without pickle, for `repinv.resume` to continue.

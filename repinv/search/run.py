@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from array_api_compat import array_namespace
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from repinv._core.typing import Array
 from repinv.search import consensus
@@ -183,6 +183,7 @@ def _finalized(problem: Problem, state: RunState, found: Minimum) -> Result:
         stop_reason=found.stop_reason,
         notes=state.notes,
         run=({"problem": problem.described(), **header}, arrays),
+        encoder=problem.encoder,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -32,12 +32,15 @@ class Snapshot:
     z : array
     parametrization : object or None
         Whose `image` gives the image of `z`; None where `minimize` is called by itself.
+    terms : mapping of str to array, shape (N,), or None
+        Terms of the energy at the last evaluation, such as "data"; to be read at once.
     """
 
     iteration: int
     value: np.ndarray
     z: Array
     parametrization: object = None
+    terms: Mapping[str, Array] | None = None
 
 
 @dataclass(frozen=True)
@@ -176,7 +179,7 @@ def minimize(
                 if time_limit is not None and time.perf_counter() - began > time_limit:
                     stop_reason = "time_limit"
                     break
-                if callback is not None and callback(_snapshot(iteration, seen, state)):
+                if callback is not None and callback(_snapshot(iteration, seen, state, terms)):
                     stop_reason = "callback"
                     break
                 if tol > 0 and before is not None and np.all(before - seen <= tol * np.abs(before)):
@@ -201,7 +204,10 @@ def minimize(
     )
 
 
-def _snapshot(iteration: int, value: np.ndarray, state: State) -> Snapshot:
+def _snapshot(
+    iteration: int, value: np.ndarray, state: State, terms: Mapping[str, Array]
+) -> Snapshot:
     """What a callback is shown, which may keep it: a repeated step writes where it wrote before."""
     best = state["best_z"]
-    return Snapshot(iteration, value, array_namespace(best).asarray(best, copy=True))
+    copied = array_namespace(best).asarray(best, copy=True)
+    return Snapshot(iteration, value, copied, terms=terms)

@@ -230,7 +230,8 @@ def _maximized_panels(
     responses = np.asarray(result.response, dtype=float)
     order = np.argsort(-responses, kind="stable")
     # Bars have no sign.
-    drawn = glyph(encoder, direction) if direction.min() >= 0 else None
+    shape = result.images.shape[1:]
+    drawn = glyph(encoder, direction, shape) if direction.min() >= 0 else None
     panels = [] if drawn is None else [Panel(drawn, "direction", unit=False)]
     panels += [Panel(result.images[i], f"response {responses[i]:.2f}") for i in order[:4]]
     return panels, int(order[0])

@@ -311,7 +311,8 @@ def _figure(
     from repinv.app.images import glyph
     from repinv.plot import figures
 
-    glyphs = [glyph(encoder, np.asarray(one)) for one in given.reading.features]
+    shape = np.shape(images[0])
+    glyphs = [glyph(encoder, np.asarray(one), shape) for one in given.reading.features]
     if len(images) > 1:
         return figures.stack_figure(images, errors, glyphs, title=title)
     return figures.inversion_figure(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from repinv.app.study import dask_engine, grid, job
 from repinv.app.study.grid import Job, Plan

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from repinv._core.typing import Array, Pullback, SizeRange
 from repinv.encoders._parts import validation
 from repinv.encoders._parts.batching import encode_images, pullback_of
 from repinv.encoders.base import Encoder
-from repinv.encoders.sift import flavours
+from repinv.encoders.sift import flavours, glyphs
 from repinv.encoders.sift.flavours import DenseSIFT
 from repinv.io import image as _image
 
@@ -386,6 +387,50 @@ class DSIFT(Encoder):
         """
         self.feature_shape(image_shape)
         return self.flavour.frames(*image_shape[1:])
+
+    def glyph(self, features: Array, /, *, shape: tuple[int, ...] | None = None) -> np.ndarray:
+        """A picture of features: a star for every spatial bin of descriptors that hardly overlap.
+
+        Rays point along the image gradient and are as bright as their bin is strong.
+
+        Parameters
+        ----------
+        features : ndarray, shape F
+            Of one image, in the layout that a call returns, or flat; or one descriptor (D,).
+        shape : tuple of int
+            (H, W) or (H, W, C) of the image; not needed for one descriptor.
+
+        Returns
+        -------
+        picture : ndarray, shape (height, width)
+            From 0 up, in units of the features.
+
+        Raises
+        ------
+        ValueError
+            If the features are not those of such an image.
+
+        Examples
+        --------
+        >>> import numpy as np, repinv
+        >>> sift = repinv.DSIFT.vlfeat(step=4, size=4)
+        >>> sift.glyph(sift(np.eye(64)), shape=(64, 64)).ndim
+        2
+        """
+        given = _image.on_host(features)
+        if given.size == self.flavour.size:
+            bins = self.flavour.grids[0].bins
+            return glyphs.draw(given.reshape(1, 1, *bins, self.flavour.orientations))
+        if shape is None:
+            raise ValueError("give the size of the features' image: glyph(features, shape=(H, W)).")
+        size = ((*shape, self.channels or 1)[2], *shape[:2])
+        expected = self.feature_shape(size)
+        if given.size != math.prod(expected):
+            raise ValueError(
+                f"features of shape {given.shape} are not of an image of {shape}, which has "
+                f"{expected}. Give the shape of their image."
+            )
+        return self.flavour.glyph(given.reshape(expected), *size)
 
     def norms(self, image: Array, /) -> np.ndarray:
         """What VLFeat calls the norm of each frame: the mean of the unnormalized descriptor.

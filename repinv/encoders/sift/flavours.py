@@ -11,7 +11,7 @@ import numpy as np
 from repinv._core.typing import ImagePullback
 from repinv.encoders._kernels.gradient import C_FLOAT, Binning
 from repinv.encoders._parts import still_bins, validation
-from repinv.encoders.sift import normalization
+from repinv.encoders.sift import glyphs, normalization
 from repinv.encoders.sift.grids import KorniaGrid, NaturalGrid, Sizes, VLFeatGrid
 from repinv.encoders.sift.normalization import Normalization
 from repinv.encoders.sift.pooling_axes import Layout
@@ -20,6 +20,8 @@ from repinv.encoders.sift.window_pooling import oriented_windows, voting_pixels
 
 #: Layouts of features: (frames, D), (y, x, D) and (D, y, x).
 ROWS, LAST, FIRST = 0, 1, 2
+#: Descriptors that are drawn beside each other at most.
+_IN_A_ROW = 6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -197,6 +199,25 @@ class DenseSIFT:
                 found |= still_bins.without_votes(pooled, bins, *votes)
         still: np.ndarray = np.asarray(proven.all(axis=0))
         return still
+
+    def glyph(self, features: np.ndarray, channels: int, height: int, width: int) -> np.ndarray:
+        """A picture of some descriptors of the first grid, which hardly overlap; see `glyphs`."""
+        counts = self.counts(height, width)
+        total = sum(rows * columns for rows, columns in counts)
+        own = self._unarranged(features, (channels, total, self.size)).sum(axis=0)
+        grid, (rows, columns) = self.grids[0], counts[0]
+        own = own[: rows * columns].reshape(rows, columns, *grid.bins, self.orientations)
+        centres = self.frames(height, width)[: rows * columns].reshape(rows, columns, 2)
+        every = []
+        for axis, size in ((0, height), (1, width)):
+            line = centres[:, 0, 0] if axis == 0 else centres[0, :, 1]
+            crowded = -(-len(line) // _IN_A_ROW)
+            windows = grid.axis(axis, size, np.float32)
+            of_first = windows.grid.window[0]
+            reach = windows.windows.stop[of_first].max() - windows.windows.start[of_first].min()
+            step = line[1] - line[0] if len(line) > 1 else reach
+            every.append(max(crowded, round(0.75 * reach / step)))
+        return glyphs.draw(own[:: every[0], :: every[1]])
 
     def _arranged(self, descriptors: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
         """(C, frames, D) → the mirrored layout, channels side by side in a descriptor."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from repinv._core.typing import Array, Pullback, SizeRange
 from repinv.encoders._parts import array_fields, learning, local_descriptors, validation

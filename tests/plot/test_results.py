@@ -1,0 +1,213 @@
+"""Results, comparisons and features draw themselves; nothing loads matplotlib before."""
+
+import io
+import re
+import subprocess
+import sys
+
+import matplotlib.figure
+import numpy as np
+import pytest
+import skimage
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+import repinv
+from repinv.plot import notebook
+from repinv.solvers.minimize import Snapshot
+
+IMAGE = (skimage.data.camera()[150:214, 180:244] / 255).astype(np.float32)
+HOG = repinv.HOG.vlfeat()
+SIFT = repinv.DSIFT.vlfeat(4, 4)
+
+
+@pytest.fixture(scope="module")
+def result():
+    return repinv.invert(HOG(IMAGE), HOG, shape=IMAGE.shape, max_iter=20, n_preimages=2)
+
+
+def titles(figure):
+    return [axes.get_title(loc="left") for axes in figure.axes]
+
+
+def pictures(figure):
+    return [axes.images[0].get_array() for axes in figure.axes if axes.images]
+
+
+def test_a_result_is_drawn_beside_the_photograph_and_its_features(result):
+    figure = result.plot(IMAGE)
+    first, second, third, fourth = titles(figure)
+    assert (first, second) == ("photograph", "its features")
+    order = np.argsort(result.error)
+    assert third.startswith(f"pre-image 1, error {100 * result.error[order[0]]:.2g} %")
+    assert fourth.startswith(f"pre-image 2, error {100 * result.error[order[1]]:.2g} %")
+    assert "contrast matched" in third
+    # Matched: brightness and contrast of the photograph, up to what [0, 1] cuts off.
+    drawn = pictures(figure)[2]
+    assert abs(drawn.mean() - IMAGE.mean()) < 0.02
+    assert abs(repinv.metrics.ncc(drawn, result.images[order[0]]) - 1) < 0.05
+
+
+def test_matching_can_be_left_out_and_the_title_then_says_nothing(result):
+    figure = result.plot(IMAGE, match=None)
+    assert not any("matched" in title for title in titles(figure))
+    best = result.images[np.argmin(result.error)]
+    np.testing.assert_array_equal(pictures(figure)[2], best)
+    assert len(result.plot().axes) == 3
+    assert len(result.plot(encoder_picture=False).axes) == 2
+    with pytest.raises(ValueError, match="'contrast' or None"):
+        result.plot(IMAGE, match="mean")
+    with pytest.raises(ValueError, match="64x64 pixels"):
+        result.plot(IMAGE[:32])
+
+
+def test_the_energy_is_drawn_where_it_is_wanted(result):
+    axes = result.plot(trace=True).axes[-1]
+    assert {line.get_label() for line in axes.lines} >= {"energy", "data"}
+
+
+def test_a_result_is_drawn_into_given_axes(result):
+    figure = matplotlib.figure.Figure()
+    FigureCanvasAgg(figure)
+    one, *several = figure.subplots(1, 5)
+    assert result.plot(axes=one) is figure
+    assert titles(figure)[0].startswith("pre-image 1")
+    assert result.plot(IMAGE, axes=several) is figure
+    with pytest.raises(ValueError, match="expected 4 axes"):
+        result.plot(IMAGE, axes=several[:2])
+
+
+def test_the_largest_response_comes_first():
+    found = repinv.maximize(HOG, 3, shape=(48, 48), n_images=2, max_iter=10)
+    first = titles(found.plot(encoder_picture=False))[0]
+    assert first.startswith(f"image 1, response {found.response.max():.3g}")
+    html = found._repr_mimebundle_()["text/html"]
+    assert '<th style="text-align: left">response</th>' in html
+
+
+def test_a_notebook_gets_the_picture_and_what_is_worth_reading(result):
+    bundle = result._repr_mimebundle_()
+    assert bundle["text/plain"] == repr(result)
+    assert 'src="data:image/png;base64,iVBOR' in bundle["text/html"]
+    assert f"{100 * result.error[0]:.3g} %" in bundle["text/html"]
+    assert f"{result.evaluations}, stopped by max_iter" in bundle["text/html"]
+
+
+def test_notes_and_names_are_escaped(result):
+    import dataclasses
+
+    nasty = dataclasses.replace(result, notes=("<script>alert(1)</script>",))
+    assert "<script>" not in notebook.result_html(nasty)
+    row = repinv.Reconstruction("<b>bold</b>", error=0.1, image=IMAGE)
+    html = notebook.comparison_html(repinv.Comparison((row,), IMAGE))
+    assert "<b>" not in html
+    assert "&lt;b&gt;bold" in html
+
+
+def test_a_comparison_shows_its_images_and_its_table():
+    found = repinv.compare(IMAGE, [HOG, SIFT], max_iter=10)
+    figure = found.plot()
+    assert titles(figure)[0] == "photograph"
+    assert all("contrast matched" in title for title in titles(figure)[1:])
+    assert not any("matched" in title for title in titles(found.plot(match=None)))
+    canvas = matplotlib.figure.Figure()
+    FigureCanvasAgg(canvas)
+    assert found.plot(axes=canvas.subplots(1, 3)) is canvas
+    assert titles(canvas)[0] == "photograph"
+    with pytest.raises(ValueError, match="expected 3 axes"):
+        found.plot(axes=canvas.axes[:2])
+    html = found._repr_mimebundle_()["text/html"]
+    assert len(re.findall("<tr>", html)) == 1 + len(found.rows)
+    for row in found.rows:
+        assert f"<td>{row.ssim:.3f}</td>" in html
+
+
+@pytest.mark.parametrize("encoder", [HOG, repinv.HOG.skimage(), repinv.HOG.opencv((64, 64))])
+def test_glyphs_of_hog_are_drawn(encoder):
+    features = encoder(IMAGE)
+    (drawn,) = pictures(encoder.plot(features, shape=IMAGE.shape))
+    np.testing.assert_array_equal(drawn, encoder.glyph(features, shape=IMAGE.shape))
+
+
+@pytest.mark.parametrize(
+    "encoder",
+    [SIFT, repinv.DSIFT.phow(), repinv.DSIFT.natural(3), repinv.DSIFT.kornia(stride=4)],
+    ids=["vlfeat", "phow", "natural", "kornia"],
+)
+def test_stars_of_sift_follow_the_gradient(encoder):
+    """A ramp across has gradients across alone: rays along rows, none up or down."""
+    ramp = np.tile(np.linspace(0, 1, 64, dtype=np.float32), (64, 1))
+    across = encoder.glyph(encoder(ramp), shape=(64, 64))
+    down = encoder.glyph(encoder(np.ascontiguousarray(ramp.T)), shape=(64, 64))
+    bars = [np.abs(np.diff(glyph, axis=axis)).sum() for glyph in (across, down) for axis in (0, 1)]
+    assert bars[0] > 2 * bars[1]
+    assert bars[3] > 2 * bars[2]
+    assert len(encoder.plot(encoder(ramp), shape=(64, 64)).axes) == 1
+    with pytest.raises(ValueError, match="shape="):
+        encoder.glyph(encoder(ramp))
+
+
+def test_words_are_drawn_by_their_descriptors_the_most_frequent_first():
+    bovw = repinv.BoVW.pretrained(256, grid=(1, 1))
+    features = bovw(IMAGE)
+    found = titles(bovw.plot(features))
+    assert found[0].startswith(f"word {int(np.argmax(features))}, ")
+    shares = [float(re.search(r", ([\d.]+) %", title).group(1)) for title in found if title]
+    assert shares == sorted(shares, reverse=True)
+
+
+def test_other_features_are_drawn_as_maps_of_channels_or_bars():
+    maps = np.zeros((3, 4, 5), np.float32)
+    maps[1] = 2.0
+    maps[2, 0] = -1.0
+
+    class Maps(repinv.Encoder):
+        descriptor_axis = 0
+
+        def vjp(self, x):
+            raise NotImplementedError
+
+        def feature_shape(self, image_shape):
+            return maps.shape
+
+    assert [t for t in titles(Maps().plot(maps)) if t] == ["channel 1", "channel 2", "channel 0"]
+    bars = HOG.plot(np.arange(1000.0))
+    assert len(bars.axes[0].patches) == 250
+    heights = [patch.get_height() for patch in bars.axes[0].patches]
+    np.testing.assert_allclose(heights, np.arange(1000.0).reshape(-1, 4).mean(axis=1))
+
+
+def test_a_run_is_watched_line_by_line_outside_of_a_notebook():
+    lines = io.StringIO()
+    watch = repinv.live(every=20, stream=lines)
+    repinv.invert(HOG(IMAGE), HOG, shape=IMAGE.shape, max_iter=60, callback=watch)
+    found = re.findall(r"evaluation (\d+): loss ([\d.e-]+)", lines.getvalue())
+    iterations = [int(number) for number, _ in found]
+    assert iterations[0] == 10
+    assert len(iterations) == 3
+    assert min(np.diff(iterations)) >= 20
+    assert float(found[-1][1]) < float(found[0][1])
+    with pytest.raises(ValueError, match="at least 1"):
+        repinv.live(every=0)
+
+
+def test_a_watched_run_is_drawn():
+    watch = repinv.live(every=10)
+    z = np.full((1, 1, 8, 8), 0.5)
+    watch._seen = [(10, 0.5), (20, 0.1)]
+    figure = watch._figure(Snapshot(20, np.array([0.1]), z, repinv.Pixels()))
+    left, right = figure.axes
+    assert left.get_title(loc="left") == "evaluation 20"
+    np.testing.assert_allclose(right.lines[0].get_ydata(), [0.5, 0.1])
+
+
+def test_matplotlib_is_loaded_when_something_is_drawn_and_not_before():
+    code = (
+        "import sys, numpy as np, repinv\n"
+        "hog = repinv.HOG.vlfeat(); image = np.eye(32)\n"
+        "result = repinv.invert(hog(image), hog, shape=(32, 32), max_iter=2,\n"
+        "                       callback=repinv.live())\n"
+        "repr(result); assert 'matplotlib' not in sys.modules\n"
+        "result.plot(); assert 'matplotlib.pyplot' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
