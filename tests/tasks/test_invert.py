@@ -310,5 +310,5 @@ def test_the_authors_method_does_as_well_at_any_size(side):
 def test_a_spread_needs_several_images():
     result = quick(n_preimages=3, max_iter=20)
     np.testing.assert_array_equal(result.spread, result.images.std(axis=0))
-    with pytest.raises(ValueError, match="ask for n_preimages"):
+    with pytest.raises(ValueError, match="give n_preimages"):
         _ = quick(max_iter=20).spread

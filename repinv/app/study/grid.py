@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import repinv
 from repinv.app.images import channels_of
 from repinv.app.study import task_options
 from repinv.app.study.images import StudyImage
@@ -20,6 +19,9 @@ from repinv.search.feature_layout import image_shape
 
 #: Version of what a result holds, part of every key: if it changes, all jobs are run anew.
 FORMAT = 1
+#: First version that finds the same images, up to rounding: what it and later ones did is kept.
+#: A version that changes what an inversion finds puts its own number here.
+RESULTS = "0.1.0.dev0"
 
 
 class Job(NamedTuple):
@@ -139,7 +141,7 @@ def _begun(*entries: Entry) -> Any:
     tables = [entry.table for entry in entries]
     # Weights in files that an expression names are part of the encoder.
     held = expressions.files_in(entries[0].table["expression"])
-    said = [FORMAT, repinv.__version__, *tables, held]
+    said = [FORMAT, RESULTS, *tables, held]
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode())
 
 

@@ -191,7 +191,7 @@ def test_too_few_windows_are_told():
         (lambda h: h.code(np.zeros((31, 4, 8))), ValueError, "4x8 cells"),
         (lambda h: h.code(np.full((31, 8, 8), np.nan)), ValueError, "finite"),
         (lambda h: h.decode(np.zeros((256, 3, 3)), (64, 64)), ValueError, r"\(256, 4, 4\)"),
-        (lambda h: h.decode(np.zeros((255, 3, 3))), ValueError, "do not tell the size"),
+        (lambda h: h.decode(np.zeros((255, 3, 3))), ValueError, "do not determine the size"),
         (
             lambda h: HOGgle.pretrained(512),
             ValueError,
