@@ -1,4 +1,4 @@
-"""Where pooled words say that an image is exactly flat."""
+"""Regions that pooled words prove to be exactly flat."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from scipy import ndimage
 
 from repinv.encoders._parts import local_descriptors
 
-#: Share of the words of flat places from which a place is flat for certain. So are those about it,
-#: interpolated between cells, down to what so many pixels beyond the middle of an edge have, or to
-#: the least.
+#: Share of the words of a flat region from which a position is flat for certain. So are those about
+#: it, interpolated between cells, down to the share so many pixels beyond the middle of an edge, or
+#: to the least.
 _CERTAIN, _BEYOND, _LEAST = 0.7, 3.2, 0.2
 #: The same where nothing is interpolated: all of a cell, or of one descriptor, is flat or is not.
 _WHOLE = 0.99
-#: Words that a flat place has for certain, relative to the one that it has most of.
+#: Words that a flat region has for certain, relative to its most frequent one.
 _PLAIN = 0.1
-#: Contrast of a faint texture, in units of the other, and by how much its features may differ where
-#: they are normalized down to nothing.
-_FAINT, _ALIKE = 1e-4, 0.02
+#: Contrast of a weak texture, in units of the strong one, and by how much its features may differ
+#: where they are normalized without an epsilon.
+_WEAK, _ALIKE = 1e-4, 0.02
 #: Standard deviation, and that of the blur in pixels, of a texture.
 _CONTRAST, _SMOOTH = 0.1, 2.0
 
 
 def places(encoder: Any, features: Any, image_shape: tuple[int, ...]) -> np.ndarray | None:
-    """Pixels (H, W) that a bag of words says to be flat; None where none are.
+    """Pixels (H, W) that a bag of words proves to be flat; None where none are.
 
-    None also where words do not tell: of descriptors that see brightness, or that are short where
-    an image is faint, and so have words between those of flat places and of others.
+    None also where words prove nothing: of descriptors that depend on brightness, or whose norm is
+    small at low contrast, so that they have words between those of flat regions and of others.
     """
     local, words = encoder.local, len(encoder.vocabulary)
     rows = local_descriptors.rows(local, np.full((1, *image_shape), 0.5, np.float32))[0][0]
@@ -57,7 +57,7 @@ def places(encoder: Any, features: Any, image_shape: tuple[int, ...]) -> np.ndar
 
 
 def _share(codes: np.ndarray, flat: np.ndarray) -> np.ndarray:
-    """The share of flat places in each cell's codes (cells, K): how many of their words it has."""
+    """The share of flat regions in each cell's codes (cells, K): how many of their words it has."""
     plain = flat >= _PLAIN * flat.max()
     ratio = codes / np.where(plain, flat, 1)
     share: np.ndarray = np.min(ratio, axis=1, where=plain, initial=np.inf)
@@ -66,22 +66,22 @@ def _share(codes: np.ndarray, flat: np.ndarray) -> np.ndarray:
 
 
 def _texture(image_shape: tuple[int, ...]) -> Any:
-    """A smooth texture of natural contrast, in which every descriptor sees all of its window."""
+    """A smooth texture of natural contrast, on which descriptors depend in all of their window."""
     noise = np.random.default_rng(0).standard_normal((1, *image_shape))
     smooth = ndimage.gaussian_filter(noise, (0, 0, _SMOOTH, _SMOOTH))
     return (0.5 + _CONTRAST * smooth / smooth.std()).astype(np.float32)
 
 
 def _normalizes(local: Any, texture: np.ndarray) -> bool:
-    """Whether the faintest texture has the descriptors of a strong one."""
-    strong, faint = (
-        local.encode((0.5 + scale * (texture - 0.5)).astype(np.float32)) for scale in (1, _FAINT)
+    """Whether the weakest texture has the descriptors of a strong one."""
+    strong, weak = (
+        local.encode((0.5 + scale * (texture - 0.5)).astype(np.float32)) for scale in (1, _WEAK)
     )
-    return bool(np.linalg.norm(strong - faint) <= _ALIKE * np.linalg.norm(strong))
+    return bool(np.linalg.norm(strong - weak) <= _ALIKE * np.linalg.norm(strong))
 
 
 def _seen(local: Any, which: np.ndarray, texture: np.ndarray) -> np.ndarray:
-    """Pixels (H, W) that some of the descriptors of an image see."""
+    """Pixels (H, W) that some of the descriptors of an image depend on."""
     features, pullback = local.vjp(texture)
     width = local_descriptors.descriptors(local, features).shape[-1]
     signs = np.random.default_rng(1).integers(0, 2, (1, len(which), width)) * 2 - 1
