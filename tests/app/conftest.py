@@ -1,7 +1,7 @@
 """A small photograph in a file, and the command line run on it."""
 
 import pytest
-import skimage
+from photographs import THUMBNAIL
 from PIL import Image
 
 from repinv.app.commands import main
@@ -23,7 +23,7 @@ def run(capsys):
 @pytest.fixture
 def photograph(tmp_path):
     path = tmp_path / "photograph.png"
-    Image.fromarray(skimage.data.camera()[::8, ::8]).save(path)
+    Image.fromarray(THUMBNAIL).save(path)
     return path
 
 

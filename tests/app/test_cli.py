@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 import skimage
+from photographs import COLOUR, THUMBNAIL
 from PIL import Image
 
 import repinv
@@ -16,7 +17,7 @@ from repinv import metrics
 from repinv.io import files
 
 #: What `photograph` and `invert` take.
-PHOTOGRAPH = skimage.data.camera()[::8, ::8]
+PHOTOGRAPH = THUMBNAIL
 HOG = repinv.HOG.vlfeat(bilinear_orientations=True)
 EXPRESSION = "hog.vlfeat(bilinear_orientations=True)"
 
@@ -213,7 +214,7 @@ def test_the_features_of_another_library_are_inverted(run, tmp_path):
 
 def test_colour_is_kept_on_request(invert, tmp_path):
     source = tmp_path / "colour.png"
-    Image.fromarray(skimage.data.astronaut()[::8, ::8]).save(source)
+    Image.fromarray(COLOUR).save(source)
     for args, shape in [((), (64, 64)), (("--color",), (64, 64, 3))]:
         status, _, err = invert("--out", tmp_path / "x.png", *args, source=source)
         assert (status, err) == (0, "")
@@ -227,7 +228,7 @@ def test_a_gray_image_may_be_inverted_in_colour(invert, tmp_path):
 
 @pytest.mark.parametrize("kind", ["rgba.png", "photo.jpg", "deep.tif", "gray16.png", "palette.png"])
 def test_the_usual_kinds_of_image_are_taken(invert, tmp_path, kind):
-    colour = Image.fromarray(skimage.data.astronaut()[::8, ::8])
+    colour = Image.fromarray(COLOUR)
     made = {
         "rgba.png": lambda: colour.convert("RGBA"),
         "photo.jpg": lambda: colour,

@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
-import skimage
+from photographs import THUMBNAIL
 from PIL import Image
 
 import repinv
 from repinv.encoders import expressions
 from repinv.solvers import memory
 
-PHOTOGRAPH = skimage.data.camera()[::8, ::8]
+PHOTOGRAPH = THUMBNAIL
 
 
 def _refused(outcome, status, words):

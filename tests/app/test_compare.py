@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 import skimage
+from photographs import COLOUR, THUMBNAIL
 from PIL import Image
 
 import repinv
@@ -145,7 +146,7 @@ def test_all_failing_is_an_error(compare, tmp_path):
 
 
 def test_features_are_compared_too(compare, tmp_path):
-    np.save(tmp_path / "f.npy", HOG(skimage.data.camera()[::8, ::8] / 255))
+    np.save(tmp_path / "f.npy", HOG(THUMBNAIL / 255))
     args = ("--shape", "64x64", "--json")
     status, out, err = compare(*args, source=tmp_path / "f.npy", encoders=("-e", "hog.vlfeat"))
     assert (status, err) == (0, "")
@@ -162,7 +163,7 @@ def test_a_yardstick_is_an_encoder(compare):
 
 
 def test_colour_is_kept_on_request(compare, tmp_path):
-    Image.fromarray(skimage.data.astronaut()[::8, ::8]).save(tmp_path / "c.png")
+    Image.fromarray(COLOUR).save(tmp_path / "c.png")
     gray, colour = (json.loads(compare(*args, "--json", source=tmp_path / "c.png")[1])
                     for args in ((), ("--color",)))  # fmt: skip
     assert gray[0]["error"] != colour[0]["error"]

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-import skimage
+from photographs import COLOUR, THUMBNAIL
 
 import repinv
 from repinv import metrics
 
-PHOTOGRAPH = skimage.data.camera()[::8, ::8]
-COLOUR = skimage.data.astronaut()[::8, ::8]
+PHOTOGRAPH = THUMBNAIL
 UNIT = PHOTOGRAPH.astype(np.float32) / 255
 HOG = repinv.HOG.vlfeat(bilinear_orientations=True)
 SIFT = repinv.DSIFT.natural()

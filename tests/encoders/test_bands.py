@@ -4,15 +4,15 @@ import functools
 
 import numpy as np
 import pytest
-import skimage
 import torch
+from photographs import THUMBNAIL
 from skimage.feature import hog as skimage_hog
 
 import repinv
 from repinv import DSIFT, HOG, BoVW, caricature, compare, invert, maximize
 from repinv.sklearn import Transformer
 
-CAMERA = skimage.data.camera()[::8, ::8]
+CAMERA = THUMBNAIL
 RNG = np.random.default_rng(0)
 
 

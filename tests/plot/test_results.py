@@ -8,14 +8,14 @@ import sys
 import matplotlib.figure
 import numpy as np
 import pytest
-import skimage
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from photographs import FACE
 
 import repinv
 from repinv.plot import notebook
 from repinv.solvers.minimize import Snapshot
 
-IMAGE = (skimage.data.camera()[150:214, 180:244] / 255).astype(np.float32)
+IMAGE = FACE
 HOG = repinv.HOG.vlfeat()
 SIFT = repinv.DSIFT.vlfeat(4, 4)
 

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-import skimage
+from photographs import FACE
 
 import repinv
 from repinv.search.convergence import forecast, remark
 
-PHOTOGRAPH = skimage.data.camera()[150:214, 180:244].astype(np.float32) / 255
+PHOTOGRAPH = FACE
 
 
 @pytest.mark.parametrize("power", [1.5, 2.0, 4.0])

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-import skimage
+from photographs import FACE
 
 import repinv
 from repinv.tasks.batched import invert_each
 
 GRAY = np.full((64, 64), 0.3, np.float32)
-PHOTOGRAPH = skimage.data.camera()[150:214, 180:244].astype(np.float32) / 255
+PHOTOGRAPH = FACE
 ENCODERS = {
     "vlfeat": repinv.HOG.vlfeat(),
     "dalal-triggs": repinv.HOG.vlfeat(variant="dalal-triggs"),

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-import skimage
+from photographs import FACE
 
 import repinv
 from repinv.search import flat_areas, retries
@@ -12,7 +12,7 @@ from repinv.search.retries import attempted
 
 SQUARE = np.zeros((64, 64), np.float32)
 SQUARE[22:42, 18:46] = 1
-PHOTOGRAPH = skimage.data.camera()[150:214, 180:244].astype(np.float32) / 255
+PHOTOGRAPH = FACE
 ENCODERS = {
     "skimage": repinv.HOG.skimage(),
     "small blocks": repinv.HOG.skimage(9, (8, 8), (2, 2)),

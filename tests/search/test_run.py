@@ -6,14 +6,13 @@ import time
 
 import numpy as np
 import pytest
-import skimage
+from photographs import SMALL
 
 import repinv
 from repinv import HOG, LBFGS, Adam, Momentum, invert, metrics
 from repinv.energy.energy import Energy
 from repinv.search import run
 
-SMALL = skimage.data.camera()[60:316, 180:436].reshape(64, 4, 64, 4).mean(axis=(1, 3)) / 255
 SMALL = SMALL.astype(np.float32)
 BILINEAR = HOG.vlfeat(bilinear_orientations=True)
 HARD = HOG.vlfeat()

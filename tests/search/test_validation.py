@@ -2,12 +2,11 @@
 
 import numpy as np
 import pytest
-import skimage
 import torch
+from photographs import SMALL
 
 from repinv import DSIFT, HOG, SquaredError, invert, metrics
 
-SMALL = skimage.data.camera()[60:316, 180:436].reshape(64, 4, 64, 4).mean(axis=(1, 3)) / 255
 SMALL = SMALL.astype(np.float32)
 BILINEAR = HOG.vlfeat(bilinear_orientations=True)
 ENCODED = BILINEAR(SMALL)

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-import skimage
+from photographs import THUMBNAIL
 from PIL import Image
 
 from repinv.app.study import grid, images, parsing
@@ -169,7 +169,7 @@ def test_colour_is_kept_on_request(tmp_path):
 
 
 def test_the_content_of_an_image_is_what_counts(tmp_path):
-    camera = skimage.data.camera()[::8, ::8]
+    camera = THUMBNAIL
     Image.fromarray(camera).save(tmp_path / "one.png")
     Image.fromarray(camera).save(tmp_path / "two.tif")
     found, skipped = _loaded(tmp_path, ["one.png", "two.tif"])
@@ -179,7 +179,7 @@ def test_the_content_of_an_image_is_what_counts(tmp_path):
 
 def test_names_of_files_are_shown_without_control_characters(tmp_path):
     (tmp_path / "sub").mkdir()
-    Image.fromarray(skimage.data.camera()[::8, ::8]).save(tmp_path / "sub" / "a\x07b.png")
+    Image.fromarray(THUMBNAIL).save(tmp_path / "sub" / "a\x07b.png")
     ((image, _),), _ = _loaded(tmp_path, ["sub/*.png"])
     assert image.name == "a?b.png"
 

@@ -8,7 +8,7 @@ import pickle
 
 import numpy as np
 import pytest
-import skimage
+from photographs import CAMERA
 
 import repinv
 from repinv import LLC
@@ -18,7 +18,6 @@ RNG = np.random.default_rng(3)
 SMOOTH = repinv.HOG.vlfeat(4, bilinear_orientations=True)
 DPM = repinv.HOG.dpm(4)
 WORDS = RNG.uniform(0, 0.4, (12, 31))
-CAMERA = (skimage.data.camera() / 255).astype(np.float32)
 PHOTOGRAPHS = [CAMERA[y : y + 128, x : x + 128] for y in (0, 150, 300) for x in (0, 130, 260, 384)]
 #: 64x64
 PHOTOGRAPH = CAMERA[64:192:2, 200:328:2]

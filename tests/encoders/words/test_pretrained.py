@@ -10,7 +10,7 @@ import sys
 
 import numpy as np
 import pytest
-import skimage
+from photographs import CAMERA
 
 import repinv
 from repinv.encoders.sparse import hoggle
@@ -20,7 +20,6 @@ from repinv.search import restorer
 
 ROOT = pathlib.Path(__file__).parents[3]
 FOLDER = pathlib.Path(pretrained.__file__).with_name("vocabularies")
-CAMERA = (skimage.data.camera() / 255).astype(np.float32)
 
 
 def quantization_error(words):

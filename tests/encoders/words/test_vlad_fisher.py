@@ -6,8 +6,8 @@ import dataclasses
 
 import numpy as np
 import pytest
-import skimage
 import torch
+from photographs import CAMERA
 from sklearn.mixture import GaussianMixture
 from threadpoolctl import threadpool_limits
 
@@ -22,7 +22,6 @@ WORDS = RNG.uniform(0, 0.4, (7, 31))
 VARIANCES = RNG.uniform(0.02, 0.1, WORDS.shape)
 WEIGHTS = RNG.dirichlet(np.full(7, 5.0))
 IMAGES = RNG.uniform(0.05, 0.95, (2, 1, 24, 30))
-CAMERA = (skimage.data.camera() / 255).astype(np.float32)
 PHOTOGRAPHS = [CAMERA[y : y + 128, x : x + 128] for y in (0, 150, 300) for x in (0, 130, 260, 384)]
 PHOTOGRAPH = CAMERA[64:192:2, 200:328:2]
 
