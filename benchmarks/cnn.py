@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 import scipy.fft
 import torch
+from networks import torchvision_module
 from report import Report
 from resnet20 import CLASSES, resnet20
 from skimage.transform import resize
@@ -210,6 +211,7 @@ def imagenet(report: Report, folder: Path, limit: int | None) -> None:
     """torchvision's AlexNet and VGG-16 with random weights at 224x224."""
     images = photographs(folder, 224, min(limit or 2, 2))
     torch.manual_seed(0)
+    torchvision_module()
     for network, layer, max_iter in (
         ("alexnet", "relu2", 300),
         ("alexnet", "relu3", 300),
@@ -279,6 +281,7 @@ def models(device: str) -> Iterator[tuple[str, nn.Module, Any, tuple[int, int], 
     cut = nn.Sequential(net.conv1, net.bn1, nn.ReLU(), net.layer1, net.layer2).to(device)
     encoder = repinv_cnn.TorchEncoder(net, "layer2.2", IMAGENET, device=device)
     yield "ResNet-20 layer2.2", cut, encoder, (32, 32), 300
+    torchvision_module()  # declared where its operators are missing
     for network, max_iter in (("alexnet", 300), ("vgg16", 100)):
         encoder = repinv_cnn.from_torchvision(
             network,
