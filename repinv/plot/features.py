@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from repinv.encoders.base import Encoder
 from repinv.io.image import on_host
-from repinv.plot.figures import Panel, ShownFigure, draw_image, grid_figure
+from repinv.plot.figures import Panel, ShownFigure, draw_image, figure_of, grid_figure
 
 #: Channels or words that are drawn at most, those of the largest features.
 MOST = 12
@@ -29,12 +29,11 @@ def features_figure(
             draw_image(axes, one)
         else:
             _draw_bars(axes, given)
-        figure = axes.get_figure(root=True)
-        assert isinstance(figure, Figure)
-        return figure
-    several = _words(encoder, given) or _channels(encoder, given)
+        return figure_of(axes)
     if hasattr(encoder, "glyph") and one is not None:
         several = [one]
+    else:
+        several = _words(encoder, given) or _channels(encoder, given)
     if several:
         rows = [several[k : k + 4] for k in range(0, len(several), 4)]
         return grid_figure(rows)

@@ -258,7 +258,12 @@ def draw_into(axes: Sequence[Axes], panels: Sequence[Panel]) -> Figure:
         raise ValueError(f"expected {len(panels)} axes, one for each picture; got {len(axes)}.")
     for axis, panel in zip(axes, panels, strict=True):
         draw_image(axis, panel, size=9)
-    figure = axes[0].get_figure(root=True)
+    return figure_of(axes[0])
+
+
+def figure_of(axes: Axes) -> Figure:
+    """The figure that axes belong to."""
+    figure = axes.get_figure(root=True)
     assert isinstance(figure, Figure)
     return figure
 

@@ -11,7 +11,15 @@ from matplotlib.figure import Figure
 
 from repinv.io.image import as_unit
 from repinv.plot import features as feature_plots
-from repinv.plot.figures import Panel, ShownFigure, draw_image, draw_into, draw_trace, matched
+from repinv.plot.figures import (
+    Panel,
+    ShownFigure,
+    draw_image,
+    draw_into,
+    draw_trace,
+    figure_of,
+    matched,
+)
 from repinv.search.result import Result
 from repinv.solvers.minimize import to_host
 
@@ -35,7 +43,7 @@ def result_figure(
     best = len(panels) - min(len(result.images), MOST)
     if isinstance(axes, Axes):
         draw_image(axes, panels[best])
-        return _figure_of(axes)
+        return figure_of(axes)
     if axes is None:
         count = len(panels) + trace
         shape = np.shape(panels[best].image)
@@ -90,10 +98,3 @@ def _quality(result: Result, index: int) -> str:
     if result.response is not None:
         return f"response {result.response[index]:.3g}"
     return f"error {100 * float(result.error[index]):.2g} %"
-
-
-def _figure_of(axes: Axes) -> Figure:
-    """The figure that axes belong to."""
-    figure = axes.get_figure(root=True)
-    assert isinstance(figure, Figure)
-    return figure

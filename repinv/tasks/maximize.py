@@ -116,9 +116,10 @@ def maximize(
 
     Notes
     -----
-    A response as large as possible is met by patterns that no photograph has; the energy asks for
-    `strength` and leaves the rest to the priors. [1]_ divides by the largest response times the
-    squared receptive field of the component, which `repinv_cnn.receptive_field` measures.
+    A response as large as possible is met by patterns that no photograph has; the energy has its
+    least value at `strength`, and leaves the rest to the priors. [1]_ divides by the largest
+    response times the squared receptive field of the component, which `repinv_cnn.receptive_field`
+    measures.
 
     References
     ----------

@@ -1,6 +1,7 @@
 """Inversion, by what it recovers: errors and resemblance."""
 
 import dataclasses
+import inspect
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from repinv import (
     metrics,
 )
 from repinv.search.finalize import VISIBLE
+from repinv.search.setup import InvertOptions
 
 CAMERA = skimage.data.camera() / 255
 
@@ -305,6 +307,19 @@ def test_the_authors_method_does_as_well_at_any_size(side):
     found = repinv.invert(hog(image), hog, **repinv.tasks.mahendran((side, side), 200))
     # Published: 4.7 % at 256x256 after 800 evaluations; small images have less to average over.
     assert found.error[0] < 0.2
+
+
+def test_the_defaults_of_options_are_those_that_invert_shows():
+    shown = inspect.signature(repinv.invert).parameters
+    for field in dataclasses.fields(InvertOptions):
+        assert field.default == shown[field.name].default, field.name
+    # What else invert takes is of the features, or watches the run.
+    rest = set(shown) - {field.name for field in dataclasses.fields(InvertOptions)}
+    read, watched = (
+        {"features", "encoder", "shape", "layout"},
+        {"time_limit", "callback", "progress"},
+    )
+    assert rest == read | watched
 
 
 def test_a_spread_needs_several_images():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 from typing import Any
 
@@ -128,3 +129,20 @@ def value_range(value: Any) -> tuple[float, float]:
         )
     low = real("value_range[0]", value[0])
     return low, real("value_range[1]", value[1], above=low)
+
+
+def of_image(encoder: Any, features: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Features of an image of a shape (H, W) or (H, W, C), flat or not, in the encoder's layout.
+
+    Raises
+    ------
+    ValueError
+        If such an image has more or fewer.
+    """
+    expected = encoder.feature_shape(((*shape, encoder.channels or 1)[2], *shape[:2]))
+    if features.size != math.prod(expected):
+        raise ValueError(
+            f"features of shape {features.shape} are not of an image of {shape}, which has "
+            f"{expected}. Give the shape of their image."
+        )
+    return features.reshape(expected)

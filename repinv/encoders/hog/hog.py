@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
 from typing import Any
 
 import numpy as np
@@ -501,13 +500,7 @@ class HOG(Encoder):
         """
         features = on_host(features)
         if shape is not None:
-            expected = self.feature_shape(((*shape, self.channels or 1)[2], *shape[:2]))
-            if features.size != math.prod(expected):
-                raise ValueError(
-                    f"features of shape {features.shape} are not of an image of {shape}, which "
-                    f"has {expected}. Give the shape of their image."
-                )
-            features = features.reshape(expected)
+            features = validation.of_image(self, features, shape)
         elif features.ndim == 1 and len(self.flavour.example()) > 1:
             raise ValueError(
                 f"flat features do not show how their {features.size} numbers are laid out. Give "

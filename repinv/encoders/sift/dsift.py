@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
 
 import numpy as np
 
@@ -423,14 +422,8 @@ class DSIFT(Encoder):
             return glyphs.draw(given.reshape(1, 1, *bins, self.flavour.orientations))
         if shape is None:
             raise ValueError("give the size of the features' image: glyph(features, shape=(H, W)).")
-        size = ((*shape, self.channels or 1)[2], *shape[:2])
-        expected = self.feature_shape(size)
-        if given.size != math.prod(expected):
-            raise ValueError(
-                f"features of shape {given.shape} are not of an image of {shape}, which has "
-                f"{expected}. Give the shape of their image."
-            )
-        return self.flavour.glyph(given.reshape(expected), *size)
+        given = validation.of_image(self, given, shape)
+        return self.flavour.glyph(given, (*shape, self.channels or 1)[2], *shape[:2])
 
     def norms(self, image: Array, /) -> np.ndarray:
         """What VLFeat calls the norm of each frame: the mean of the unnormalized descriptor.

@@ -85,7 +85,7 @@ def local_codes(x, points, index, ridge, codes):  # type: ignore[no-untyped-def]
 
 @jit
 def pull_local_codes(x, points, index, ridge, from_codes, grad):  # type: ignore[no-untyped-def]
-    """Adds to the cotangent of x what that of its codes asks for.
+    """Adds to the cotangent of x the part that belongs to the cotangent of its codes.
 
     With g̃ = (g − ⟨w, g⟩)/Σa the cotangent of a, and C h = g̃, the differential of the code is
     −⟨h, dC a⟩. C's terms give dz_i = −h_i Σ a_j z_j − a_i Σ h_j z_j − 2·ridge·⟨h, a⟩ z_i, and

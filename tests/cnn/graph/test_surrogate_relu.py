@@ -23,12 +23,12 @@ def rectified(end=None):
 @pytest.mark.parametrize("inplace", [False, True])
 def test_features_stay_and_the_slope_is_that_of_squareplus(inplace):
     encoder = rectified(nn.ReLU(inplace))
-    bent, pullback = encoder.with_surrogate_slopes(0.3).vjp(X)
-    torch.testing.assert_close(bent, encoder.encode(X), rtol=0, atol=0)
+    surrogate, pullback = encoder.with_surrogate_slopes(0.3).vjp(X)
+    torch.testing.assert_close(surrogate, encoder.encode(X), rtol=0, atol=0)
     x = X.clone().requires_grad_()
     square = 0.09 * X.square().mean(dim=(1, 2, 3), keepdim=True)
     (expected,) = torch.autograd.grad((0.5 * (x + (x * x + square).sqrt())).sum(), x)
-    torch.testing.assert_close(pullback(torch.ones_like(bent)), expected)
+    torch.testing.assert_close(pullback(torch.ones_like(surrogate)), expected)
 
 
 def test_units_that_are_all_at_zero_pass_half():
@@ -61,10 +61,10 @@ def test_what_was_opened_is_relaxed_by_itself():
 
 
 def test_a_relaxed_encoder_survives_pickling():
-    bent = rectified().with_surrogate_slopes(0.3)
-    again = pickle.loads(pickle.dumps(bent))  # noqa: S301 — our own bytes
+    surrogate = rectified().with_surrogate_slopes(0.3)
+    again = pickle.loads(pickle.dumps(surrogate))  # noqa: S301 — our own bytes
     v = torch.ones_like(X)
-    torch.testing.assert_close(again.vjp(X)[1](v), bent.vjp(X)[1](v))
+    torch.testing.assert_close(again.vjp(X)[1](v), surrogate.vjp(X)[1](v))
 
 
 def test_deep_layers_are_met_sooner():

@@ -59,8 +59,8 @@ def test_features_stay_and_narrow_bends_are_sharp(name):
     v = np.random.default_rng(0).standard_normal(features.shape)
     sharp, found = pullback(v), []
     for width in (1e-9, 0.5):
-        bent, pull = encoder.with_surrogate_slopes(width).vjp(X)
-        np.testing.assert_array_equal(bent, features)
+        surrogate, pull = encoder.with_surrogate_slopes(width).vjp(X)
+        np.testing.assert_array_equal(surrogate, features)
         found.append(pull(v))
     np.testing.assert_allclose(found[0], sharp, atol=1e-6 * np.abs(sharp).max())
     difference = np.linalg.norm(found[1] - sharp) / np.linalg.norm(sharp)
