@@ -22,6 +22,7 @@ FLAVOURS = {
     "hog.vlfeat": ("HOG", "vlfeat"),
     "hog.opencv": ("HOG", "opencv"),
     "hog.dpm": ("HOG", "dpm"),
+    "hog.maskfeat": ("HOG", "maskfeat"),
     "dsift.vlfeat": ("DSIFT", "vlfeat"),
     "dsift.phow": ("DSIFT", "phow"),
     "dsift.natural": ("DSIFT", "natural"),

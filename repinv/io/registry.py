@@ -18,6 +18,7 @@ import repinv
 PARTS = {
     "HOG.per_cell": "repinv.encoders.hog.per_cell:CellHOG",
     "HOG.per_block": "repinv.encoders.hog.per_block:BoxHOG",
+    "HOG.per_channel": "repinv.encoders.hog.per_channel:ChannelHOG",
     "HOG.per_window": "repinv.encoders.hog.per_window:WindowHOG",
     "DSIFT.dense": "repinv.encoders.sift.flavours:DenseSIFT",
     "DSIFT.vlfeat_grid": "repinv.encoders.sift.grids:VLFeatGrid",

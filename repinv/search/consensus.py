@@ -9,6 +9,7 @@ from array_api_compat import array_namespace
 
 from repinv._core.batch import column
 from repinv._core.typing import Array
+from repinv.search import polarity
 from repinv.search import restorer as restorers
 from repinv.search.restorer import Restorer
 from repinv.solvers.minimize import to_host
@@ -25,11 +26,20 @@ CONTRAST = 0.25
 
 
 def averaged(
-    x: Array, starts: int, restorer: Restorer | None, parametrization: Parametrization
+    x: Array,
+    starts: int,
+    restorer: Restorer | None,
+    parametrization: Parametrization,
+    is_aligned: bool = False,
 ) -> tuple[Array, Array]:
-    """Variables of the averages of each image's starts, and the averages, restored or not."""
+    """Variables of the averages of each image's starts, and the averages, restored or not.
+
+    If `is_aligned` is true the starts of an image are first given one polarity in each region.
+    """
     xp = array_namespace(x)
     several = xp.reshape(x, (-1, starts, *x.shape[1:]))
+    if is_aligned:
+        several = xp.stack([polarity.aligned(one) for one in several])
     mean, spread = restorers.averaged(several)
     begin = reference = mean
     contrast = xp.mean(xp.std(several, axis=(2, 3, 4)), axis=1)

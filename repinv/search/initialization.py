@@ -53,8 +53,12 @@ def parametrization(
         Gray about which the encoder is measured.
     """
     exponent = probing.exponent(encoder, encoder.asarray(one), level)
-    spectral = Spectral(exponent, start_scale=start_scale)
-    return Decorrelated(spectral) if one.shape[1] == 3 else spectral
+    return in_natural_colours(Spectral(exponent, start_scale=start_scale), one.shape[1])
+
+
+def in_natural_colours(spectral: Spectral, channels: int) -> Parametrization:
+    """A spectrum whose channels are mixed into natural colours, if there are three."""
+    return Decorrelated(spectral) if channels == 3 else spectral
 
 
 def about(level: float, parametrization: Parametrization, noise: Array) -> Array:

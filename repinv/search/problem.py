@@ -58,9 +58,15 @@ class Problem:
         wanted = self.stages[stage].sensitivity_radius > 0 and self.lengths()[stage] >= WORTHWHILE
         return wanted and is_centred(self.parametrization)
 
+    def base(self, stage: int) -> Parametrization:
+        """The parametrization of a stage, before changes are weighted and areas kept flat."""
+        base: Any = self.parametrization
+        exponent = self.stages[stage].exponent
+        return base.with_exponent(exponent) if exponent > 0 else base  # type: ignore[no-any-return]
+
     def space(self, state: RunState) -> Parametrization:
         """What the variables of a state stand for."""
-        space: Any = self.parametrization
+        space: Any = self.base(state.stage)
         if state.around is not None:
             space = space.about(state.around, state.weights)
         return space if state.areas is None else Levelled(space, state.areas)
@@ -183,6 +189,8 @@ def _check_images(problem: Problem, state: RunState) -> None:
         raise ValueError("the run's flat areas are not of its image's size.")
     if state.initial is not None and tuple(state.initial.shape) != shape:
         raise ValueError("the image that the run started from is not of its image's size.")
+    if state.noise is not None and tuple(state.noise.shape) != shape:
+        raise ValueError("the run's noise is not of its image's size.")
     if state.free_start is not None and tuple(state.free_start.shape[1:]) != shape[1:]:
         raise ValueError("the run's start without flat areas is not of its image's size.")
     if state.reference is not None and (

@@ -42,10 +42,10 @@ def attempted(problem: Problem, state: RunState, watch: Watch) -> Result:
         and _went_to_its_end(latest)
         and (best.error.max() > _GOOD or (always and number == 1))
     ):
-        start = RunState(state.free_start)
+        start = RunState(state.free_start, noise=state.noise)
         if number == 2:
-            z = problem.parametrization.inverse(_last_image(problem, latest))
-            start = RunState(z, areas=state.proven_areas)
+            z = problem.base(0).inverse(_last_image(problem, latest))
+            start = RunState(z, areas=state.proven_areas, noise=state.noise)
         latest = run(problem, start, watch.after(time.perf_counter() - began))
         seconds, evaluations = seconds + latest.seconds, evaluations + latest.evaluations
         number += 1

@@ -12,11 +12,12 @@ from array_api_compat import array_namespace
 from tqdm.auto import tqdm
 
 from repinv._core.typing import Array
-from repinv.search import consensus
+from repinv.search import consensus, polarity
 from repinv.search.finalize import finished
 from repinv.search.probing import evening_weights
 from repinv.search.problem import Problem
 from repinv.search.result import Result
+from repinv.search.schedule import Stage
 from repinv.search.state import RunState
 from repinv.solvers.minimize import Minimum, Snapshot, minimize, to_host
 from repinv.variables.base import Parametrization, is_steady
@@ -137,14 +138,21 @@ def _after(state: RunState, found: Minimum) -> RunState:
 def _next_stage(problem: Problem, state: RunState, z: Array) -> RunState:
     """The state at the beginning of the next stage, from the best variables of this one."""
     following, space = state.stage + 1, problem.space(state)
+    stage, base = problem.stages[following], problem.base(following)
     if problem.averages(following):
         z, reference = consensus.averaged(
-            space.image(z), problem.starts, problem.restorer, problem.parametrization
+            space.image(z), problem.starts, problem.restorer, base, stage.chooses_polarity
         )
+        if stage.noise:
+            z = _anew(stage, base, base.image(z), state.noise, problem.starts)
         trace = consensus.averaged_trace(state.trace, problem.starts)
         return state.next_stage(z=z, reference=reference, around=None, weights=None, trace=trace)
+    changes_spectrum = stage.exponent != problem.stages[state.stage].exponent
+    if changes_spectrum or stage.noise or stage.chooses_polarity:
+        z = _anew(stage, base, space.image(z), state.noise)
+        return state.next_stage(z=z, around=None, weights=None)
     if problem.begins_anew(following):
-        stage, around = problem.stages[following], space.image(z)
+        around = space.image(z)
         counting = getattr(problem.loss, "weight", None)
         weights = evening_weights(
             problem.stage_encoder(stage), around, counting, stage.sensitivity_radius
@@ -158,6 +166,20 @@ def _next_stage(problem: Problem, state: RunState, z: Array) -> RunState:
     # Curvature changes little from one stage to the next.
     kept = restart(state.rule_state) if restart is not None and here == after else None
     return state.next_stage(z=z, rule_state=kept)
+
+
+def _anew(
+    stage: Stage, base: Parametrization, x: Array, noise: Array | None, every: int = 1
+) -> Array:
+    """Variables of images that a stage begins with under a spectrum of its own.
+
+    Of white noise (N · every, C, H, W) that of the first start of each image is taken.
+    """
+    if stage.chooses_polarity:
+        x = polarity.likelier(x)
+    if stage.noise and noise is not None:
+        x = polarity.with_noise(x, noise[::every, ...], stage.noise)
+    return base.inverse(x)
 
 
 def _finalized(problem: Problem, state: RunState, found: Minimum) -> Result:

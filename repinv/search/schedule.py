@@ -43,6 +43,14 @@ class Stage:
         restorer. From there on an image is one problem.
     pull : float
         Weight of `Pull` towards that average.
+    exponent : float
+        If positive, the stage takes this exponent for the spectrum of its variables, where the
+        parametrization has one (`Spectral`).
+    noise : float
+        Noise of the natural spectrum that is added to the image as the stage begins: root mean
+        square of its gradient, in units of the image's.
+    chooses_polarity : bool
+        The stage begins with whichever of x and 1 − x is likelier to be a photograph.
 
     See Also
     --------
@@ -76,3 +84,6 @@ class Stage:
     sensitivity_radius: float = 0.0
     averages_starts: bool = False
     pull: float = 0.0
+    exponent: float = 0.0
+    noise: float = 0.0
+    chooses_polarity: bool = False

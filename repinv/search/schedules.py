@@ -59,6 +59,13 @@ TOGETHER: tuple[Stage, ...] = (
 #: Weights of the pull towards the average of several starts, and towards the restored average; and
 #: the least share of its weight that the second keeps to the end.
 PULL, LEARNED_PULL, LEAST_SHARE = 1e-3, 1.2e-2, 0.6
+#: Exponents of the spectrum in the parts of a run for encoders that do not tell light from dark,
+#: and the parts' shares. Under a steep spectrum low frequencies decide which side of a contour is
+#: bright, over its whole length; texture is lost, and grows again out of noise in the last part.
+_STEEP = ((2.2, 0.08), (1.6, 0.12))
+_LAST_EXPONENT, _LAST_SHARE, _NOISE = 1.0, 0.8, 4.0
+#: Part of `_STEEP` that begins from an image whose polarity is to be followed.
+_FOLLOWING = 1
 #: The end of a run for encoders with hard assignments: their own features, a nearly hard pullback.
 _HARD = Stage(0.05, LBFGS(), softness=0.05, straight_through=True)
 
@@ -101,6 +108,30 @@ def stages(encoder: Encoder) -> tuple[Stage, ...]:
 def _ends_as_itself(encoder: Encoder) -> bool:
     """Whether the last entry of an encoder's annealing is the encoder itself, which is not hard."""
     return encoder.softened(encoder.annealing[-1][1]) is None
+
+
+def graduated(
+    usual: tuple[Stage, ...], softness: float, follows: bool = False
+) -> tuple[Stage, ...]:
+    """The stages of a run for an encoder that does not tell light from dark.
+
+    Parameters
+    ----------
+    usual : tuple of Stage
+        Those of an encoder that does; they are the last part.
+    softness : float
+        Of the encoder in the parts before.
+    follows : bool
+        Whether the run begins from an image whose polarity is to be followed.
+    """
+    steep = tuple(
+        Stage(share, LBFGS(), softness=softness, surrogate_width=_WIDTHS[0], exponent=exponent)
+        for exponent, share in _STEEP[_FOLLOWING * follows :]
+    )
+    factor = _LAST_SHARE / sum(stage.share for stage in usual)
+    last = [replace(stage, share=stage.share * factor, exponent=_LAST_EXPONENT) for stage in usual]
+    last[0] = replace(last[0], without=(), noise=_NOISE, chooses_polarity=not follows)
+    return (*steep, *last)
 
 
 def averaging(encoder: Encoder, learned: bool = False) -> tuple[Stage, ...]:

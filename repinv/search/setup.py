@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -17,6 +17,7 @@ from repinv.search import (
     feature_scale,
     flat_areas,
     initialization,
+    polarity,
     probing,
     validation,
 )
@@ -25,13 +26,14 @@ from repinv.search.feature_layout import Reading
 from repinv.search.problem import Problem
 from repinv.search.restorer import Restorer
 from repinv.search.schedule import Stage
-from repinv.search.schedules import PRIORS, SEEDS, averaging, stages
+from repinv.search.schedules import PRIORS, SEEDS, averaging, graduated, stages
 from repinv.search.state import RunState
 from repinv.solvers import memory
 from repinv.solvers.lbfgs import LBFGS
 from repinv.solvers.rules import UpdateRule
 from repinv.variables.base import Parametrization, is_centred
 from repinv.variables.pixels import Pixels
+from repinv.variables.spectral import Spectral
 from repinv.variables.transforms import Jitter
 
 #: A problem, and the state where its search starts.
@@ -55,6 +57,7 @@ class InvertOptions:
     seeds: int | None = None
     jitter: int = 0
     initial: Any = None
+    polarity: Any = "auto"
     seed: int = 0
     tol: float = 0.0
     check_every: int = 10
@@ -120,6 +123,8 @@ def setup(reading: Reading, encoder: Encoder, options: InvertOptions) -> Start:
         state = RunState(space.inverse(image), initial=image, notes=target.notes)
     if target.weight is None and not options.jitter and is_centred(space):
         state = _with_flat_areas(problem, state, noise if image is None else None, options.seed)
+    if _may_swap(problem, state, options) and polarity.is_blind(encoder, noise[:1]):
+        return _graduated(problem, state, noise, reading, options)
     return problem, state
 
 
@@ -136,6 +141,7 @@ def _checked(
     solver = options.solver
     if not (solver is None or isinstance(solver, tuple) or hasattr(solver, "update")):
         raise TypeError(f"solver must be a rule, such as repinv.Adam(), or stages; got {solver!r}.")
+    validation.polarity(options.polarity)
     restorer = restorers.chosen(options.prior, encoder)
     starts = options.seeds
     if starts is None:
@@ -245,6 +251,46 @@ def _with_flat_areas(
         free_start=state.z,
         proven_areas=proven,
     )
+
+
+def _may_swap(problem: Problem, state: RunState, options: InvertOptions) -> bool:
+    """Whether nothing decides what is light and what is dark, as far as the options say.
+
+    An image to start from does, and so do areas of most of an image that are kept flat. Without
+    jitter and with the solver and parametrization that are measured, so that stages may be added.
+    """
+    is_plain = options.solver is None and options.parametrization is None and not options.jitter
+    is_graphic = state.areas is not None and state.areas is not state.proven_areas
+    is_off = options.polarity is None
+    return is_plain and not is_graphic and not is_off and state.initial is None
+
+
+def _graduated(
+    problem: Problem,
+    state: RunState,
+    noise: np.ndarray,
+    reading: Reading,
+    options: InvertOptions,
+) -> Start:
+    """The problem and its start for an encoder that does not tell light from dark."""
+    encoder, follows = problem.encoder, not isinstance(options.polarity, str)
+    usual = stages(encoder)
+    if problem.starts > 1:
+        usual = (replace(usual[0], averages_starts=True), *usual[1:])
+    softness = encoder.annealing[0][1] if encoder.annealing else 0.0
+    space = initialization.in_natural_colours(
+        Spectral(start_scale=polarity.START_SCALE), noise.shape[1]
+    )
+    problem = replace(problem, parametrization=space, stages=graduated(usual, softness, follows))
+    white, base = encoder.asarray(noise), problem.base(0)
+    if follows:
+        x = validation.initial(options.polarity, reading.size, "polarity")
+        z = base.inverse(polarity.outline(encoder.asarray(np.repeat(x, len(noise), axis=0))))
+    else:
+        z = base.start(white)
+    free = None if state.free_start is None else z
+    notes = state.notes if follows else (*state.notes, polarity.NOTE)
+    return problem, state.replace(z=z, noise=white, free_start=free, notes=notes)
 
 
 def _blank(

@@ -21,6 +21,7 @@ _IN_FILES = {
     "plain": "free_start",
     "flat": "proven_areas",
     "start": "initial",
+    "noise": "noise",
 }
 
 
@@ -50,6 +51,8 @@ class RunState:
         Variables to start from where no areas are kept flat.
     initial : array, shape (N, C, H, W), or None
         Image that the run started from, which counts as found.
+    noise : array, shape (N, C, H, W), or None
+        White noise, from which a later stage adds texture.
     trace : dict of str to ndarray, shape (evaluations, N)
         Terms of the energy so far.
     seconds : float
@@ -70,6 +73,7 @@ class RunState:
     proven_areas: Array | None = None
     free_start: Array | None = None
     initial: Array | None = None
+    noise: Array | None = None
     trace: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     seconds: float = 0.0
     notes: tuple[str, ...] = ()

@@ -184,21 +184,27 @@ def _mask(mask: Array, shape: tuple[int, ...]) -> np.ndarray:
     return np.ascontiguousarray(full)
 
 
-def initial(image: Array, size: tuple[int, int, int]) -> np.ndarray:
-    """A checked start (1, C, H, W)."""
+def initial(image: Array, size: tuple[int, int, int], name: str = "initial") -> np.ndarray:
+    """A checked start (1, C, H, W), or another image of the option `name`."""
     x = on_host(image)
     if x.dtype.kind not in "bfiu":
-        raise TypeError(f"initial must be an image of real numbers; got dtype {x.dtype}.")
+        raise TypeError(f"{name} must be an image of real numbers; got dtype {x.dtype}.")
     if x.dtype in (np.uint8, np.uint16):
         x = as_unit(x)
     x = x.astype(np.float32)
     x = x[..., None] if x.ndim == 2 else x
     x = np.moveaxis(x, -1, 0)[None]
     if x.shape[1:] != size:
-        raise ValueError(f"initial must be an image of {size} (C, H, W); got {x.shape[1:]}.")
+        raise ValueError(f"{name} must be an image of {size} (C, H, W); got {x.shape[1:]}.")
     if not (np.isfinite(x).all() and x.min() >= 0 and x.max() <= 1):
-        raise ValueError("initial must lie in [0, 1]; divide 8-bit pixels by 255.")
+        raise ValueError(f"{name} must lie in [0, 1]; divide 8-bit pixels by 255.")
     return np.ascontiguousarray(x)
+
+
+def polarity(given: Any) -> None:
+    """Raise ValueError if the option is a word other than "auto"."""
+    if isinstance(given, str) and given != "auto":
+        raise ValueError(f'polarity must be "auto", None or an image to follow; got {given!r}.')
 
 
 def inverted(inverter: Any, target: Array, encoder: Encoder, size: tuple[int, int, int]) -> Array:

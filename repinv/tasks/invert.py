@@ -40,6 +40,7 @@ def invert(
     seeds: int | None = None,
     jitter: int = 0,
     initial: Any = None,
+    polarity: Any = "auto",
     seed: int = 0,
     tol: float = 0.0,
     check_every: int = 10,
@@ -100,6 +101,12 @@ def invert(
     initial : array, shape (H, W) or (H, W, C), in [0, 1], or inverter, optional
         Image to start from, in place of noise; or one of `repinv.inverters`, to start from the
         image that it finds.
+    polarity : {"auto"}, None or array, shape (H, W) or (H, W, C), in [0, 1]
+        What is light and what dark, for encoders to which an image and its negative are the same,
+        such as HOG without signs; whether an encoder is one is measured, and `Result.notes` says
+        so. By default large structures decide, under a spectrum that is steep at first; an image
+        decides for the result to be light where it is; None inverts the encoder as any other.
+        Where a solver, parametrization, jitter or initial image is given, it is None.
     seed : int
         Of the starts and the jitter. The same seed gives the same result, bit for bit, on one
         machine with the same versions of the libraries.
@@ -168,6 +175,7 @@ def invert(
         seeds=seeds,
         jitter=jitter,
         initial=initial,
+        polarity=polarity,
         seed=seed,
         tol=tol,
         check_every=check_every,

@@ -73,9 +73,13 @@ class Spectral:
                 f"got {self.amplitude} and {self.start_scale}."
             )
 
+    def with_exponent(self, exponent: float) -> Spectral:
+        """The same with a spectrum that falls as another power of the frequency."""
+        return replace(self, exponent=exponent)
+
     def flatter(self) -> Spectral:
         """The same with a spectrum that falls less, for changes that are weighted."""
-        return replace(self, exponent=max(self.exponent - FLATTER, 0.0))
+        return self.with_exponent(max(self.exponent - FLATTER, 0.0))
 
     def about(self, around: Array, weights: Array, /) -> Local:
         """Weighted changes of an image; see `Parametrization`."""

@@ -74,7 +74,8 @@ def test_a_photograph_of_bands_is_compared_in_all_of_them():
     hogs = [HOG.skimage(channel_axis=-1), HOG.skimage(4, channel_axis=-1)]
     found = compare(image, hogs, max_iter=20)
     assert found.image.shape == (64, 64, 4)
-    assert all(0 < row.ncc <= 1 and row.ssim <= 1 for row in found.rows)
+    # Light and dark may be swapped.
+    assert all(0 < abs(row.ncc) <= 1 and row.ssim <= 1 for row in found.rows)
 
 
 def test_an_alpha_channel_is_refused_where_no_axis_was_named():

@@ -33,7 +33,7 @@ def test_errors_that_are_negligible_and_runs_that_were_stopped_have_no_remark():
 
 def test_an_inversion_that_is_cut_short_says_so():
     hog = repinv.HOG.opencv(win_size=(64, 64))
-    features = hog(PHOTOGRAPH)
+    features = hog(255 * PHOTOGRAPH)
     short = repinv.invert(features, hog, shape=(64, 64), max_iter=60)
     assert "not converged" in short.notes[-1]
     stopped = repinv.invert(features, hog, shape=(64, 64), callback=lambda s: s.iteration >= 60)

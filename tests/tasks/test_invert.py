@@ -104,7 +104,7 @@ def test_a_photograph_is_recovered_from_its_features(image, encoder, most, resem
 def test_a_pre_image_can_be_seen_without_stretching(encoder, image):
     target = encoder(image * np.float32(encoder.value_range[1]))
     result = invert(target, encoder, shape=image.shape, max_iter=200)
-    assert np.ptp(result.image) > 0.4
+    assert np.ptp(np.quantile(result.image, [0.02, 0.98])) > 0.15  # lone pixels are no contrast
     assert result.image.std() >= VISIBLE * (1 - 1e-6)  # rounding
 
 

@@ -77,6 +77,15 @@ if TYPE_CHECKING:
     help="Restore that average by a model that was learned from photographs. For HOG and DSIFT "
     "of gray images.",
 )
+@click.option(
+    "--polarity",
+    default="auto",
+    show_default=True,
+    metavar="auto|none|IMAGE",
+    help="What is light and what dark, for encoders to which an image and its negative are the "
+    "same, such as HOG without signs: large structures decide, nothing is done about it, or an "
+    "image decides, such as the photograph itself.",
+)
 @SEED
 @shared
 def invert(
@@ -95,6 +104,7 @@ def invert(
     n_preimages: int,
     seeds: int | None,
     prior: str | None,
+    polarity: str,
     seed: int,
     as_json: bool,
     quiet: bool,
@@ -137,12 +147,32 @@ def invert(
         time_limit=time_limit,
         seeds=seeds,
         prior=prior,
+        polarity=_polarity(polarity, given.reading.size),
         seed=seed,
         callback=outputs.callback,
         progress=sys.stderr.isatty() and not quiet,
     )
     report = _written(result, given, made, outputs, expression)
     print_report(expression, {"source": str(source), **report}, as_json=as_json, quiet=quiet)
+
+
+def _polarity(option: str, size: tuple[int, int, int]) -> Any:
+    """What `repinv.invert` takes for the option: an image is read, and resized to (C, H, W)."""
+    if option in ("auto", "none"):
+        return option if option == "auto" else None
+    from skimage.transform import resize
+
+    from repinv.io.files import read
+    from repinv.io.image import as_unit, to_gray
+
+    image = as_unit(read(option))
+    channels, height, width = size
+    if image.ndim == 3 and channels == 1:
+        image = to_gray(image[..., :3])
+    elif image.ndim == 2 and channels == 3:
+        image = image[..., None].repeat(3, axis=-1)
+    resized = resize(image, (height, width, *image.shape[2:]), anti_aliasing=True)
+    return resized.clip(0, 1).astype("float32")
 
 
 @dataclass(frozen=True)

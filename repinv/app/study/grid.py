@@ -21,7 +21,7 @@ from repinv.search.feature_layout import image_shape
 FORMAT = 1
 #: First version that finds the same images, up to rounding: what it and later ones did is kept.
 #: A version that changes what an inversion finds puts its own number here.
-RESULTS = "0.1.0.dev0"
+RESULTS = "0.3.0.dev0"
 
 
 class Job(NamedTuple):

@@ -12,9 +12,10 @@ from repinv._core.typing import Array, Pullback, SizeRange
 from repinv.encoders._parts import validation
 from repinv.encoders._parts.batching import encode_images, pullback_of
 from repinv.encoders.base import Encoder
-from repinv.encoders.hog import per_block, per_cell, per_window
+from repinv.encoders.hog import per_block, per_cell, per_channel, per_window
 from repinv.encoders.hog.per_block import BoxHOG
 from repinv.encoders.hog.per_cell import CellHOG
+from repinv.encoders.hog.per_channel import ChannelHOG
 from repinv.encoders.hog.per_window import WindowHOG
 from repinv.io.image import on_host
 
@@ -31,7 +32,7 @@ class HOG(Encoder):
 
     Parameters
     ----------
-    flavour : CellHOG, BoxHOG or WindowHOG
+    flavour : CellHOG, BoxHOG, WindowHOG or ChannelHOG
         What is computed for one image.
     value_range : tuple of float
         Pixel values that 0 and 1 of a batch stand for.
@@ -87,7 +88,7 @@ class HOG(Encoder):
     (31, 8, 8)
     """
 
-    flavour: CellHOG | BoxHOG | WindowHOG
+    flavour: CellHOG | BoxHOG | WindowHOG | ChannelHOG
     value_range: tuple[float, float] = (0.0, 1.0)
     channels: int | None = None
     precision: Any = np.float32
@@ -349,6 +350,53 @@ class HOG(Encoder):
             **settings, win_stride=win_stride, padding=padding, value_range=value_range
         )
 
+    @classmethod
+    def maskfeat(
+        cls,
+        nbins: int = 9,
+        pool: int = 8,
+        gaussian_window: int | None = None,
+        *,
+        value_range: tuple[float, float] = (0.0, 1.0),
+    ) -> HOG:
+        """The targets that MaskFeat predicts: the HOG layer of SlowFast, in colour.
+
+        Parameters
+        ----------
+        nbins : int
+            Undirected bins of each colour channel.
+        pool : int
+            Width of a cell in pixels.
+        gaussian_window : int, optional
+            Side in pixels of a Gaussian window that weights votes, repeated over the image.
+        value_range : tuple of float
+            Pixel values that 0 and 1 of a batch stand for; they change nothing but what counts as
+            zero, since cells are normalized.
+
+        Returns
+        -------
+        HOG
+            With features (3, nbins, H // pool, W // pool), of unit norm over the bins.
+
+        Notes
+        -----
+        Sobel derivatives of each channel under a reflected border vote with their magnitude for
+        the bin that atan2(across, down) lies in. [1]_
+
+        References
+        ----------
+        .. [1] C. Wei et al., "Masked feature prediction for self-supervised visual pre-training",
+           CVPR 2022, arXiv:2112.09133.
+
+        Examples
+        --------
+        >>> import repinv
+        >>> repinv.HOG.maskfeat().feature_shape((3, 64, 80))
+        (3, 9, 8, 10)
+        """
+        flavour = per_channel.maskfeat(nbins, pool, gaussian_window)
+        return cls(flavour, value_range, 3)
+
     @property
     def restorer(self) -> str:
         """Name of the shipped restorer: that of votes for one bin or of votes for two."""
@@ -387,7 +435,7 @@ class HOG(Encoder):
     def with_surrogate_slopes(self, width: float, /) -> HOG | None:
         """The same features with surrogate slopes of clips, in units of these; see `Encoder`."""
         width = validation.real("width", width, above=0)
-        if isinstance(self.flavour, BoxHOG) and not self.flavour.clips:
+        if isinstance(self.flavour, BoxHOG | ChannelHOG) and not self.flavour.clips:
             return None
         flavour = dataclasses.replace(self.flavour, slope_width=width)
         return dataclasses.replace(self, flavour=flavour)

@@ -14,7 +14,7 @@ from PIL import Image
 
 import repinv
 from repinv import metrics
-from repinv.app.study import job, study
+from repinv.app.study import grid, job, study
 from repinv.app.study.spec import StudyError
 from repinv.app.study.store import Store, StoreError
 from repinv.io.image import as_unit
@@ -66,8 +66,9 @@ def test_finished_jobs_are_never_computed_again(finished, client, monkeypatch):
 
 
 @pytest.fixture
-def old(extra, tmp_path):
-    """The path of a copy of that study."""
+def old(extra, tmp_path, monkeypatch):
+    """The path of a copy of that study, as if no version since had found other images."""
+    monkeypatch.setattr(grid, "RESULTS", "0.1.0.dev0")
     shutil.copytree(OLD, tmp_path / "old")
     return tmp_path / "old" / "s.toml"
 
@@ -77,6 +78,11 @@ def test_results_of_an_older_version_are_found(old, run):
     assert (status, err) == (0, "")
     assert "2 of 2 jobs done" in out
     assert {cell.prior.name for cell, _ in study.look(old).records()} == {"default", "tv"}
+
+
+def test_jobs_of_a_version_that_found_other_images_are_computed_anew(old, monkeypatch):
+    monkeypatch.setattr(grid, "RESULTS", "99")
+    assert not list(study.look(old).records())
 
 
 def test_jobs_that_an_older_version_did_are_not_computed_again(old, client):

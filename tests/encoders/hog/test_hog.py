@@ -49,11 +49,16 @@ def skimage_flavours(channel_axis: int | None) -> dict[str, HOG]:
     return flavours
 
 
+MASKFEAT = {
+    "maskfeat": HOG.maskfeat(),
+    "maskfeat windowed": HOG.maskfeat(7, 7, 16),
+    "maskfeat softened": HOG.maskfeat(pool=5).softened(0.4),
+}
 ENCODERS = [
     (name, channels, encoder)
     for channels, axis in ((1, None), (3, -1))
     for name, encoder in (FLAVOURS | skimage_flavours(axis)).items()
-]
+] + [(name, 3, encoder) for name, encoder in MASKFEAT.items()]
 encoders = pytest.mark.parametrize(
     ("channels", "encoder"),
     [
@@ -117,8 +122,14 @@ def test_straight_through_has_hard_features_and_a_soft_pullback() -> None:
 @pytest.mark.parametrize("angle", [0.0, 20.0, 45.0, 90.0, 150.0])
 @pytest.mark.parametrize(
     "encoder",
-    [HOG.vlfeat(bilinear_orientations=True), HOG.dpm(), HOG.skimage(18), HOG.opencv((64, 64))],
-    ids=["vlfeat", "dpm", "skimage", "opencv"],
+    [
+        HOG.vlfeat(bilinear_orientations=True),
+        HOG.dpm(),
+        HOG.skimage(18),
+        HOG.opencv((64, 64)),
+        HOG.maskfeat(18),
+    ],
+    ids=["vlfeat", "dpm", "skimage", "opencv", "maskfeat"],
 )
 def test_glyph_bars_lie_along_the_edge(encoder: HOG, angle: float) -> None:
     y, x = np.mgrid[:64, :64] - 31.5
@@ -127,6 +138,8 @@ def test_glyph_bars_lie_along_the_edge(encoder: HOG, angle: float) -> None:
     image = 0.5 + 0.4 * (math.cos(a) * x + math.sin(a) * y) / 64
     if encoder.precision is np.float32 and encoder.value_range[1] == 255:
         image = 255 * image
+    if encoder.channels == 3:
+        image = np.repeat(image[..., None], 3, axis=-1)
     picture = encoder.glyph(encoder(image))
     rows, columns = (size // 21 for size in picture.shape)
     glyph = picture[: 21 * rows, : 21 * columns].reshape(rows, 21, columns, 21)[2, :, 2]

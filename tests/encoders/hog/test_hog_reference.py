@@ -125,3 +125,16 @@ def test_float64_agrees_with_vlfeat_where_float32_decides_ties(bilinear: bool) -
     features = encoder_of("vlfeat_hog", params)(image)
     assert features.dtype == np.float64
     assert np.abs(features - expected).max() <= 1e-4
+
+
+@pytest.mark.skipif(
+    not (REFERENCE / "maskfeat_hog.npz").exists(),
+    reason="the reference packs (shared/reference beside the checkout) are missing",
+)
+@pytest.mark.parametrize("number", range(7))
+def test_maskfeat_gives_what_slowfast_gave(number: int) -> None:
+    with np.load(REFERENCE / "maskfeat_hog.npz") as pack:
+        case = json.loads(pack["cases"].tobytes())[number]
+        image, expected = pack[case["input"]], pack[case["output"]]
+    hog = HOG.maskfeat(case["nbins"], case["pool"], case["gaussian_window"] or None)
+    np.testing.assert_allclose(hog(image), expected, rtol=0, atol=1e-5)
