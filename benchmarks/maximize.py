@@ -141,6 +141,7 @@ def pass_seconds(net: nn.Module) -> float:
 def sheet(images: list[np.ndarray], columns: int, path: Path) -> None:
     """Write images of one size as one picture."""
     framed = [np.pad(image, ((2, 2), (2, 2), (0, 0)), constant_values=1) for image in images]
+    framed += [np.ones_like(framed[0])] * (-len(framed) % columns)
     rows = [np.hstack(framed[k : k + columns]) for k in range(0, len(framed), columns)]
     Image.fromarray((255 * np.vstack(rows)).round().astype(np.uint8)).save(path)
 
