@@ -1,7 +1,7 @@
 """What classes and channels of an ImageNet network look like, and whether other networks agree.
 
     python benchmarks/maximize.py [--classes NUMBER ...] [--only METHOD ...] [--seed N]
-                                  [--sheet PNG] [--channels PNG] [--json FILE]
+                                  [--peers FOLDER] [--sheet PNG] [--channels PNG] [--json FILE]
 
 `repinv.maximize` finds an image of 224x224 for each of twelve classes of EfficientNet-Lite0, with
 its defaults. None of its options was chosen on these classes. The images are judged by the network
@@ -10,6 +10,9 @@ EfficientNet-Lite1 and Lite2, trained apart from it, at 240 and 260 pixels, whic
 picture shows. A judge of the same family may be deceived by the same fine noise, so the share of
 energy above half the band is given: photographs have about .05. `--sheet` writes the images,
 `--channels` those of channels of middle layers.
+
+`--peers` judges images that other packages made in environments of their own: FOLDER/NAME/22.png
+and so on, a folder for each package and a file of 224x224 pixels for each class.
 
 Needs the extra `bench`, whose wheels hold the weights. `--only` names some of `METHODS`.
 """
@@ -146,14 +149,30 @@ def sheet(images: list[np.ndarray], columns: int, path: Path) -> None:
     Image.fromarray((255 * np.vstack(rows)).round().astype(np.uint8)).save(path)
 
 
+#: Columns of all tables.
+COLUMNS = ("p, lite0", "changed", "lite1", "lite2", "high", "deviation", "CPU s")
+
+
+def peers(report: Report, nets: list[nn.Module], folder: Path, numbers: list[int]) -> None:
+    """A table of each package whose images lie in a folder."""
+    for package in sorted(path for path in folder.iterdir() if path.is_dir()):
+        report.table(f"Classes of EfficientNet-Lite0, {package.name}", *COLUMNS)
+        rows = []
+        for number in numbers:
+            with Image.open(package / f"{number}.png") as found:
+                image = np.asarray(found.convert("RGB"), np.float32) / 255
+            rows.append(judged(image, number, nets))
+            report.row(CLASSES.get(number, str(number)), *(f"{x:.3f}" for x in rows[-1]), "")
+        report.row("mean", *(f"{value:.3f}" for value in np.mean(rows, axis=0)), "")
+
+
 def classes(
     report: Report, nets: list[nn.Module], names: list[str], numbers: list[int], seed: int
 ) -> list[np.ndarray]:
     """A table of each method; the images of all."""
     encoder, images = encoder_of(nets[0], "_fc"), []
-    columns = ("p, lite0", "changed", "lite1", "lite2", "high", "deviation", "CPU s")
     for name in names:
-        report.table(f"Classes of EfficientNet-Lite0, {name}", *columns)
+        report.table(f"Classes of EfficientNet-Lite0, {name}", *COLUMNS)
         rows = []
         for number in numbers:
             image, seconds = timed(
@@ -187,6 +206,7 @@ def main() -> None:
     parser.add_argument("--classes", nargs="+", type=int, default=list(CLASSES), metavar="NUMBER")
     parser.add_argument("--only", nargs="+", choices=METHODS, default=["default"], metavar="METHOD")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--peers", type=Path, metavar="FOLDER")
     parser.add_argument("--sheet", type=Path, metavar="PNG")
     parser.add_argument("--channels", type=Path, metavar="PNG")
     parser.add_argument("--json", type=Path, metavar="FILE")
@@ -201,6 +221,8 @@ def main() -> None:
     )
     nets = [lite(number) for number in (0, *JUDGES)]
     images = classes(report, nets, options.only, options.classes, options.seed)
+    if options.peers is not None:
+        peers(report, nets, options.peers, options.classes)
     if options.sheet is not None:
         sheet(images, min(4, len(options.classes)), options.sheet)
     if options.channels is not None:
