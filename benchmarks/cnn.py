@@ -309,10 +309,7 @@ def classes(report: Report, folder: Path, limit: int | None) -> None:
     encoder = repinv_cnn.TorchEncoder(resnet20(), "linear", IMAGENET)
     found, certainty = [], []
     for number in range(len(CLASSES)):
-        # What speaks for a class and against all others.
-        direction = np.full(10, -1 / 9, np.float32)
-        direction[number] = 1
-        result = repinv.maximize(encoder, direction, shape=(32, 32), images=images)
+        result = repinv.maximize(encoder, number, shape=(32, 32), images=images)
         logits = encoder.encode(np.moveaxis(result.image, -1, 0)[None])
         certainty.append(float(torch.softmax(torch.from_numpy(logits), 1)[0, number]))
         found.append(result.image)

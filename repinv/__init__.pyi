@@ -21,6 +21,7 @@ from .encoders.words.vlad import VLAD as VLAD
 from .energy.energy import Energy as Energy
 from .energy.energy import Weighted as Weighted
 from .energy.losses import InnerProduct as InnerProduct
+from .energy.losses import Margin as Margin
 from .energy.losses import Shortfall as Shortfall
 from .energy.losses import SquaredError as SquaredError
 from .energy.priors import AlphaNorm as AlphaNorm
@@ -44,12 +45,15 @@ from .tasks.caricature import caricature as caricature
 from .tasks.invert import invert as invert
 from .tasks.maximize import maximize as maximize
 from .tasks.resume import resume as resume
+from .variables.bounded import Bounded as Bounded
 from .variables.colour import Decorrelated as Decorrelated
 from .variables.fourier import Fourier as Fourier
 from .variables.levelled import Levelled as Levelled
 from .variables.local import Local as Local
+from .variables.phase import Phase as Phase
 from .variables.pixels import Pixels as Pixels
 from .variables.spectral import Spectral as Spectral
 from .variables.transforms import Jitter as Jitter
+from .variables.transforms import RandomView as RandomView
 
 __version__: str

@@ -96,6 +96,7 @@ class TorchEncoder(repinv.Encoder):
     deterministic: bool = False
     #: A call reads integer pixels as fractions of white, as torchvision does.
     unit_pixels: ClassVar[bool] = True
+    is_network: ClassVar[bool] = True
     _names: tuple[str, ...] = field(init=False, repr=False)
     _ways: Ways = field(init=False, repr=False)
     _shapes: dict[tuple[int, ...], Shapes] = field(init=False, repr=False, default_factory=dict)
@@ -172,6 +173,11 @@ class TorchEncoder(repinv.Encoder):
         if self._is_before or not self._ways.rectifies(self._sample)[1]:
             return None
         return self._variant(_is_before=True)
+
+    @functools.cached_property
+    def is_classifier(self) -> bool:
+        """Whether the layer is the module's last linear one, and has the shape of its output."""
+        return self._ways.reference.are_logits(self._sample)
 
     def with_surrogate_slopes(self, width: float, /) -> TorchEncoder | None:
         """The same features with surrogate slopes of rectifiers; None where none are seen.

@@ -50,6 +50,7 @@ LOSSES = {
     "squared error, target zero": repinv.SquaredError(0 * TARGETS[:1]),
     "inner product": repinv.InnerProduct(TARGETS[:1], scale=3.0),
     "inner product, a direction each": repinv.InnerProduct(TARGETS),
+    "rectified inner product": repinv.InnerProduct(TARGETS[:1]).of_pre_activations(),
     "shortfall": repinv.Shortfall(TARGETS[:1], scale=30.0, wanted=2.0),
     "shortfall, a direction each": repinv.Shortfall(TARGETS, scale=9.0),
     "shortfall, met": repinv.Shortfall(IMAGES[:1], scale=1.0, wanted=1.0),
@@ -83,6 +84,9 @@ PARAMETRIZATIONS = {
     "jitter of colours": repinv.Jitter(repinv.Decorrelated(repinv.Fourier()), amount=2),
     "jitter of pixels": repinv.Jitter(repinv.Pixels(), amount=3),
     "jitter of spectral": repinv.Jitter(repinv.Spectral(), amount=1, seed=5),
+    "random view": repinv.RandomView(repinv.Decorrelated(repinv.Fourier()), seed=2),
+    "bounded": repinv.Bounded(repinv.Decorrelated(repinv.Fourier())),
+    "phase": repinv.Phase(),
 }
 RULES = {
     "L-BFGS": repinv.LBFGS(),

@@ -94,7 +94,7 @@ def test_torch_is_no_dependency_of_the_core(setup):
 
 
 def test_the_extras_are_those_that_are_documented(setup):
-    assert set(setup["options.extras_require"]) == {"cnn", "zoo", "study", "docs", "test"}
+    assert set(setup["options.extras_require"]) == {"cnn", "zoo", "bench", "study", "docs", "test"}
 
 
 def test_the_citation_names_this_version(setup):

@@ -33,6 +33,9 @@ class Encoder(ABC):
     unit_pixels : bool
         Whether `__call__` reads integer pixels as fractions of white, as networks do, and not as
         the numbers that they are.
+    is_network : bool
+        Whether features are those of a network, which patterns that nobody sees may excite:
+        `repinv.maximize` then looks at random views.
     channel_axis : int
         Axis of the channels of images that a call is given.
     any_channels : bool
@@ -80,6 +83,7 @@ class Encoder(ABC):
     value_range: tuple[float, float] = (0.0, 1.0)
     precision: Any = np.float32
     unit_pixels: ClassVar[bool] = False
+    is_network: ClassVar[bool] = False
     channel_axis: int = -1
     any_channels: bool = False
 
@@ -236,6 +240,11 @@ class Encoder(ABC):
         Its features are this encoder's where these are positive, and at most zero elsewhere.
         """
         return None
+
+    @property
+    def is_classifier(self) -> bool:
+        """Whether features are logits (F,) of classes of which an image has one."""
+        return False
 
     def balance(self, target: Array, image_shape: tuple[int, ...], /) -> Array | None:
         """Weights of the squared differences from one image's features; None if all are alike.

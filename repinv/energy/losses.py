@@ -6,6 +6,7 @@ its own scale, so that the weight of a prior means the same for every representa
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -180,9 +181,9 @@ class InnerProduct:
     direction: Any
     scale: float = 1.0
 
-    def of_pre_activations(self) -> None:
-        """None: it is not known what it is of them."""
-        return
+    def of_pre_activations(self) -> RectifiedInnerProduct:
+        """The same of rectified features, as a loss of pre-activations."""
+        return RectifiedInnerProduct(self.direction, self.scale)
 
     def response(self, features: Array, /) -> Array:
         """⟨Φ, d⟩ / scale of each problem, (N,)."""
@@ -193,6 +194,96 @@ class InnerProduct:
         xp = array_namespace(features)
         grad = xp.broadcast_to(self.direction * (-1 / self.scale), features.shape)
         return -self.response(features), grad
+
+
+@dataclass(frozen=True)
+class RectifiedInnerProduct(InnerProduct):
+    """What `InnerProduct` is once the features are rectified, but with a slope where all are off.
+
+    Parameters
+    ----------
+    direction : array
+    scale : float
+        As of `InnerProduct`, for rectified features.
+
+    Notes
+    -----
+    As with `RectifiedShortfall`, the wanted features of a problem count as they are, below zero,
+    where none of them is on.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> loss = RectifiedInnerProduct(np.array([[1.0, 1.0]]))
+    >>> value, grad = loss.value_and_grad(np.array([[-1.0, -3.0], [-1.0, 0.5]]))
+    >>> value
+    array([ 4. , -0.5])
+    >>> grad
+    array([[-1., -1.],
+           [ 0., -1.]])
+    """
+
+    def value_and_grad(self, features: Array, /) -> tuple[Array, Array]:
+        """Values (N,), and their gradients (N, *F) with respect to the features."""
+        return _counted(super().value_and_grad, features, self.direction)
+
+
+@dataclass(frozen=True)
+class Margin:
+    """How far the logits of other classes are above that of one, ``log Σ exp Φ_other − ⟨Φ, d⟩``.
+
+    With the softmax p of the logits and d one class, that is ``log((1 − p) / p)``: it falls with
+    the class's logit and with those of all others, the largest first, and it has no least value.
+
+    Parameters
+    ----------
+    direction : array, shape (1, F) or (N, F)
+        One-hot: 1 for the class. Of several classes, weights; their mean is what counts where these
+        add up to 1. All that are 0 are the others.
+    scale : float
+        The response that counts as 1; the loss does not depend on it.
+
+    See Also
+    --------
+    repinv.InnerProduct : Negative inner product with a direction, ``−⟨Φ, d⟩ / scale``: large
+        responses are low.
+    repinv.maximize : Find natural-looking images that excite a component of a representation.
+
+    Notes
+    -----
+    Equation :eq:`margin` of the documentation.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> loss = Margin(np.array([[0.0, 0.0, 1.0]]))
+    >>> value, grad = loss.value_and_grad(np.array([[0.0, 0.0, 3.0]]))
+    >>> value.round(4), grad
+    (array([-2.3069]), array([[ 0.5,  0.5, -1. ]]))
+    """
+
+    direction: Any
+    scale: float = 1.0
+
+    def of_pre_activations(self) -> None:
+        """None: logits are not rectified."""
+        return
+
+    def response(self, features: Array, /) -> Array:
+        """⟨Φ, d⟩ / scale of each problem, (N,)."""
+        return _response(features, self.direction, self.scale)
+
+    def value_and_grad(self, features: Array, /) -> tuple[Array, Array]:
+        """Values (N,), and their gradients (N, F) with respect to the features."""
+        xp = array_namespace(features)
+        direction = xp.broadcast_to(self.direction, features.shape)
+        others = xp.where(direction == 0, features, xp.full_like(features, -xp.inf))
+        largest = xp.max(others, axis=1, keepdims=True)
+        # Less the largest, so that no exponential overflows.
+        powers = xp.exp(others - largest)
+        total = xp.sum(powers, axis=1, keepdims=True)
+        value = (xp.log(total) + largest)[:, 0] - inner(features, direction)
+        return value, powers / total - direction
 
 
 @dataclass(frozen=True)
@@ -282,14 +373,24 @@ class RectifiedShortfall(Shortfall):
 
     def value_and_grad(self, features: Array, /) -> tuple[Array, Array]:
         """Values (N,), and their gradients (N, *F) with respect to the features."""
-        xp = array_namespace(features)
-        nothing = xp.zeros_like(features)
-        rectified = xp.where(features > 0, features, nothing)
-        wanted = xp.broadcast_to(self.direction, features.shape) > 0
-        on = xp.any(rows(xp.where(wanted, rectified, nothing)) > 0, axis=1)
-        count = (features > 0) | (wanted & ~column(on, features))
-        value, grad = super().value_and_grad(xp.where(count, features, nothing))
-        return value, xp.where(count, grad, nothing)
+        return _counted(super().value_and_grad, features, self.direction)
+
+
+def _counted(
+    value_and_grad: Callable[[Array], tuple[Array, Array]], features: Array, direction: Array
+) -> tuple[Array, Array]:
+    """Value and gradient of a loss of rectified features, given pre-activations.
+
+    Those that are on count. Of a problem none of whose wanted features is on, these count too.
+    """
+    xp = array_namespace(features)
+    nothing = xp.zeros_like(features)
+    rectified = xp.where(features > 0, features, nothing)
+    wanted = xp.broadcast_to(direction, features.shape) > 0
+    on = xp.any(rows(xp.where(wanted, rectified, nothing)) > 0, axis=1)
+    count = (features > 0) | (wanted & ~column(on, features))
+    value, grad = value_and_grad(xp.where(count, features, nothing))
+    return value, xp.where(count, grad, nothing)
 
 
 def _response(features: Array, direction: Array, scale: float) -> Array:

@@ -25,6 +25,7 @@ PARTS = {
     "DSIFT.natural_grid": "repinv.encoders.sift.grids:NaturalGrid",
     "DSIFT.kornia_grid": "repinv.encoders.sift.grids:KorniaGrid",
     "SquaredError.rectified": "repinv.energy.losses:RectifiedError",
+    "InnerProduct.rectified": "repinv.energy.losses:RectifiedInnerProduct",
     "Shortfall.rectified": "repinv.energy.losses:RectifiedShortfall",
     "inverters.Ridge": "repinv.inverters.ridge:Ridge",
     "inverters.NearestPatches": "repinv.inverters.nearest:NearestPatches",

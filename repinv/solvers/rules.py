@@ -196,6 +196,9 @@ class Adam:
     decay_over : int or None
         Iterations after which the step size reaches zero; None keeps it, or in a run of several
         stages is the length of the stage.
+    returns_last : bool
+        Take the last point for the best: where a function changes at random from step to step, the
+        least value seen is no better than others.
 
     See Also
     --------
@@ -222,6 +225,7 @@ class Adam:
     eps: float = 1e-12
     relative: bool = False
     decay_over: int | None = None
+    returns_last: bool = False
 
     def for_stage(self, iterations: int, /) -> Adam:
         """With a step that falls to zero at the stage's end, unless `decay_over` says otherwise."""
@@ -258,4 +262,6 @@ class Adam:
         state = with_best(z, value, state)
         step = column(state["scale"] * (float(step_size) / (1 - keep**count)), z)
         next_z = z - step * (mean / root)
+        if self.returns_last:
+            state |= {"best_z": next_z, "best_value": value}
         return next_z, state | {"mean": mean, "square": square, "count": count}

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from array_api_compat import array_namespace
 
 from repinv._core.typing import Array
 from repinv.encoders import expressions
 from repinv.encoders.base import Encoder
 from repinv.energy.energy import Weighted
-from repinv.energy.losses import Shortfall
+from repinv.energy.losses import InnerProduct, Loss, Margin, Shortfall
 from repinv.energy.priors import IntensityRange, NaturalContrast, TotalVariation
 from repinv.energy.reference_priors import Diversity
 from repinv.io.image import as_batch, as_unit, to_gray
@@ -28,17 +30,21 @@ from repinv.solvers import memory
 from repinv.solvers.minimize import Snapshot
 from repinv.solvers.rules import Adam, UpdateRule
 from repinv.variables.base import Parametrization
-from repinv.variables.colour import Decorrelated
+from repinv.variables.bounded import Bounded
+from repinv.variables.colour import PHOTOGRAPHS, Decorrelated
 from repinv.variables.fourier import Fourier
-from repinv.variables.transforms import Jitter
+from repinv.variables.phase import Phase
+from repinv.variables.transforms import Jitter, RandomView
 
-#: Priors of a maximization where none are given. A steeper spectrum than that of photographs does
-#: as much: fine patterns, which networks respond to, then need large variables.
+#: Priors where none are given; networks of colour images have none. A steeper spectrum than that of
+#: photographs does as much: fine patterns, which encoders respond to, then need large variables.
 PRIORS = (
     Weighted("variation", 5e-3, TotalVariation(beta=1.5, scale=0.05)),
     Weighted("range", 1.0, IntensityRange()),
     Weighted("contrast", 1e-2, NaturalContrast()),
 )
+#: Root mean square of x − ½ of networks' images, before it is bounded.
+AMPLITUDE = 0.33
 
 
 def maximize(
@@ -46,7 +52,7 @@ def maximize(
     component: Any,
     *,
     shape: tuple[int, ...],
-    strength: float = 2.0,
+    strength: float | None = None,
     scale: float | None = None,
     images: Images | None = None,
     n_images: int = 1,
@@ -55,7 +61,8 @@ def maximize(
     solver: UpdateRule | None = None,
     parametrization: Parametrization | None = None,
     priors: tuple[Weighted, ...] | None = None,
-    jitter: int = 2,
+    transforms: Sequence[Jitter | RandomView] | None = None,
+    jitter: int | None = None,
     seed: int = 0,
     tol: float = 0.0,
     check_every: int = 10,
@@ -76,8 +83,9 @@ def maximize(
         Of several classes, one less the mean of the others is surer than one alone.
     shape : tuple of int
         (H, W) or (H, W, C) of the image.
-    strength : float
-        Response that is enough, in units of `scale`.
+    strength : float, optional
+        Response that is enough, in units of `scale`. By default 2; of networks of colour images,
+        without end (see Notes).
     scale : float, optional
         Z: the response ⟨Φ, d⟩ that counts as 1. By default the largest of `images`.
     images : array (N, H, W) or (N, H, W, C) in [0, 1], or iterable of such, or path, optional
@@ -89,13 +97,18 @@ def maximize(
     max_iter : int
         Evaluations of the energy.
     solver : UpdateRule, optional
-        By default Adam.
+        By default Adam, for networks of colour images with a step that falls to zero.
     parametrization : Parametrization, optional
-        By default `Fourier`, in natural colours.
+        By default `Fourier`, for networks of colour images `Phase`, in natural colours.
     priors : tuple of Weighted, optional
-        By default `repinv.tasks.maximize.PRIORS`.
-    jitter : int
-        Largest random shift of the image in every step, in pixels.
+        By default `repinv.tasks.maximize.PRIORS`; none for networks of colour images.
+    transforms : sequence of Jitter or RandomView, optional
+        Random changes of the image in every step, the first applied first. Their `base` is set to
+        the parametrization, and their seeds to those that follow from `seed`. By default a
+        `RandomView` for networks of colour images.
+    jitter : int, optional
+        Largest random shift of the image in every step, in pixels, before `transforms`. By default
+        2; 0 where there are transforms.
     seed, tol, check_every, time_limit, callback, progress : optional
         As for `repinv.invert`.
 
@@ -117,13 +130,24 @@ def maximize(
     Notes
     -----
     A response as large as possible is met by patterns that no photograph has; the energy has its
-    least value at `strength`, and leaves the rest to the priors. [1]_ divides by the largest
-    response times the squared receptive field of the component, which `repinv_cnn.receptive_field`
-    measures.
+    least value at `strength` (`Shortfall`), and leaves the rest to the priors. [1]_ divides by the
+    largest response times the squared receptive field of the component, which
+    `repinv_cnn.receptive_field` measures.
+
+    Networks of colour images (`Encoder.is_network`) differ, since fine patterns that nobody sees
+    excite them. Their image is seen through a random view in every step (`RandomView`), which such
+    patterns do not survive, and the response is raised without end: of a class of a classifier, its
+    margin over all other classes (`Margin`); of a channel its mean, and of another direction the
+    inner product (`InnerProduct`) [2]_. Phases are optimized under the magnitudes of photographs'
+    spectra (`Phase`) [3]_, and the image after the last step is returned.
 
     References
     ----------
     .. [1] Mahendran and Vedaldi, IJCV 120, 2016, eq. (5). :doi:`10.1007/s11263-016-0911-8`
+    .. [2] Olah, Mordvintsev and Schubert, "Feature visualization", Distill, 2017.
+       :doi:`10.23915/distill.00007`
+    .. [3] Fel et al., "Unlocking feature visualization for deeper networks with magnitude
+       constrained optimization", NeurIPS 2023. :arxiv:`2306.06805`
 
     Examples
     --------
@@ -135,8 +159,8 @@ def maximize(
     """
     encoder = expressions.encoder_of(encoder)
     validation.check_counts(n_images=n_images, max_iter=max_iter, check_every=check_every)
-    validation.check_counts(least=0, jitter=jitter)
-    if not (strength > 0 and diversity >= 0):
+    validation.check_counts(least=0, jitter=jitter or 0)
+    if not ((strength is None or strength > 0) and diversity >= 0):
         raise ValueError(
             f"strength must be > 0 and diversity >= 0; got {strength} and {diversity}."
         )
@@ -148,24 +172,77 @@ def maximize(
         scale = _largest(encoder, direction, _references(images, size))
     elif not scale > 0:
         raise ValueError(f"scale must be > 0; got {scale}.")
+    of_photographs = encoder.is_network and size[0] == 3
+    if strength is not None or not of_photographs:
+        loss: Loss = Shortfall(direction, float(scale), float(strength or 2.0))
+    else:
+        loss = _endless(encoder, direction, float(scale))
     if parametrization is None:
-        parametrization = Fourier(exponent=1.5)
-        parametrization = Decorrelated(parametrization) if size[0] == 3 else parametrization
-    terms = PRIORS if priors is None else tuple(priors)
+        parametrization = _parametrization(of_photographs, size[0])
+    if transforms is None and jitter is None:
+        transforms, jitter = ((RandomView(),), 0) if of_photographs else ((), 2)
+    if priors is None:
+        priors = () if of_photographs else PRIORS
+    rule = _rule(of_photographs, int(max_iter)) if solver is None else solver
     if diversity:
-        terms = (*terms, Weighted("diversity", diversity, Diversity()))
+        priors = (*priors, Weighted("diversity", diversity, Diversity()))
     problem = Problem(
         encoder=encoder,
-        loss=Shortfall(direction, float(scale), float(strength)),
-        parametrization=Jitter(parametrization, jitter, seed) if jitter else parametrization,
-        priors=terms,
-        stages=(Stage(1.0, solver or Adam(step_size=0.05), pre_activations=True),),
+        loss=loss,
+        parametrization=_transformed(parametrization, jitter or 0, transforms or (), seed),
+        priors=tuple(priors),
+        stages=(Stage(1.0, rule, pre_activations=True),),
         max_iter=int(max_iter),
         tol=tol,
         check_every=int(check_every),
     )
     z = parametrization.start(encoder.asarray(initialization.noise(seed, n_images, size)))
     return run(problem, RunState(z), Watch(time_limit, callback, progress))
+
+
+def _endless(encoder: Encoder, direction: Array, scale: float) -> Loss:
+    """What raises a network's response without end: a class's margin, or the response itself."""
+    xp = array_namespace(direction)
+    n_classes = int(xp.sum(xp.astype(direction != 0, xp.int32)))
+    is_class = n_classes == 1 < direction.size and bool(xp.max(direction) > 0)
+    if is_class and encoder.is_classifier:
+        return Margin(direction, scale)
+    return InnerProduct(direction, scale)
+
+
+def _parametrization(of_photographs: bool, channels: int) -> Parametrization:
+    """The variables where none are given."""
+    if of_photographs:
+        return Bounded(Decorrelated(Phase(AMPLITUDE), PHOTOGRAPHS))
+    fourier = Fourier(exponent=1.5)
+    return Decorrelated(fourier) if channels == 3 else fourier
+
+
+def _rule(of_photographs: bool, max_iter: int) -> Adam:
+    """The update rule where none is given."""
+    if of_photographs:
+        return Adam(step_size=0.1, betas=(0.9, 0.999), decay_over=max_iter, returns_last=True)
+    return Adam(step_size=0.05)
+
+
+def _transformed(
+    parametrization: Parametrization,
+    jitter: int,
+    transforms: Sequence[Jitter | RandomView],
+    seed: int,
+) -> Parametrization:
+    """A parametrization whose image is changed at random in every step."""
+    found = (Jitter(amount=jitter), *transforms) if jitter else tuple(transforms)
+    for number, transform in enumerate(found):
+        if not isinstance(transform, Jitter | RandomView):
+            raise TypeError(
+                "transforms must be a sequence of repinv.Jitter and repinv.RandomView; "
+                f"got {type(transform).__name__}."
+            )
+        parametrization = dataclasses.replace(
+            transform, base=parametrization, seed=int(seed) + number
+        )
+    return parametrization
 
 
 def _largest(encoder: Encoder, direction: Array, images: np.ndarray) -> float:

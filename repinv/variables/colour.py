@@ -22,6 +22,12 @@ NATURAL_COLOURS = (
     (0.492, 0.682, 0.487),
     (0.266, 0.487, 0.808),
 )
+#: The same of 467 photographs of many kinds, whose colours are stronger.
+PHOTOGRAPHS = (
+    (0.942, 0.400, 0.199),
+    (0.400, 0.749, 0.448),
+    (0.199, 0.448, 0.868),
+)
 
 
 @dataclass(frozen=True)

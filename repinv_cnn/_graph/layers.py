@@ -6,7 +6,7 @@ import contextlib
 import copy
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -110,6 +110,22 @@ class Layers:
         with torch.no_grad():
             run = self.variant(0.0, True)._run(x)
         return run.rectified, all(key in run.ends for key in self._wanted)
+
+    def are_logits(self, sample: Callable[[], Tensor]) -> bool:
+        """Whether the one layer is the last linear one, and has the shape of the module's output.
+
+        Parameters
+        ----------
+        sample : callable
+            Gives an input of the module, for the one run that this takes.
+        """
+        linear = [name for name, part in self.module.named_modules() if type(part) is nn.Linear]
+        if not linear or self._wanted != [(linear[-1], 0)]:
+            return False
+        x = sample()
+        with torch.no_grad():
+            output = self.module(x)
+            return isinstance(output, Tensor) and output.shape == self(x)[0].shape
 
     def check_calls(self, x: Tensor, device: str | None = None) -> None:
         """Run the whole module, to count how often each layer is called.

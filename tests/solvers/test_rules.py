@@ -307,3 +307,16 @@ def test_adams_relative_step_follows_the_scale_of_each_start():
 def test_options_out_of_bounds_are_refused(make, words):
     with pytest.raises(ValueError, match=words):
         make()
+
+
+def test_adam_returns_the_last_point_where_that_is_wanted():
+    def bowl(z, iteration):
+        value = (z**2).sum((1, 2, 3)) + 10.0 * (iteration == 0) * -1
+        return value, 2 * z, {}
+
+    start = np.ones((2, 1, 2, 2))
+    best = minimize(bowl, start, Adam(), max_iter=9)
+    np.testing.assert_array_equal(best.z, start)
+    last = minimize(bowl, start, Adam(returns_last=True), max_iter=9)
+    np.testing.assert_array_equal(last.z, last.next_z)
+    assert np.abs(last.z).max() < np.abs(start).max()

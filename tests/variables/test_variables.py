@@ -4,7 +4,17 @@ import numpy as np
 import pytest
 import torch
 
-from repinv import Jitter, Levelled, Local, Pixels, Spectral
+from repinv import (
+    Bounded,
+    Fourier,
+    Jitter,
+    Levelled,
+    Local,
+    Phase,
+    Pixels,
+    RandomView,
+    Spectral,
+)
 from repinv.variables.base import is_centred
 
 RNG = np.random.default_rng(6)
@@ -21,6 +31,8 @@ LINEAR = {
     "jitter of pixels": Jitter(Pixels(), 4),
     "jitter of spectral": Jitter(Spectral(), 4, seed=2),
     "jitter of jitter": Jitter(Jitter(Pixels(), 2), 2, seed=1),
+    "random view": RandomView(Pixels()),
+    "random view, enlarged": RandomView(Spectral(), 45, (1.0, 2.5), 0.4, 0.0, seed=4),
 }
 linear = pytest.mark.parametrize("parametrization", LINEAR.values(), ids=LINEAR)
 
@@ -167,9 +179,111 @@ def test_jitter_starts_projects_and_ends_as_its_base(base):
         np.testing.assert_array_equal(getattr(jitter, name)(2 * Z), getattr(base, name)(2 * Z))
 
 
+def viewed(x, iteration=3, **options):
+    neutral = {"rotation": 0, "scale": (1, 1), "shift": 0, "noise": 0}
+    return RandomView(Pixels(), **neutral | options).vjp(x, iteration)[0]
+
+
+def test_a_view_without_changes_is_the_image():
+    np.testing.assert_allclose(viewed(IMAGE), IMAGE, rtol=1e-12)
+
+
+def blob(row, column, side=64, deviation=3.0):
+    rows, columns = np.mgrid[:side, :side]
+    return np.exp(-((rows - row) ** 2 + (columns - column) ** 2) / (2 * deviation**2))[None, None]
+
+
+def centre(x):
+    rows, columns = np.mgrid[: x.shape[-2], : x.shape[-1]]
+    return np.array([(x * rows).sum(), (x * columns).sum()]) / x.sum()
+
+
+def test_a_view_is_rotated_about_its_middle_by_up_to_the_angle():
+    middle, away = 31.5, np.array([0.0, 12.0])
+    angles = []
+    for iteration in range(60):
+        found = centre(viewed(blob(*(middle + away)), iteration, rotation=20)) - middle
+        np.testing.assert_allclose(np.hypot(*found), 12, rtol=5e-3)
+        angles.append(np.degrees(np.arctan2(found[0], found[1])))
+    assert 15 < max(angles) < 20.1
+    assert -20.1 < min(angles) < -15
+
+
+def test_a_view_of_half_the_size_shows_a_part_twice_as_large():
+    x = blob(31.5, 31.5)
+    found = [viewed(x, i, scale=(0.5, 0.5)) for i in range(20)]
+    np.testing.assert_allclose(max(y.sum() for y in found), 4 * x.sum(), rtol=0.02)
+    seen = np.stack([centre(y) for y in found])
+    assert seen.std(axis=0).min() > 5
+    assert np.abs(seen - 31.5).max() <= 33
+
+
+def test_noise_has_the_deviation_that_is_asked_for():
+    y = viewed(np.full((1, 3, 64, 64), 0.5), noise=0.1)
+    np.testing.assert_allclose(y.std(), 0.1, rtol=0.05)
+
+
+def test_views_are_repeatable_from_the_seed_and_the_iteration():
+    view = RandomView(Pixels(), seed=3)
+    once = [view.vjp(IMAGE, i)[0] for i in range(4)]
+    for i in reversed(range(4)):
+        np.testing.assert_array_equal(view.vjp(IMAGE, i)[0], once[i])
+    assert not np.array_equal(once[0], once[1])
+    assert not np.array_equal(once[0], RandomView(Pixels(), seed=4).vjp(IMAGE, 0)[0])
+    np.testing.assert_array_equal(view.image(IMAGE), IMAGE)
+
+
+def slope_error(space, z, v):
+    """Relative difference of the pullback from central differences along a random direction."""
+    d, step = np.random.default_rng(8).standard_normal(z.shape), 1e-5
+    found = inner(space.vjp(z)[1](v), d).sum()
+    ends = [space.image(z + sign * step * d) for sign in (1, -1)]
+    expected = inner((ends[0] - ends[1]) / (2 * step), v).sum()
+    return abs(found - expected) / abs(expected)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 11, 16), (1, 1, 8, 9), (1, 1, 3, 1)])
+@pytest.mark.parametrize("space", [Phase(), Bounded(Fourier()), Bounded(Phase(0.4))])
+def test_pullbacks_of_curved_maps_are_their_derivatives(space, shape):
+    rng = np.random.default_rng(2)
+    assert slope_error(space, rng.standard_normal(shape), rng.standard_normal(shape)) < 1e-7
+
+
+def test_bounded_images_stay_in_range_and_keep_low_contrast():
+    x = Bounded(Pixels(bounded=False)).image(np.array([[[[-9.0, 0.49, 0.5, 0.51, 9.0]]]]))
+    np.testing.assert_allclose(x.ravel(), [0, 0.49, 0.5, 0.51, 1], atol=1e-5)
+    space = Bounded(Spectral())
+    np.testing.assert_allclose(space.image(space.inverse(IMAGE)), np.clip(IMAGE, 1e-3, 1 - 1e-3))
+    assert not is_centred(space)
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (63, 48), (300, 224)])
+def test_phases_have_the_spectrum_of_photographs(shape):
+    x = Phase(amplitude=0.2).image(3 * np.random.default_rng(1).standard_normal((1, 1, *shape)))
+    np.testing.assert_allclose([x.mean(), x.std()], [0.5, 0.2], rtol=0.1)
+    power = np.abs(np.fft.fft2(x[0, 0] - 0.5)) ** 2
+    frequency = np.hypot(np.fft.fftfreq(shape[0])[:, None], np.fft.fftfreq(shape[1]))
+    assert 0.02 < power[frequency > 0.25].sum() / power.sum() < 0.08
+    low, high = (
+        power[np.abs(np.log2(frequency + 1e-9) - np.log2(f)) < 0.25].mean() for f in (1 / 16, 1 / 4)
+    )
+    assert 1.0 < np.log2(low / high) / 4 < 1.6
+
+
+def test_the_phases_of_a_photograph_keep_its_edges():
+    x = np.zeros((1, 1, 64, 64))
+    x[..., 20:44, 20:44] = 1
+    space = Phase()
+    assert np.corrcoef(space.image(space.inverse(x)).ravel(), x.ravel())[0, 1] > 0.6
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
+        (lambda: Phase(amplitude=0), "amplitude"),
+        (lambda: RandomView(Pixels(), rotation=60), "rotation"),
+        (lambda: RandomView(Pixels(), scale=(1.0, 0.5)), "scale"),
+        (lambda: RandomView(Pixels(), noise=-1), "noise"),
         (lambda: Spectral(amplitude=0), "amplitude"),
         (lambda: Spectral(start_scale=-1), "start_scale"),
         (lambda: Jitter(Pixels(), -1), "amount >= 0"),

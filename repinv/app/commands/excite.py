@@ -47,10 +47,9 @@ if TYPE_CHECKING:
 @click.option(
     "--strength",
     type=click.FloatRange(min=0, min_open=True),
-    default=2.0,
-    show_default=True,
     metavar="S",
-    help="Response at which more is not rewarded, in units of the largest of photographs.",
+    help="Response at which more is not rewarded, in units of the largest of photographs. By "
+    "default 2; of networks of colour images, more is rewarded without end.",
 )
 @click.option(
     "--n-images",
@@ -79,7 +78,7 @@ def maximize(
     color: bool,
     part: str | None,
     images: Path | None,
-    strength: float,
+    strength: float | None,
     n_images: int,
     diversity: float,
     out: Path | None,

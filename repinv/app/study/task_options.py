@@ -38,7 +38,8 @@ PARAMETRIZATIONS = {
 #: Arguments of tasks that come from elsewhere in the file, or that a file cannot hold.
 _ELSEWHERE = {
     "features", "encoder", "image", "priors", "solver", "parametrization", "seed", "initial",
-    "polarity", "mask", "images", "callback", "progress", "max_iter", "tol", "check_every",
+    "polarity", "mask", "images", "transforms", "callback", "progress", "max_iter", "tol",
+    "check_every",
     "time_limit",
 }  # fmt: skip
 

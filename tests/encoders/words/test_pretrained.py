@@ -139,6 +139,7 @@ def test_the_files_are_part_of_the_package():
         "repinv.encoders.words": {pretrained.file_name(n) for n in pretrained.CHECKSUMS},
         "repinv.encoders.sparse": {f"hoggle_{n}.npz" for n in hoggle.CHECKSUMS},
         "repinv.inverters": {"ridge_5.npz"},
+        "repinv.variables": {"photographs.npz"},
         "repinv.search": {f"{name}.npz" for name in restorer.CHECKSUMS},
     }
     for name, expected in shipped.items():
@@ -155,6 +156,7 @@ def test_all_files_that_ship_together_are_small():
             "encoders/sparse/dictionaries",
             "inverters/dictionaries",
             "search/restorers",
+            "variables/spectra",
         )
     ]
     sizes = [path.stat().st_size for folder in folders for path in folder.iterdir()]
