@@ -1,4 +1,4 @@
-"""Any encoder as a scikit-learn transformer."""
+"""Any encoder as a scikit-learn transformer, and the weights of what follows it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.decomposition import PCA, TruncatedSVD
+from sklearn.feature_selection import SelectorMixin
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, StandardScaler
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from repinv.encoders import expressions, parameters
@@ -225,3 +229,94 @@ class Transformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         tags.input_tags.three_d_array = self.image_shape is None
         tags.requires_fit = True
         return tags
+
+
+def direction(pipeline: Pipeline, target: Any = None) -> np.ndarray:
+    """The weights of a pipeline's linear classifier or regressor, for the features of its encoder.
+
+    Parameters
+    ----------
+    pipeline : sklearn.pipeline.Pipeline
+        Fitted: a `Transformer`, or steps before features; then scalers, PCA, TruncatedSVD or
+        selectors of features; then an estimator with ``coef_``. Without a `Transformer` all
+        steps but the last are taken to follow the encoder.
+    target : object, optional
+        The class whose score it is; it may be left out of two classes, where it is the second, and
+        of one regression.
+
+    Returns
+    -------
+    weights : ndarray, shape (number of features,)
+        The gradient of the score with respect to the encoder's features, for `repinv.maximize`.
+
+    Raises
+    ------
+    ValueError
+        If a step is not linear, or there is no such class.
+
+    Examples
+    --------
+    >>> import numpy as np, repinv
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from sklearn.svm import LinearSVC
+    >>> from repinv.sklearn import Transformer, direction
+    >>> images = np.random.default_rng(0).random((20, 32, 32), dtype=np.float32)
+    >>> labels = np.arange(20) % 2
+    >>> model = make_pipeline(Transformer("hog.skimage"), StandardScaler(), LinearSVC())
+    >>> weights = direction(model.fit(images, labels))
+    >>> repinv.maximize("hog.skimage", weights, shape=(32, 32), max_iter=30).image.shape
+    (32, 32)
+    """
+    steps = [step for _, step in pipeline.steps if step not in (None, "passthrough")]
+    last = steps.pop()
+    encoders = [number for number, step in enumerate(steps) if isinstance(step, Transformer)]
+    after = steps[encoders[-1] + 1 :] if encoders else steps
+    weights = _coefficients(last, target)
+    for step in reversed(after):
+        weights = _before(step, weights)
+    return weights
+
+
+def _coefficients(estimator: Any, target: Any) -> np.ndarray:
+    """The row of a linear estimator's weights that belongs to a class."""
+    if not hasattr(estimator, "coef_"):
+        raise ValueError(
+            f"the last step must be a fitted linear estimator, with coef_; got {estimator!r}."
+        )
+    rows = np.atleast_2d(np.asarray(estimator.coef_, dtype=np.float64))
+    classes = list(getattr(estimator, "classes_", range(len(rows))))
+    if target is None:
+        if len(rows) > 1:
+            raise ValueError(f"target is needed: one of {classes}.")
+        return np.asarray(rows[0])
+    if target not in classes:
+        raise ValueError(f"target must be one of {classes}; got {target!r}.")
+    number = classes.index(target)
+    if len(rows) == 1 and len(classes) == 2:
+        return np.asarray(rows[0] if number == 1 else -rows[0])
+    return np.asarray(rows[number])
+
+
+def _before(step: Any, weights: np.ndarray) -> np.ndarray:
+    """Weights of what comes into a linear step, from those of what comes out."""
+    found: Any
+    if isinstance(step, StandardScaler | MaxAbsScaler):
+        scale = getattr(step, "scale_", None)
+        found = weights if scale is None else weights / scale
+    elif isinstance(step, MinMaxScaler) and not step.clip:
+        found = weights * step.scale_
+    elif isinstance(step, PCA):
+        scale = np.sqrt(step.explained_variance_) if step.whiten else 1.0
+        found = (weights / scale) @ step.components_
+    elif isinstance(step, TruncatedSVD):
+        found = weights @ step.components_
+    elif isinstance(step, SelectorMixin):
+        found = step.inverse_transform(weights[None])[0]
+    else:
+        raise ValueError(
+            f"weights cannot be carried back through {step!r}, which is not linear. Steps between "
+            "the encoder and the estimator may be scalers, PCA, TruncatedSVD and selectors of "
+            "features."
+        )
+    return np.asarray(found)

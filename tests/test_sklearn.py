@@ -6,15 +6,18 @@ import numpy as np
 import pytest
 import skimage
 from sklearn.base import clone
+from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.exceptions import NotFittedError
+from sklearn.feature_selection import SelectKBest
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, Normalizer, StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.utils.estimator_checks import check_estimator
 
 import repinv
-from repinv.sklearn import Transformer
+from repinv.sklearn import Transformer, direction
 
 RNG = np.random.default_rng(9)
 HOG = repinv.HOG.vlfeat(4, bilinear_orientations=True)
@@ -202,3 +205,60 @@ def test_parameters_of_parts_of_parts_are_nested():
     assert step.encoder.grid == (1, 1)
     wide = repinv.DSIFT.vlfeat(step=4, size=4, fast=True, value_range=(0, 255))
     assert step.encoder.local == wide
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        (StandardScaler(),),
+        (StandardScaler(with_std=False), PCA(8)),
+        (PCA(8, whiten=True),),
+        (MinMaxScaler(), TruncatedSVD(6)),
+        (MaxAbsScaler(), SelectKBest(k=20)),
+        ("passthrough",),
+    ],
+    ids=["scaler", "centred, PCA", "whitened", "min-max, SVD", "selected", "nothing"],
+)
+def test_weights_are_carried_back_to_the_features(steps):
+    images, kinds = stripes(30)
+    model = make_pipeline(Transformer(HOG), *steps, LinearSVC(random_state=0)).fit(images, kinds)
+    weights = direction(model)
+    features = model[0].transform(images)
+    change = np.random.default_rng(0).standard_normal(features.shape)
+    before, after = (model[1:].decision_function(x) for x in (features, features + change))
+    np.testing.assert_allclose(after - before, change @ weights, rtol=1e-6, atol=1e-8)
+    np.testing.assert_array_equal(direction(model, 0), -weights)
+    np.testing.assert_array_equal(direction(model, 1), weights)
+
+
+def test_the_pattern_of_a_classifier_scores_higher_than_its_images_and_the_opposite_lower():
+    images, kinds = stripes(30)
+    model = make_pipeline(Transformer(HOG), StandardScaler(), LinearSVC(random_state=0))
+    weights = direction(model.fit(images, kinds))
+    found = [repinv.maximize(HOG, w, shape=(24, 24), max_iter=150) for w in (weights, -weights)]
+    high, low = (model.decision_function(result.image[None])[0] for result in found)
+    scores = model.decision_function(images)
+    assert high > scores.max()
+    assert low < scores.min()
+
+
+def test_one_of_several_classes_is_named():
+    images, kinds = stripes(30)
+    kinds = np.array(["up", "down", "other"])[(kinds + 2 * (np.arange(30) % 3 == 0)) % 3]
+    model = make_pipeline(Transformer(HOG), LogisticRegression()).fit(images, kinds)
+    np.testing.assert_array_equal(direction(model, "down"), model[-1].coef_[0])
+    with pytest.raises(ValueError, match="target is needed: one of"):
+        direction(model)
+    with pytest.raises(ValueError, match=r"target must be one of .*got 'left'"):
+        direction(model, "left")
+
+
+def test_steps_that_are_not_linear_are_refused():
+    images, kinds = stripes(12)
+    model = make_pipeline(Transformer(HOG), Normalizer(), LinearSVC()).fit(images, kinds)
+    with pytest.raises(
+        ValueError, match=r"carried back through Normalizer\(\), which is not linear"
+    ):
+        direction(model)
+    with pytest.raises(ValueError, match="must be a fitted linear estimator"):
+        direction(make_pipeline(Transformer(HOG), LinearSVC()))

@@ -301,6 +301,9 @@ class Shortfall:
         The response that counts as 1.
     wanted : float
         In units of `scale`.
+    free_contrast : bool
+        Whether images found by it are given the contrast of photographs in the end, where the
+        response stays as it is.
 
     See Also
     --------
@@ -326,10 +329,11 @@ class Shortfall:
     direction: Any
     scale: float = 1.0
     wanted: float = 1.0
+    free_contrast: bool = False
 
     def of_pre_activations(self) -> RectifiedShortfall:
         """The same of rectified features, as a loss of pre-activations."""
-        return RectifiedShortfall(self.direction, self.scale, self.wanted)
+        return RectifiedShortfall(self.direction, self.scale, self.wanted, self.free_contrast)
 
     def response(self, features: Array, /) -> Array:
         """⟨Φ, d⟩ / scale of each problem, (N,)."""

@@ -11,6 +11,8 @@ from repinv.energy.losses import Loss, SquaredError
 
 #: Standard deviations of images: of photographs, and of what is just well seen.
 NATURAL, VISIBLE = 0.25, 0.05
+#: Standard deviations that a pattern may be given, and the share of its response that must be left.
+CONTRASTS, SAME_RESPONSE = (VISIBLE, 0.1, 0.15, 0.2, NATURAL), 0.9
 #: Relative feature error that a visible contrast may cost.
 SMALL_ERROR = 0.03
 
@@ -27,9 +29,20 @@ def finished(
         x = _better(encoder, start, x, loss)
     if isinstance(loss, SquaredError):
         return _contrasted(encoder, x, loss)
-    best = array_namespace(x).clip(x, 0.0, 1.0)
+    xp = array_namespace(x)
+    best = xp.clip(x, 0.0, 1.0)
     features = encoder.encode(best)
     response = loss.response(features)
+    if getattr(loss, "free_contrast", False):
+        least = SAME_RESPONSE * response
+        for contrast in CONTRASTS:
+            stretched = _stretched(x, contrast)
+            its_features = encoder.encode(stretched)
+            its_response = loss.response(its_features)
+            better = its_response >= least
+            best = xp.where(column(better, x), stretched, best)
+            features = xp.where(column(better, features), its_features, features)
+            response = xp.where(better, its_response, response)
     return best, features, {"error": response + float("nan"), "response": response}
 
 

@@ -19,12 +19,14 @@ from repinv.energy.reference_priors import Diversity
 from repinv.io.image import as_batch, as_unit, to_gray
 from repinv.io.sample_images import photographs
 from repinv.io.streams import Images, stream
-from repinv.search import initialization, validation
-from repinv.search.feature_layout import image_shape
+from repinv.search import initialization, polarity, validation
+from repinv.search.feature_layout import image_shape, read
 from repinv.search.problem import Problem
 from repinv.search.result import Result
 from repinv.search.run import Watch, run
 from repinv.search.schedule import Stage
+from repinv.search.schedules import PRIORS as INVERSION
+from repinv.search.schedules import graduated, stages
 from repinv.search.state import RunState
 from repinv.solvers import memory
 from repinv.solvers.minimize import Snapshot
@@ -43,6 +45,12 @@ PRIORS = (
     Weighted("range", 1.0, IntensityRange()),
     Weighted("contrast", 1e-2, NaturalContrast()),
 )
+#: What a pattern's response is raised towards, in units of the largest of photographs: more than
+#: images reach.
+ENDLESS = 10.0
+#: Weight of the priors of an inversion for patterns, whose loss is of the size of the square of
+#: what is wanted; ten times as much, so that they keep their contrast.
+PATTERN_WEIGHT = 10 * ENDLESS**2
 #: Root mean square of x − ½ of networks' images, before it is bounded.
 AMPLITUDE = 0.33
 
@@ -51,7 +59,7 @@ def maximize(
     encoder: Encoder | str,
     component: Any,
     *,
-    shape: tuple[int, ...],
+    shape: tuple[int, ...] | None = None,
     strength: float | None = None,
     scale: float | None = None,
     images: Images | None = None,
@@ -78,11 +86,13 @@ def maximize(
         Φ; or its expression on the command line, such as ``"hog.vlfeat"``.
     component : int, tuple of int, or array of the features' shape
         A class or a channel (its mean over all positions), one feature, or a direction d, such as
-        the weights of a linear classifier (``LinearSVC().coef_``). Of a classifier,
-        ``np.maximum(w, 0)`` shows what speaks for its class, ``np.maximum(-w, 0)`` what against.
-        Of several classes, one less the mean of the others is surer than one alone.
-    shape : tuple of int
-        (H, W) or (H, W, C) of the image.
+        the weights of a linear classifier (``LinearSVC().coef_``): its pattern of the highest
+        score, and that of the lowest with ``-w``. `repinv.sklearn.direction` carries weights back
+        through a pipeline. Of several classes, one less the mean of the others is surer than one
+        alone.
+    shape : tuple of int, optional
+        (H, W) or (H, W, C) of the image. Only of a direction it may be left out, where its length
+        determines the size, as that of OpenCV's windows does.
     strength : float, optional
         Response that is enough, in units of `scale`. By default 2; of networks of colour images,
         without end (see Notes).
@@ -164,14 +174,23 @@ def maximize(
         raise ValueError(
             f"strength must be > 0 and diversity >= 0; got {strength} and {diversity}."
         )
-    size = image_shape(shape, encoder)
+    size = size_of(shape, component, encoder)
     features = tuple(encoder.feature_shape(size))
     memory.check_fits(*size[1:], size[0], n_images, n_features=int(np.prod(features)))
-    direction = encoder.asarray(validation.direction(component, encoder, features))[None, ...]
+    found = validation.direction(component, encoder, features)
+    direction = encoder.asarray(found)[None, ...]
     if scale is None:
         scale = _largest(encoder, direction, _references(images, size))
     elif not scale > 0:
         raise ValueError(f"scale must be > 0; got {scale}.")
+    chosen = (strength, solver, parametrization, priors, transforms, jitter)
+    is_plain = all(option is None for option in chosen) and not diversity
+    if is_plain and not encoder.is_network and _is_pattern(found):
+        problem, state = _pattern(encoder, direction, float(scale), size, n_images, seed)
+        problem = dataclasses.replace(
+            problem, max_iter=int(max_iter), tol=tol, check_every=int(check_every)
+        )
+        return run(problem, state, Watch(time_limit, callback, progress))
     of_photographs = encoder.is_network and size[0] == 3
     if strength is not None or not of_photographs:
         loss: Loss = Shortfall(direction, float(scale), float(strength or 2.0))
@@ -198,6 +217,54 @@ def maximize(
     )
     z = parametrization.start(encoder.asarray(initialization.noise(seed, n_images, size)))
     return run(problem, RunState(z), Watch(time_limit, callback, progress))
+
+
+def size_of(
+    shape: tuple[int, ...] | None, component: Any, encoder: Encoder
+) -> tuple[int, int, int]:
+    """(C, H, W) of the image, given or as a direction determines it."""
+    if shape is not None:
+        return image_shape(shape, encoder)
+    if np.ndim(component) == 0 or isinstance(component, tuple):
+        raise ValueError("shape is needed: one component does not tell how large the image is.")
+    return read(np.ravel(component), encoder, None).size
+
+
+def _is_pattern(direction: np.ndarray) -> bool:
+    """Whether a direction weighs features by more than one number, as a classifier does."""
+    return len(np.unique(direction[direction != 0])) > 1
+
+
+def _pattern(
+    encoder: Encoder,
+    direction: Array,
+    scale: float,
+    size: tuple[int, int, int],
+    n_images: int,
+    seed: int,
+) -> tuple[Problem, RunState]:
+    """The problem of a linear classifier's pattern, and its start: the stages of an inversion."""
+    noise = initialization.noise(seed, n_images, size)
+    white, usual = encoder.asarray(noise), stages(encoder)
+    problem = Problem(
+        encoder=encoder,
+        loss=Shortfall(direction, scale, ENDLESS, free_contrast=True),
+        parametrization=initialization.parametrization(encoder, noise[:1], polarity.START_SCALE),
+        priors=tuple(
+            dataclasses.replace(term, weight=term.weight * PATTERN_WEIGHT) for term in INVERSION
+        ),
+        stages=usual,
+        max_iter=1,
+        tol=0.0,
+        check_every=1,
+    )
+    state = RunState(problem.parametrization.start(white))
+    if not polarity.is_blind(encoder, noise[:1]):
+        return problem, state
+    softness = encoder.annealing[0][1] if encoder.annealing else 0.0
+    problem = dataclasses.replace(problem, stages=graduated(usual, softness))
+    state = RunState(problem.base(0).start(white), noise=white, notes=(polarity.NOTE,))
+    return problem, state
 
 
 def _endless(encoder: Encoder, direction: Array, scale: float) -> Loss:

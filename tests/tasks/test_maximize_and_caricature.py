@@ -195,3 +195,45 @@ def test_an_image_that_an_inversion_starts_from_counts_as_found():
     result = repinv.invert(hog(image), hog, shape=image.shape, initial=image, max_iter=5)
     assert result.error[0] == 0
     np.testing.assert_array_equal(result.image, image)
+
+
+def test_a_pedestrian_detector_shows_a_person():
+    cv2 = pytest.importorskip("cv2")
+    detector, judge = cv2.HOGDescriptor(), cv2.HOGDescriptor((48, 96), (16, 16), (8, 8), (8, 8), 9)
+    *weights, bias = cv2.HOGDescriptor_getDefaultPeopleDetector().ravel()
+    *others, other_bias = cv2.HOGDescriptor_getDaimlerPeopleDetector().ravel()
+    hog = repinv.HOG.from_opencv(detector)
+    for seed in (0, 1):
+        result = repinv.maximize(hog, np.array(weights), seed=seed)
+        assert result.image.shape == (128, 64)
+        pixels = np.rint(255 * result.image).astype(np.uint8)
+        small = cv2.resize(pixels, (48, 96), interpolation=cv2.INTER_AREA)
+        # A window of a person scores about 1, and is found from 0 up.
+        assert detector.compute(pixels).ravel() @ weights + bias > 18
+        assert judge.compute(small).ravel() @ others + other_bias > 1
+        assert 0.08 < result.image.std() < 0.3
+    lowest = repinv.maximize(hog, -np.array(weights))
+    pixels = np.rint(255 * lowest.image).astype(np.uint8)
+    assert detector.compute(pixels).ravel() @ weights + bias < -18
+
+
+def test_the_size_follows_from_a_direction_or_has_to_be_given():
+    hog = repinv.HOG.opencv((32, 32))
+    weights = np.random.default_rng(0).standard_normal(hog.feature_shape((1, 32, 32)))
+    assert repinv.maximize(hog, weights, max_iter=5).image.shape == (32, 32)
+    with pytest.raises(ValueError, match="Leave out the last"):
+        repinv.maximize(hog, np.append(weights, 0.1), max_iter=5)
+    with pytest.raises(ValueError, match="shape is needed"):
+        repinv.maximize(hog, (3,), max_iter=5)
+
+
+def test_a_run_for_a_pattern_is_continued_to_the_same_image(tmp_path):
+    hog = repinv.HOG.skimage()
+    weights = np.random.default_rng(0).standard_normal(hog.feature_shape((1, 48, 48)))
+    whole = repinv.maximize(hog, weights, shape=(48, 48), max_iter=60)
+    part = repinv.maximize(
+        hog, weights, shape=(48, 48), max_iter=60, callback=lambda s: s.iteration >= 20
+    )
+    part.save(tmp_path / "run.npz")
+    np.testing.assert_array_equal(repinv.resume(tmp_path / "run.npz").image, whole.image)
+    assert whole.response[0] > 1

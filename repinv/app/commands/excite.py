@@ -30,7 +30,12 @@ if TYPE_CHECKING:
     help="Channel N, one feature '(5, 0, 3)', or a file of a direction, such as the weights "
     "of a linear classifier.",
 )
-@click.option("--shape", required=True, callback=shape_of, metavar="HxW", help="Size of the image.")
+@click.option(
+    "--shape",
+    callback=shape_of,
+    metavar="HxW",
+    help="Size of the image. A direction may determine it, such as that of OpenCV's windows.",
+)
 @click.option("--color", is_flag=True, help="Find a colour image. By default it is gray.")
 @click.option(
     "--part",
@@ -74,7 +79,7 @@ if TYPE_CHECKING:
 def maximize(
     encoder: tuple[str, Encoder],
     component: str,
-    shape: tuple[int, int],
+    shape: tuple[int, int] | None,
     color: bool,
     part: str | None,
     images: Path | None,
@@ -99,10 +104,14 @@ def maximize(
     """  # noqa: D301
     outputs = Outputs(None, out, figure, movie)
     from repinv.app.images import channels_of, references
+    from repinv.tasks.maximize import size_of
 
     expression, made = encoder
     channels = channels_of(made, color=color)
-    direction = _direction(made, component_of(component), (channels, *shape), part)
+    value = component_of(component)
+    if shape is None:
+        shape = size_of(None, value, made)[1:]
+    direction = _direction(made, value, (channels, *shape), part)
     given, broken = (None, {}) if images is None else references(images, shape, channels)
     result = repinv.maximize(
         made,

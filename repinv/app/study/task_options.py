@@ -39,8 +39,7 @@ PARAMETRIZATIONS = {
 _ELSEWHERE = {
     "features", "encoder", "image", "priors", "solver", "parametrization", "seed", "initial",
     "polarity", "mask", "images", "transforms", "callback", "progress", "max_iter", "tol",
-    "check_every",
-    "time_limit",
+    "check_every", "time_limit",
 }  # fmt: skip
 
 
