@@ -8,7 +8,13 @@ from typing import Any
 import torch
 
 import repinv
-from repinv_cnn.nets import hog_per_block, hog_per_cell, hog_per_window, validation
+from repinv_cnn.nets import (
+    hog_per_block,
+    hog_per_cell,
+    hog_per_channel,
+    hog_per_window,
+    validation,
+)
 
 
 class HOGNet(torch.nn.Module):
@@ -72,7 +78,7 @@ class HOGNet(torch.nn.Module):
         layers = _layers_by_flavour().get(type(hog.flavour))
         if layers is None:
             raise ValueError(
-                f"HOGNet covers the flavours vlfeat, dpm, skimage and opencv; got "
+                f"HOGNet covers the flavours vlfeat, dpm, skimage, opencv and maskfeat; got "
                 f"{type(hog.flavour).__name__}. Use repinv_cnn.as_module for others."
             )
         self.pixels, self.votes, self.pool, self.normalize = layers(hog)
@@ -135,4 +141,5 @@ def _layers_by_flavour() -> dict[type, Any]:
         type(repinv.HOG.vlfeat().flavour): hog_per_cell.layers,
         type(repinv.HOG.skimage().flavour): hog_per_block.layers,
         type(repinv.HOG.opencv().flavour): hog_per_window.layers,
+        type(repinv.HOG.maskfeat().flavour): hog_per_channel.layers,
     }

@@ -40,6 +40,9 @@ HOGS = {
         padding=(6, 8),
     ),
     "opencv one bin": HOG.opencv((16, 16), nbins=1, win_sigma=3, value_range=(0, 1)),
+    "maskfeat": HOG.maskfeat(),
+    "maskfeat windowed": HOG.maskfeat(7, 7, 16),
+    "maskfeat softened": HOG.maskfeat(pool=5).softened(0.4),
     "skimage gray": HOG.skimage(),
     "skimage softened": HOG.skimage(7, channel_axis=-1).softened(0.2),
 } | {
