@@ -11,6 +11,9 @@ from repinv.energy.losses import Loss, SquaredError
 
 #: Standard deviations of images: of photographs, and of what is just well seen.
 NATURAL, VISIBLE = 0.25, 0.05
+#: How much larger the error of a network's image may become for a visible contrast, and the largest
+#: error that may become larger at all.
+NETWORK_COST, NETWORK_SMALL = 1.1, 0.01
 #: Standard deviations that a pattern may be given, and the share of its response that must be left.
 CONTRASTS, SAME_RESPONSE = (VISIBLE, 0.1, 0.15, 0.2, NATURAL), 0.9
 #: Relative feature error that a visible contrast may cost.
@@ -62,15 +65,22 @@ def _contrasted(
 
     Encoders that normalize contrast leave it undetermined: the contrast that fills [0, 1] is taken
     where the error stays as it is, and at least a visible one where the error stays of the same
-    order, or small.
+    order, or small. Networks do not: their images are clipped, or brought into [0, 1] by less
+    contrast, whichever has the smaller error, and contrast is raised only where that costs little.
     """
     xp = array_namespace(x)
     best = xp.clip(x, 0.0, 1.0)
     features = encoder.encode(best)
     error = loss.value_and_grad(features)[0]
+    visible, least_visible, natural = 5.0 + 0 * error, SMALL_ERROR, 1.02 + 0 * error
+    if encoder.is_network:
+        best, features, error = _better_inside(encoder, x, loss, (best, features, error))
+        small = error <= NETWORK_SMALL
+        visible, least_visible = xp.where(small, NETWORK_COST, 1.0 + 0 * error), 0.0
+        natural = xp.where(small, natural, 1.0 + 0 * error)
     # An image that is constant has no contrast, and its gray may matter.
     flat = xp.max(rows(best), axis=1) == xp.min(rows(best), axis=1)
-    for contrast, factor, least in ((VISIBLE, 5.0, SMALL_ERROR), (NATURAL, 1.02, 0.0)):
+    for contrast, factor, least in ((VISIBLE, visible, least_visible), (NATURAL, natural, 0.0)):
         stretched = _stretched(x, contrast)
         its_features = encoder.encode(stretched)
         its_error = loss.value_and_grad(its_features)[0]
@@ -80,6 +90,32 @@ def _contrasted(
         features = xp.where(column(better, features), its_features, features)
         error = xp.where(better, its_error, error)
     return best, features, {"error": error}
+
+
+def _better_inside(
+    encoder: Encoder, x: Array, loss: SquaredError, clipped: tuple[Array, Array, Array]
+) -> tuple[Array, Array, Array]:
+    """Images, features, errors: clipped, or with so little contrast that they fit into [0, 1]."""
+    best, features, error = clipped
+    xp = array_namespace(x)
+    flat = rows(x)
+    mean = xp.clip(xp.mean(flat, axis=1), 0.01, 0.99)
+    above, below = xp.max(flat, axis=1) - mean, mean - xp.min(flat, axis=1)
+    gain = xp.minimum(
+        xp.where(above > 0, (1 - mean) / xp.where(above > 0, above, 1.0), 1.0),
+        xp.where(below > 0, mean / xp.where(below > 0, below, 1.0), 1.0),
+    )
+    gain = xp.minimum(gain, xp.ones_like(gain))
+    fitted = column(mean, x) + column(gain, x) * (x - column(mean, x))
+    fitted = xp.clip(fitted, 0.0, 1.0)
+    its_features = encoder.encode(fitted)
+    its_error = loss.value_and_grad(its_features)[0]
+    better = its_error < error
+    return (
+        xp.where(column(better, x), fitted, best),
+        xp.where(column(better, features), its_features, features),
+        xp.where(better, its_error, error),
+    )
 
 
 def _stretched(x: Array, contrast: float) -> Array:
