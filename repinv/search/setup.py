@@ -199,7 +199,7 @@ def _space(
         scale = 1.0
         if options.initial is None:
             level = probing.gray(encoder, one)
-            scale = probing.low_contrast(encoder, one, level)
+            scale = probing.start_scale(encoder, one, level)
         space = initialization.parametrization(encoder, one, scale, level)
     return (Jitter(space, options.jitter, options.seed) if options.jitter else space), level
 
