@@ -67,7 +67,7 @@ assert repinv.metrics.ncc(light, dark) < -0.5
 assert error(light) < 0.01
 assert error(dark) < 0.01
 
-figure, axes = plt.subplots(1, 2, figsize=(6.4, 3.5), layout="constrained")
+figure, axes = plt.subplots(1, 2, figsize=(6.4, 3.9), layout="constrained")
 for axis, image, name in zip(axes, (light, dark), ("photograph", "1 - photograph"), strict=True):
     axis.imshow(image, cmap="gray", vmin=0, vmax=1)
     axis.set_title(f"polarity={name}\nerror {error(image):.2%}", fontsize=9)
