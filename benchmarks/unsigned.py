@@ -13,8 +13,8 @@ sign does not count:
   photograph;
 - high frequencies: share of the energy above half of the band, over that of the photograph.
 
-The first two are 1, and so are the others, for the photograph itself. Rows of chance show what
-images have that were not inverted at all. `--sheet` writes what was found: a row a photograph.
+All four are 1 for the photograph itself. Rows of chance show what images have that were not
+inverted at all. `--sheet` writes what was found: a row a photograph.
 """
 
 from __future__ import annotations
