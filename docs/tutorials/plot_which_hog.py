@@ -28,8 +28,9 @@ for name, encoder in flavours.items():
     print(f"{name:42s} {features.shape!s:18s} {features.size:6d} numbers")
 
 # %%
-# They agree on what they see all the same. Invert each, and encode what was found by all others:
-# the relative error says how much of a flavour another one has kept.
+# All the same they keep much the same of an image. Invert each, and encode what was found by all
+# others: the relative error says how much of a flavour another one has kept. Three of them have
+# undirected orientations, and light and dark may be swapped in their images.
 found = {}
 for name, encoder in flavours.items():
     features = encoder.encode(photograph[None, None])[0]
