@@ -111,7 +111,7 @@ def _ends_as_itself(encoder: Encoder) -> bool:
 
 
 def graduated(
-    usual: tuple[Stage, ...], softness: float, follows: bool = False
+    usual: tuple[Stage, ...], encoder: Encoder, follows: bool = False
 ) -> tuple[Stage, ...]:
     """The stages of a run for an encoder that does not tell light from dark.
 
@@ -119,11 +119,12 @@ def graduated(
     ----------
     usual : tuple of Stage
         Those of an encoder that does; they are the last part.
-    softness : float
-        Of the encoder in the parts before.
+    encoder : Encoder
+        If it has hard assignments, the parts before are of its softest version.
     follows : bool
         Whether the run begins from an image whose polarity is to be followed.
     """
+    softness = encoder.annealing[0][1] if encoder.annealing else 0.0
     steep = tuple(
         Stage(share, LBFGS(), softness=softness, surrogate_width=_WIDTHS[0], exponent=exponent)
         for exponent, share in _STEEP[_FOLLOWING * follows :]

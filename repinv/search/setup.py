@@ -141,7 +141,7 @@ def _checked(
     solver = options.solver
     if not (solver is None or isinstance(solver, tuple) or hasattr(solver, "update")):
         raise TypeError(f"solver must be a rule, such as repinv.Adam(), or stages; got {solver!r}.")
-    validation.polarity(options.polarity)
+    validation.polarity(options.polarity, reading.size)
     restorer = restorers.chosen(options.prior, encoder)
     starts = options.seeds
     if starts is None:
@@ -277,11 +277,10 @@ def _graduated(
     usual = stages(encoder)
     if problem.starts > 1:
         usual = (replace(usual[0], averages_starts=True), *usual[1:])
-    softness = encoder.annealing[0][1] if encoder.annealing else 0.0
     space = initialization.in_natural_colours(
         Spectral(start_scale=polarity.START_SCALE), noise.shape[1]
     )
-    problem = replace(problem, parametrization=space, stages=graduated(usual, softness, follows))
+    problem = replace(problem, parametrization=space, stages=graduated(usual, encoder, follows))
     white, base = encoder.asarray(noise), problem.base(0)
     if follows:
         x = validation.initial(options.polarity, reading.size, "polarity")

@@ -201,10 +201,13 @@ def initial(image: Array, size: tuple[int, int, int], name: str = "initial") -> 
     return np.ascontiguousarray(x)
 
 
-def polarity(given: Any) -> None:
-    """Raise ValueError if the option is a word other than "auto"."""
-    if isinstance(given, str) and given != "auto":
-        raise ValueError(f'polarity must be "auto", None or an image to follow; got {given!r}.')
+def polarity(given: Any, size: tuple[int, int, int]) -> None:
+    """Raise an error unless the option is "auto", None or an image of a size (C, H, W)."""
+    if isinstance(given, str):
+        if given != "auto":
+            raise ValueError(f'polarity must be "auto", None or an image to follow; got {given!r}.')
+    elif given is not None:
+        initial(given, size, "polarity")
 
 
 def inverted(inverter: Any, target: Array, encoder: Encoder, size: tuple[int, int, int]) -> Array:

@@ -261,8 +261,7 @@ def _pattern(
     state = RunState(problem.parametrization.start(white))
     if not polarity.is_blind(encoder, noise[:1]):
         return problem, state
-    softness = encoder.annealing[0][1] if encoder.annealing else 0.0
-    problem = dataclasses.replace(problem, stages=graduated(usual, softness))
+    problem = dataclasses.replace(problem, stages=graduated(usual, encoder))
     state = RunState(problem.base(0).start(white), noise=white, notes=(polarity.NOTE,))
     return problem, state
 

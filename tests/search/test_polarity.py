@@ -110,13 +110,13 @@ def test_colour_images_and_several_starts_go_through_the_same_stages():
 
 def test_the_last_part_is_the_usual_run_after_noise():
     usual = stages(HOG)
-    found = graduated(usual, 1.0)
+    found = graduated(usual, HOG)
     last = found[-len(usual) :]
     assert [stage.softness for stage in last] == [stage.softness for stage in usual]
     assert [stage.noise > 0 for stage in last] == [True] + [False] * (len(usual) - 1)
     exponents = [stage.exponent for stage in found]
     assert exponents == sorted(exponents, reverse=True)
-    assert len(graduated(usual, 1.0, follows=True)) == len(found) - 1
+    assert len(graduated(usual, HOG, follows=True)) == len(found) - 1
 
 
 def test_a_run_that_was_stopped_among_its_stages_ends_as_it_would_have(tmp_path):
