@@ -128,7 +128,8 @@ def _task(kind: str) -> Any:
     for name in (name for name in parameters if name not in _ELSEWHERE):
         is_group = name == "filter_group"
         annotation = Annotated[Any, AfterValidator(_as_group)] if is_group else fits(hints[name])
-        needed = parameters[name].default is inspect.Parameter.empty
+        # A component in a study is a number, which does not tell the size of its image.
+        needed = parameters[name].default is inspect.Parameter.empty or name == "shape"
         fields[name] = (annotation, Field(... if needed else None, description=f"a {name}"))
     model = create_model(kind, __base__=Table, **fields)
     return Annotated[model, AfterValidator(lambda table: table.given())]
