@@ -78,7 +78,7 @@ for digit, image in enumerate(patterns):
 # %%
 # Highest and lowest
 # ------------------
-# The opposite direction asks for the image of the lowest score. It is no empty image: it shows the
+# The opposite direction leads to the image of the lowest score. It is no empty image: it shows the
 # strokes that the classifier takes for evidence against the digit.
 
 digit = 0

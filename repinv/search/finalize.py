@@ -43,9 +43,8 @@ def finished(
             its_features = encoder.encode(stretched)
             its_response = loss.response(its_features)
             better = its_response >= least
-            best = xp.where(column(better, x), stretched, best)
-            features = xp.where(column(better, features), its_features, features)
-            response = xp.where(better, its_response, response)
+            one, other = (stretched, its_features, its_response), (best, features, response)
+            best, features, response = _where(better, one, other)
     return best, features, {"error": response + float("nan"), "response": response}
 
 
@@ -86,9 +85,8 @@ def _contrasted(
         its_error = loss.value_and_grad(its_features)[0]
         faint = xp.std(rows(best), axis=1) < contrast
         better = faint & ~flat & ((its_error <= factor * error) | (its_error <= least))
-        best = xp.where(column(better, x), stretched, best)
-        features = xp.where(column(better, features), its_features, features)
-        error = xp.where(better, its_error, error)
+        one, other = (stretched, its_features, its_error), (best, features, error)
+        best, features, error = _where(better, one, other)
     return best, features, {"error": error}
 
 
@@ -96,7 +94,6 @@ def _better_inside(
     encoder: Encoder, x: Array, loss: SquaredError, clipped: tuple[Array, Array, Array]
 ) -> tuple[Array, Array, Array]:
     """Images, features, errors: clipped, or with so little contrast that they fit into [0, 1]."""
-    best, features, error = clipped
     xp = array_namespace(x)
     flat = rows(x)
     mean = xp.clip(xp.mean(flat, axis=1), 0.01, 0.99)
@@ -110,12 +107,18 @@ def _better_inside(
     fitted = xp.clip(fitted, 0.0, 1.0)
     its_features = encoder.encode(fitted)
     its_error = loss.value_and_grad(its_features)[0]
-    better = its_error < error
-    return (
-        xp.where(column(better, x), fitted, best),
-        xp.where(column(better, features), its_features, features),
-        xp.where(better, its_error, error),
+    return _where(its_error < clipped[2], (fitted, its_features, its_error), clipped)
+
+
+def _where(
+    better: Array, one: tuple[Array, Array, Array], other: tuple[Array, Array, Array]
+) -> tuple[Array, Array, Array]:
+    """Images, features and scores (N,): `one` where it is better, else the other."""
+    xp = array_namespace(better)
+    image, features, score = (
+        xp.where(column(better, a), a, b) for a, b in zip(one, other, strict=True)
     )
+    return image, features, score
 
 
 def _stretched(x: Array, contrast: float) -> Array:

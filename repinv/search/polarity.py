@@ -51,10 +51,9 @@ def is_blind(encoder: Encoder, noise: np.ndarray) -> bool:
     noise : ndarray, shape (1, C, H, W)
         White noise; the encoder is tried on a texture of natural spectrum that is made of it.
     """
-    xp = array_namespace(encoder.asarray(noise))
-    x = encoder.asarray(noise)
-    space = Spectral(start_scale=_CONTRAST)
-    image = xp.clip(space.image(space.start(x)), 0.0, 1.0)
+    white = encoder.asarray(noise)
+    xp, space = array_namespace(white), Spectral(start_scale=_CONTRAST)
+    image = xp.clip(space.image(space.start(white)), 0.0, 1.0)
     features = encoder.encode(image)
     own = features - encoder.encode(1.0 - image)
     other = features - encoder.encode(xp.flip(image, axis=(-2, -1)))
@@ -68,10 +67,9 @@ def with_noise(x: Array, white: Array, strength: float) -> Array:
     made that of photographs: it drifts as long as normalized features leave it free.
     """
     xp = array_namespace(x)
-    deviation = xp.std(rows(x), axis=1)
-    factor = _DEVIATION / xp.clip(deviation, 1e-12, None)
-    level = xp.mean(rows(x), axis=1)
-    x = column(level, x) + column(factor, x) * (x - column(level, x))
+    factor = _DEVIATION / xp.clip(xp.std(rows(x), axis=1), 1e-12, None)
+    level = column(xp.mean(rows(x), axis=1), x)
+    x = level + column(factor, x) * (x - level)
     noise = Spectral().image(xp.flip(white, axis=(-2, -1))) - 0.5
     noise = xp.mean(noise, axis=1, keepdims=True) + xp.zeros_like(x)
     sizes = [xp.mean(rows(gradient_energy(y)[0]), axis=1) for y in (x, noise)]

@@ -186,10 +186,9 @@ def maximize(
     chosen = (strength, solver, parametrization, priors, transforms, jitter)
     is_plain = all(option is None for option in chosen) and not diversity
     if is_plain and not encoder.is_network and _is_pattern(found):
-        problem, state = _pattern(encoder, direction, float(scale), size, n_images, seed)
-        problem = dataclasses.replace(
-            problem, max_iter=int(max_iter), tol=tol, check_every=int(check_every)
-        )
+        limits = {"max_iter": int(max_iter), "tol": tol, "check_every": int(check_every)}
+        noise = initialization.noise(seed, n_images, size)
+        problem, state = _pattern(encoder, direction, float(scale), noise, limits)
         return run(problem, state, Watch(time_limit, callback, progress))
     of_photographs = encoder.is_network and size[0] == 3
     if strength is not None or not of_photographs:
@@ -239,12 +238,10 @@ def _pattern(
     encoder: Encoder,
     direction: Array,
     scale: float,
-    size: tuple[int, int, int],
-    n_images: int,
-    seed: int,
+    noise: np.ndarray,
+    limits: dict[str, Any],
 ) -> tuple[Problem, RunState]:
     """The problem of a linear classifier's pattern, and its start: the stages of an inversion."""
-    noise = initialization.noise(seed, n_images, size)
     white, usual = encoder.asarray(noise), stages(encoder)
     problem = Problem(
         encoder=encoder,
@@ -254,9 +251,7 @@ def _pattern(
             dataclasses.replace(term, weight=term.weight * PATTERN_WEIGHT) for term in INVERSION
         ),
         stages=usual,
-        max_iter=1,
-        tol=0.0,
-        check_every=1,
+        **limits,
     )
     state = RunState(problem.parametrization.start(white))
     if not polarity.is_blind(encoder, noise[:1]):

@@ -314,3 +314,24 @@ def test_help_loads_nothing_heavy(args):
     )
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_an_image_decides_what_is_light(run, tmp_path):
+    photograph = skimage.data.camera()[::4, ::4]
+    for name, pixels in (("photograph", photograph), ("negative", 255 - photograph)):
+        Image.fromarray(pixels).resize((256, 256)).save(tmp_path / f"{name}.png")
+    Image.fromarray(photograph).save(tmp_path / "given.png")
+    found = {}
+    for name in ("photograph", "negative"):
+        status, _, _ = run(
+            "invert", tmp_path / "given.png", "-e", "hog.skimage", "--max-iter", 150,
+            "--polarity", tmp_path / f"{name}.png", "--out", tmp_path / f"{name}.npy",
+        )  # fmt: skip
+        assert status == 0
+        found[name] = np.load(tmp_path / f"{name}.npy")
+    assert repinv.metrics.ncc(found["photograph"], found["negative"]) < -0.3
+    status, _, err = run(
+        "invert", tmp_path / "given.png", "-e", "hog.skimage", "--polarity", "dark.png"
+    )
+    assert status != 0
+    assert "there is no dark.png" in err

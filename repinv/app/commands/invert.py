@@ -162,17 +162,11 @@ def _polarity(option: str, size: tuple[int, int, int]) -> Any:
         return option if option == "auto" else None
     from skimage.transform import resize
 
-    from repinv.io.files import read
-    from repinv.io.image import as_unit, to_gray
+    from repinv.app.images import photograph
 
-    image = as_unit(read(option))
-    channels, height, width = size
-    if image.ndim == 3 and channels == 1:
-        image = to_gray(image[..., :3])
-    elif image.ndim == 2 and channels == 3:
-        image = image[..., None].repeat(3, axis=-1)
-    resized = resize(image, (height, width, *image.shape[2:]), anti_aliasing=True)
-    return resized.clip(0, 1).astype("float32")
+    channels, *shape = size
+    image = photograph(Path(option), channels)
+    return resize(image, shape, anti_aliasing=True).clip(0, 1).astype("float32")
 
 
 @dataclass(frozen=True)

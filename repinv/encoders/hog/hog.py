@@ -435,7 +435,9 @@ class HOG(Encoder):
     def with_surrogate_slopes(self, width: float, /) -> HOG | None:
         """The same features with surrogate slopes of clips, in units of these; see `Encoder`."""
         width = validation.real("width", width, above=0)
-        if isinstance(self.flavour, BoxHOG | ChannelHOG) and not self.flavour.clips:
+        if isinstance(self.flavour, ChannelHOG):
+            return None
+        if isinstance(self.flavour, BoxHOG) and not self.flavour.clips:
             return None
         flavour = dataclasses.replace(self.flavour, slope_width=width)
         return dataclasses.replace(self, flavour=flavour)

@@ -36,20 +36,12 @@ class ChannelHOG:
         Side of the Gaussian window that weights votes, repeated over the image; 0 for none.
     softness : float
         0 for the bin that an angle lies in, 1 for linear interpolation between two.
-    slope_width : float
-        Not used, since nothing is clipped.
     """
 
     nbins: int
     pool: int
     gaussian_window: int = 0
     softness: float = 0.0
-    slope_width: float = dataclasses.field(default=0.0, repr=False)
-
-    @property
-    def clips(self) -> bool:
-        """Nothing is clipped."""
-        return False
 
     def smallest(self) -> tuple[int, int]:
         """Least height and width: one cell, two pixels to reflect at the border."""
