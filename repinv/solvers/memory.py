@@ -12,7 +12,7 @@ from repinv.solvers.lbfgs import remembered
 _ARRAYS = 28
 #: Arrays of the features' size: the target, features and what they are made of, differences and
 #: cotangents. Dense descriptors have a hundred times as many numbers as their image.
-_FEATURES = 8
+_FEATURES = 9
 
 
 def available() -> int | None:
