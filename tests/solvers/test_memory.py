@@ -8,7 +8,6 @@ import pytest
 import repinv
 from repinv.solvers import memory
 
-
 RNG = np.random.default_rng(0)
 
 
