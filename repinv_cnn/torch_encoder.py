@@ -73,7 +73,8 @@ class TorchEncoder(repinv.Encoder):
     first image of each size that is compared with the model itself, which is run instead where
     features differ by more than 1e-4 of their norm, or gradients by more than 2 %.
 
-    Threads may share an encoder. Surrogate slopes are those of ReLU, whoever calls it.
+    Threads may share an encoder. Surrogate slopes are those of ReLU, leaky
+    and parametric ReLU, ReLU6 and other clips, hard sigmoid and hard swish, whoever calls them.
 
     Examples
     --------
@@ -101,7 +102,7 @@ class TorchEncoder(repinv.Encoder):
     _ways: Ways = field(init=False, repr=False)
     _shapes: dict[tuple[int, ...], Shapes] = field(init=False, repr=False, default_factory=dict)
     _with_slopes: dict[float, TorchEncoder] = field(init=False, repr=False, default_factory=dict)
-    #: Width of the surrogate slopes of rectifiers, and whether a final rectifier is left out.
+    #: Width of the surrogate slopes of activations, and whether a final ReLU is left out.
     _width: float = field(init=False, repr=False, default=0.0)
     _is_before: bool = field(init=False, repr=False, default=False)
 
@@ -180,13 +181,13 @@ class TorchEncoder(repinv.Encoder):
         return self._ways.reference.are_logits(self._sample)
 
     def with_surrogate_slopes(self, width: float, /) -> TorchEncoder | None:
-        """The same features with surrogate slopes of rectifiers; None where none are seen.
+        """The same features with surrogate slopes of activations; None where none are seen.
 
         Parameters
         ----------
         width : float
-            Of the surrogate slopes, in units of the root mean square of what each rectifier is
-            given.
+            Of the surrogate slopes, in units of the root mean square of what each activation
+            is given.
         """
         if not self._ways.rectifies(self._sample)[0]:
             return None

@@ -103,9 +103,9 @@ class Ways:
         Parameters
         ----------
         width : float
-            Of the surrogate slopes of rectifiers; 0 for their own.
+            Of the surrogate slopes of activations; 0 for their own.
         is_before : bool
-            Whether outputs are those before a final rectifier.
+            Whether outputs are those before a final ReLU.
         """
         key = self._ways[0], width, is_before
         if key not in self._built:
@@ -113,7 +113,7 @@ class Ways:
         return self._built[key]
 
     def rectifies(self, sample: Callable[[], Tensor]) -> tuple[bool, bool]:
-        """Whether there are rectifiers, and whether one ends each layer.
+        """Whether activations have surrogate slopes, and whether ReLU ends each layer.
 
         Parameters
         ----------
@@ -126,7 +126,7 @@ class Ways:
             if cut is None:
                 self._seen[way] = self.reference.rectifies(sample())
             else:
-                found = extraction.rectifiers(cut, cut.graph)
+                found = extraction.activations(cut, cut.graph)
                 self._seen[way] = bool(found), extraction.pre_activations(cut) is not None
         return self._seen[way]
 
@@ -197,7 +197,7 @@ class Ways:
     def _has_gradient(self, maps: Tensor) -> bool:
         """Whether its gradient is the module's, or the module has none.
 
-        With surrogate slopes, since those of rectifiers jump where rounding changes a sign; or
+        With surrogate slopes, since those of activations jump where rounding changes a sign; or
         without them, since maxima of rectified values have several slopes where all are zero.
         """
         relative = _ALIKE.get(maps.dtype, _ALIKE[torch.float32])[1]

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from repinv_cnn._graph.extraction import rectifiers
-from repinv_cnn._graph.surrogate_relu import surrogate_relu
+from repinv_cnn._graph.extraction import activations
+from repinv_cnn._graph.surrogates import RELU, Activation, surrogate
 from repinv_cnn._graph.tape import Pullback, Tape, UntapedError, pulled
 
 
@@ -27,19 +27,14 @@ class Plain:
     cut : GraphModule
         Frozen: weights are taken as they are now.
     width : float
-        Of the surrogate slopes of rectifiers; 0 leaves them exact.
+        Of the surrogate slopes of activations; 0 leaves them exact.
     """
 
     def __init__(self, cut: fx.GraphModule, width: float = 0.0) -> None:
         self._cut, self._width = cut, width
         self._held = SimpleNamespace()
         graph = copy.deepcopy(cut.graph)
-        for node in rectifiers(cut, graph):
-            if node.op != "call_module" or _is_bare(cut.get_submodule(str(node.target)), nn.ReLU):
-                (x,) = node.all_input_nodes
-                node.op, node.kwargs = "call_function", {}
-                node.target = surrogate_relu if width else torch.relu
-                node.args = (x, width) if width else (x,)
+        found = activations(cut, graph)
         for node in graph.nodes:
             if node.op == "get_attr":
                 node.target = self._hold(operator.attrgetter(str(node.target))(cut))
@@ -49,6 +44,9 @@ class Plain:
                     self._call_directly(graph, node, module)
                 else:
                     node.target = self._hold(module)
+        for node, activation in found:
+            if activation == RELU or width:
+                self._activate(graph, node, activation)
         self._tape: Tape | None = Tape(graph, self._held)
         code = graph.python_code("self")
         names: dict[str, Any] = dict(code.globals)
@@ -77,6 +75,15 @@ class Plain:
         name = f"held_{len(vars(self._held))}"
         setattr(self._held, name, value)
         return name
+
+    def _activate(self, graph: fx.Graph, node: fx.Node, activation: Activation) -> None:
+        """Make a node call an activation, with its surrogate slope where one is wanted."""
+        (x,) = node.all_input_nodes
+        node.op, node.target, node.args, node.kwargs = "call_function", torch.relu, (x,), {}
+        if self._width:
+            with graph.inserting_before(node):
+                held = graph.create_node("get_attr", self._hold(activation))
+            node.target, node.args = surrogate, (x, self._width, held)
 
     def _call_directly(self, graph: fx.Graph, node: fx.Node, convolution: nn.Module) -> None:
         """Make a node call torch's function, with the weights of its module."""

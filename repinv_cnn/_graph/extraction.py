@@ -13,8 +13,10 @@ from torch import fx, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from repinv_cnn._graph import surrogates
 from repinv_cnn._graph.in_place import out_of_place
 from repinv_cnn._graph.preparation import check_calls, has_hooks
+from repinv_cnn._graph.surrogates import Activation
 
 
 class _Proxy(fx.Proxy):
@@ -150,10 +152,20 @@ def pre_activations(cut: fx.GraphModule) -> fx.GraphModule | None:
     return unrectified
 
 
-def rectifiers(cut: fx.GraphModule, graph: fx.Graph) -> list[fx.Node]:
-    """The nodes of a cut module's graph, or of a copy of it, that rectify."""
+def activations(cut: fx.GraphModule, graph: fx.Graph) -> list[tuple[fx.Node, Activation]]:
+    """The nodes of a cut module's graph, or of a copy of it, that have surrogate slopes."""
     modules = dict(cut.named_modules())
-    return [node for node in graph.nodes if _is_one(modules, node, _RECTIFIES)]
+    found = []
+    for node in graph.nodes:
+        activation = None
+        if node.op == "call_module":
+            activation = surrogates.of_module(modules[str(node.target)])
+        elif node.op.startswith("call") and len(node.all_input_nodes) == 1:
+            called = surrogates.of_call(node.target, node.args, node.kwargs)
+            activation = called[0] if called else None
+        if activation is not None:
+            found.append((node, activation))
+    return found
 
 
 def _is_one(modules: dict[str, nn.Module], node: fx.Node, kinds: tuple[Any, ...]) -> bool:

@@ -16,16 +16,9 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from repinv_cnn._graph.preparation import check_calls
-from repinv_cnn._graph.surrogate_relu import surrogate_relu
+from repinv_cnn._graph.surrogates import RELU, Activation, of_call
 from repinv_cnn._graph.tape import Pullback, pulled
 
-#: What rectifies, and whether it changes its argument.
-_RECTIFIERS: dict[Any, bool] = {
-    torch.relu: False,
-    torch.relu_: True,
-    torch.Tensor.relu: False,
-    torch.Tensor.relu_: True,
-}
 #: What may as well be done before rectification as after it.
 _COMMUTES = (
     functional.max_pool2d, functional.adaptive_max_pool2d, torch.max_pool2d, torch.flatten,
@@ -71,14 +64,14 @@ class Layers:
         return found
 
     def variant(self, width: float, is_before: bool) -> Layers:
-        """The same layers with surrogate slopes, or before the rectifiers that end them.
+        """The same layers with surrogate slopes, or before the ReLU that ends each.
 
         Parameters
         ----------
         width : float
-            Of the surrogate slopes of all rectifiers; 0 for their own.
+            Of the surrogate slopes of activations; 0 for their own.
         is_before : bool
-            Whether outputs are those before a final rectifier.
+            Whether outputs are those before a final ReLU.
         """
         found = copy.copy(self)
         found._width, found._is_before = width, is_before
@@ -106,10 +99,10 @@ class Layers:
         return outputs, pullback
 
     def rectifies(self, x: Tensor) -> tuple[bool, bool]:
-        """Whether there are rectifiers on the way to the layers, and whether one ends each."""
+        """Whether activations with surrogate slopes are met, and whether ReLU ends each layer."""
         with torch.no_grad():
             run = self.variant(0.0, True)._run(x)
-        return run.rectified, all(key in run.ends for key in self._wanted)
+        return run.has_kinks, all(key in run.ends for key in self._wanted)
 
     def are_logits(self, sample: Callable[[], Tensor]) -> bool:
         """Whether the one layer is the last linear one, and has the shape of the module's output.
@@ -228,7 +221,7 @@ def _under_way(run: _Run) -> Iterator[None]:
 
 
 class _Run(TorchFunctionMode):
-    """One forward pass: what layers gave, and what rectifiers were given.
+    """One forward pass: what layers gave, and what activations were given.
 
     Parameters
     ----------
@@ -245,7 +238,7 @@ class _Run(TorchFunctionMode):
         super().__init__()
         self.key, self._wanted, self._width, self._is_before = key, wanted, width, is_before
         self.is_needed = width > 0 or is_before
-        self.rectified = False
+        self.has_kinks = False
         self.ends: dict[tuple[str, int], Tensor] = {}
         self._found: dict[tuple[str, int], Any] = {}
         self.calls: Counter[str] = Counter()
@@ -282,13 +275,10 @@ class _Run(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
-        in_place = _RECTIFIERS.get(func) if func.__hash__ else None
-        if func is functional.relu:
-            in_place = bool(kwargs.get("inplace", args[1] if len(args) > 1 else False))
-        if in_place is not None:
-            self.rectified = True
-            x = args[0] if args else kwargs["input"]
-            return self._rectify(x, in_place)
+        called = of_call(func, args, kwargs)
+        if called is not None:
+            self.has_kinks = True
+            return self._activate(*called)
         output = func(*args, **kwargs)
         if self._is_before and func in _COMMUTES and isinstance(output, Tensor):
             x = args[0] if args else kwargs.get("input")
@@ -298,13 +288,13 @@ class _Run(TorchFunctionMode):
                 self._keep(output, func(before, *args[1:], **rest))
         return output
 
-    def _rectify(self, x: Tensor, in_place: bool) -> Tensor:
-        """max(x, 0), with the surrogate slope where one is wanted."""
+    def _activate(self, activation: Activation, x: Tensor, in_place: bool) -> Tensor:
+        """An activation, with the surrogate slope where one is wanted."""
         before = x.clone() if in_place and self.is_needed else x
-        y = surrogate_relu(before, self._width) if self._width else torch.relu(before)
+        y = activation.surrogate(before, self._width) if self._width else activation(before)
         if in_place:
             y = x.copy_(y)
-        if self._is_before:
+        if self._is_before and activation == RELU:
             self._keep(y, before)
         return y
 

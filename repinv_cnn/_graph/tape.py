@@ -1,7 +1,7 @@
 """A pullback step by step and by hand: what torch's autograd does, at less expense.
 
 On small images autograd takes longer between two operations than some of these do. Convolutions,
-rectifiers and sums are pulled back here directly, any other operation by autograd, each by itself.
+activations and sums are pulled back here directly, any other operation by autograd, each by itself.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor, fx
 from torch.nn import functional
 
 from repinv_cnn._graph.convolutions import Convolution
-from repinv_cnn._graph.surrogate_relu import pull_surrogate, surrogate_relu
+from repinv_cnn._graph.surrogates import Activation, surrogate
 
 #: Maps cotangents of outputs to that of the input.
 Pullback: TypeAlias = Callable[[Sequence[Tensor]], Tensor]
@@ -162,8 +162,8 @@ def _step(node: fx.Node, held: object, varying: set[fx.Node]) -> tuple[_Step, Se
         return Convolution(*weights, *args[3:]), args[:1]  # type: ignore[arg-type]
     if target is torch.relu:
         return _Rectifier(), inputs
-    if target is surrogate_relu:
-        return _Surrogate(args[1]), inputs
+    if target is surrogate:
+        return _Surrogate(args[1], getattr(held, str(args[2].target))), args[:1]
     if target in (operator.add, torch.add) and not options and inputs == [*args]:
         return _Sum(), inputs
     if target is operator.getitem and len(inputs) == 1 and _is_basic(args[1]):
@@ -185,15 +185,16 @@ class _Rectifier:
 
 
 class _Surrogate(NamedTuple):
-    """max(x, 0), pulled back with a surrogate slope."""
+    """An activation, pulled back with a surrogate slope."""
 
     width: float
+    activation: Activation
 
     def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return torch.relu(x), x
+        return self.activation(x), x
 
     def pull(self, v: Tensor, x: Tensor) -> tuple[Tensor]:
-        return (pull_surrogate(v, x, self.width),)
+        return (self.activation.pull(v, x, self.width),)
 
 
 class _Sum:
