@@ -22,6 +22,7 @@ from repinv.solvers.minimize import to_host
 from repinv.solvers.rules import UpdateRule
 from repinv.variables.base import Parametrization, is_centred
 from repinv.variables.levelled import Levelled
+from repinv.variables.transforms import untransformed
 
 #: Iterations below which a stage goes on with the variables of the one before it, since a rule
 #: learns the curvature of new ones anew.
@@ -61,6 +62,8 @@ class Problem:
     def base(self, stage: int) -> Parametrization:
         """The parametrization of a stage, before changes are weighted and areas kept flat."""
         base: Any = self.parametrization
+        if not self.stages[stage].transforms:
+            base = untransformed(base)
         exponent = self.stages[stage].exponent
         return base.with_exponent(exponent) if exponent > 0 else base  # type: ignore[no-any-return]
 

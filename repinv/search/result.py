@@ -36,6 +36,8 @@ class Result:
         "max_iter", "tolerance", "time_limit", "callback" or "interrupted".
     response : ndarray, shape (N,), or None
         ⟨Φ(x), d⟩ of these images, in units of the task's scale, where that was to be raised.
+    view_error : ndarray, shape (N,), or None
+        Mean of the error over random views of these images, where the run looked at such views.
     notes : tuple of str
         Decisions made on the way that the caller may want to know.
     encoder : Encoder or None
@@ -67,6 +69,7 @@ class Result:
     seconds: float
     stop_reason: str
     response: np.ndarray | None = None
+    view_error: np.ndarray | None = None
     notes: tuple[str, ...] = ()
     #: What `repinv.resume` needs: a header, and arrays by name.
     run: tuple[dict[str, Any], dict[str, np.ndarray]] = field(repr=False, default=({}, {}))
@@ -95,6 +98,8 @@ class Result:
         """A summary of one line for each thing worth reading."""
         if self.response is None:
             found = "relative feature error " + ", ".join(f"{100 * e:.3g} %" for e in self.error)
+            if self.view_error is not None:
+                found += "; of views " + ", ".join(f"{100 * e:.3g} %" for e in self.view_error)
         else:
             found = "response " + ", ".join(f"{r:.3g}" for r in self.response)
         lines = [

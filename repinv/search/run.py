@@ -12,6 +12,7 @@ from array_api_compat import array_namespace
 from tqdm.auto import tqdm
 
 from repinv._core.typing import Array
+from repinv.energy.losses import SquaredError
 from repinv.search import consensus, polarity
 from repinv.search.finalize import finished
 from repinv.search.probing import evening_weights
@@ -21,10 +22,14 @@ from repinv.search.schedule import Stage
 from repinv.search.state import RunState
 from repinv.solvers.minimize import Minimum, Snapshot, minimize, to_host
 from repinv.variables.base import Parametrization, is_steady
+from repinv.variables.pixels import Pixels
+from repinv.variables.transforms import seen_through
 
 #: Mean of weights of mean square 1 above which the features are about as sensitive everywhere, and
 #: beginning anew would gain nothing: networks have .98 and more, HOG and SIFT .96 and less.
 EVEN = 0.97
+#: Random views of a finished image that its error is measured over.
+_VIEWS = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -198,6 +203,7 @@ def _finalized(problem: Problem, state: RunState, found: Minimum) -> Result:
         images=np.ascontiguousarray(images),
         features=features,
         **{name: to_host(values).astype(np.float64) for name, values in scores.items()},
+        view_error=_view_error(problem, best),
         trace=dict(state.trace),
         iterations=iterations,
         evaluations=iterations + anew + 3,
@@ -207,6 +213,20 @@ def _finalized(problem: Problem, state: RunState, found: Minimum) -> Result:
         run=({"problem": problem.described(), **header}, arrays),
         encoder=problem.encoder,
     )
+
+
+def _view_error(problem: Problem, x: Array) -> np.ndarray | None:
+    """The mean error of random views of images, where an inversion looked at such; else None."""
+    if not isinstance(problem.loss, SquaredError):
+        return None
+    space = seen_through(problem.parametrization, Pixels())
+    if is_steady(space):
+        return None
+    errors = [
+        to_host(problem.loss.value_and_grad(problem.encoder.encode(space.vjp(x, number)[0]))[0])
+        for number in range(_VIEWS)
+    ]
+    return np.asarray(np.mean(errors, axis=0, dtype=np.float64))
 
 
 def _joined(traces: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:

@@ -51,6 +51,9 @@ class Stage:
         square of its gradient, in units of the image's.
     chooses_polarity : bool
         The stage begins with whichever of x and 1 − x is likelier to be a photograph.
+    transforms : bool
+        Whether the image is changed at random in every step, where the parametrization says so
+        (`Jitter`, `RandomView`).
 
     See Also
     --------
@@ -87,3 +90,4 @@ class Stage:
     exponent: float = 0.0
     noise: float = 0.0
     chooses_polarity: bool = False
+    transforms: bool = True

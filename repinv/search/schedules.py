@@ -11,6 +11,8 @@ from repinv.energy.energy import Weighted
 from repinv.energy.priors import IntensityRange, NaturalContrast
 from repinv.search.schedule import Stage
 from repinv.solvers.lbfgs import LBFGS
+from repinv.solvers.rules import Adam
+from repinv.variables.transforms import RandomView
 
 #: Priors where none are given. That images are smooth is in `Spectral`, and in a start of low
 #: contrast: a total variation added to these changed neither error nor likeness in benchmarks.
@@ -66,6 +68,16 @@ _STEEP = ((2.2, 0.08), (1.6, 0.12))
 _LAST_EXPONENT, _LAST_SHARE, _NOISE = 1.0, 0.8, 4.0
 #: Part of `_STEEP` that begins from an image whose polarity is to be followed.
 _FOLLOWING = 1
+#: Share of a run under random changes of the image, and its rule.
+_VIEWED_SHARE, _VIEWED_EXPONENT = 0.8, 1.0
+_VIEWED_RULE = Adam(step_size=0.05, betas=(0.9, 0.999), returns_last=True)
+#: What a result says of such a run.
+VIEWED = (
+    "random views were compared with the target in the first 80 % of the run, by Adam; the image "
+    "itself in the rest, by L-BFGS"
+)
+#: What `transforms="robust"` stands for.
+ROBUST = (RandomView(rotation=10.0, scale=(0.8, 1.15), shift=0.054, noise=0.03),)
 #: The end of a run for encoders with hard assignments: their own features, a nearly hard pullback.
 _HARD = Stage(0.05, LBFGS(), softness=0.05, straight_through=True)
 
@@ -103,6 +115,25 @@ def stages(encoder: Encoder) -> tuple[Stage, ...]:
         for number, (share, softness) in enumerate(annealing)
     )
     return (*found, _EXACT if _ends_as_itself(encoder) else _HARD)
+
+
+def viewed(usual: tuple[Stage, ...], is_spectral: bool = True) -> tuple[Stage, ...]:
+    """The stages of a run whose image is changed at random in every step.
+
+    Most of it under these changes, by a rule that does not need the same energy at every step; the
+    end without them, by the stages of a run that has none.
+
+    Parameters
+    ----------
+    usual : tuple of Stage
+        Those of a run that has none.
+    is_spectral : bool
+        Whether the variables have a spectrum, which is then that of photographs in the first part.
+    """
+    factor = (1 - _VIEWED_SHARE) / sum(stage.share for stage in usual)
+    last = (replace(s, share=s.share * factor, transforms=False) for s in usual)
+    exponent = _VIEWED_EXPONENT if is_spectral else 0.0
+    return (Stage(_VIEWED_SHARE, _VIEWED_RULE, exponent=exponent, priors=0.0), *last)
 
 
 def _ends_as_itself(encoder: Encoder) -> bool:

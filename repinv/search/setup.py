@@ -26,7 +26,16 @@ from repinv.search.feature_layout import Reading
 from repinv.search.problem import Problem
 from repinv.search.restorer import Restorer
 from repinv.search.schedule import Stage
-from repinv.search.schedules import PRIORS, SEEDS, averaging, graduated, stages
+from repinv.search.schedules import (
+    PRIORS,
+    ROBUST,
+    SEEDS,
+    VIEWED,
+    averaging,
+    graduated,
+    stages,
+    viewed,
+)
 from repinv.search.state import RunState
 from repinv.solvers import memory
 from repinv.solvers.lbfgs import LBFGS
@@ -34,7 +43,7 @@ from repinv.solvers.rules import UpdateRule
 from repinv.variables.base import Parametrization, is_centred
 from repinv.variables.pixels import Pixels
 from repinv.variables.spectral import Spectral
-from repinv.variables.transforms import Jitter
+from repinv.variables.transforms import Jitter, RandomView, transformed
 
 #: A problem, and the state where its search starts.
 Start: TypeAlias = tuple[Problem, RunState]
@@ -55,12 +64,19 @@ class InvertOptions:
     priors: tuple[Weighted, ...] | None = None
     prior: str | Restorer | None = None
     seeds: int | None = None
+    transforms: str | Sequence[Jitter | RandomView] = ()
     jitter: int = 0
     initial: Any = None
     polarity: Any = "auto"
     seed: int = 0
     tol: float = 0.0
     check_every: int = 10
+
+    @property
+    def changes(self) -> tuple[Jitter | RandomView, ...]:
+        """Random changes of the image in every step, the first applied first."""
+        found = ROBUST if isinstance(self.transforms, str) else tuple(self.transforms)
+        return (Jitter(amount=self.jitter), *found) if self.jitter else found
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,12 +132,14 @@ def setup(reading: Reading, encoder: Encoder, options: InvertOptions) -> Start:
         restorer,
     )
     image = _initial_image(options, reading, encoder)
+    if options.changes and options.solver is None:
+        target = replace(target, notes=(*target.notes, VIEWED))
     if image is None:
         z = initialization.about(level, space, encoder.asarray(noise))
         state = RunState(z, notes=target.notes)
     else:
         state = RunState(space.inverse(image), initial=image, notes=target.notes)
-    if target.weight is None and not options.jitter and is_centred(space):
+    if target.weight is None and not options.changes and is_centred(space):
         state = _with_flat_areas(problem, state, noise if image is None else None, options.seed)
     if _may_swap(problem, state, options) and polarity.is_blind(encoder, noise[:1]):
         return _graduated(problem, state, noise, reading, options)
@@ -141,6 +159,9 @@ def _checked(
     solver = options.solver
     if not (solver is None or isinstance(solver, tuple) or hasattr(solver, "update")):
         raise TypeError(f"solver must be a rule, such as repinv.Adam(), or stages; got {solver!r}.")
+    staged = solver if isinstance(solver, tuple) else (Stage(1.0, solver),) if solver else ()
+    rules = [stage.rule for stage in staged if stage.transforms]
+    validation.transforms(options.transforms, rules if options.changes else [])
     validation.polarity(options.polarity, reading.size)
     restorer = restorers.chosen(options.prior, encoder)
     starts = options.seeds
@@ -201,7 +222,7 @@ def _space(
             level = probing.gray(encoder, one)
             scale = probing.start_scale(encoder, one, level)
         space = initialization.parametrization(encoder, one, scale, level)
-    return (Jitter(space, options.jitter, options.seed) if options.jitter else space), level
+    return transformed(space, options.changes, options.seed), level
 
 
 def _stages(
@@ -212,6 +233,8 @@ def _stages(
         return options.solver
     if options.solver is not None:
         return (Stage(1.0, options.solver),)
+    if options.changes:
+        return viewed(stages(encoder), options.parametrization is None)
     return stages(encoder) if starts == 1 else averaging(encoder, restorer is not None)
 
 
@@ -257,9 +280,10 @@ def _may_swap(problem: Problem, state: RunState, options: InvertOptions) -> bool
     """Whether nothing decides what is light and what is dark, as far as the options say.
 
     An image to start from does, and so do areas of most of an image that are kept flat. Without
-    jitter and with the solver and parametrization that are measured, so that stages may be added.
+    random changes, and with the solver and parametrization that are measured, so that stages may
+    be added.
     """
-    is_plain = options.solver is None and options.parametrization is None and not options.jitter
+    is_plain = options.solver is None and options.parametrization is None and not options.changes
     is_graphic = state.areas is not None and state.areas is not state.proven_areas
     is_off = options.polarity is None
     return is_plain and not is_graphic and not is_off and state.initial is None

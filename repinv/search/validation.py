@@ -21,6 +21,22 @@ def check_counts(*, least: int = 1, **counts: int) -> None:
             raise ValueError(f"{name} must be a whole number >= {least}; got {value}.")
 
 
+def transforms(given: Any, rules: Sequence[Any]) -> None:
+    """Raise unless `transforms` is "robust" or a sequence, and the rules can follow them."""
+    if isinstance(given, str) and given != "robust":
+        raise ValueError(
+            f"transforms must be 'robust', or a sequence of repinv.Jitter and repinv.RandomView; "
+            f"got {given!r}."
+        )
+    for rule in rules:
+        if getattr(rule, "needs_steady", False):
+            raise ValueError(
+                f"{type(rule).__name__} compares energies of different steps, and random changes "
+                "of the image (transforms, jitter) make another energy of each. Leave the solver "
+                "out, or take repinv.Adam(), or stages with transforms=False."
+            )
+
+
 def weight(
     target: Array,
     encoder: Encoder,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from array_api_compat import array_namespace
 
@@ -69,6 +70,8 @@ class LBFGS:
     first_step: float = 0.1
     armijo: float = 1e-4
     patience: int = 10
+    #: It compares energies of different steps, which must be of one function.
+    needs_steady: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if (self.memory is not None and self.memory < 1) or not self.first_step > 0:

@@ -79,6 +79,7 @@ def as_one(results: Sequence[Result]) -> Result:
         images=np.concatenate([result.images for result in results]),
         error=np.concatenate([result.error for result in results]),
         features=xp.concat([result.features for result in results], axis=0),
+        view_error=_concatenated([result.view_error for result in results]),
         trace={
             name: np.concatenate([_padded(r, name, longest) for r in results], axis=1)
             for name in names
@@ -90,6 +91,12 @@ def as_one(results: Sequence[Result]) -> Result:
         notes=tuple(dict.fromkeys(note for result in results for note in result.notes)),
         run=({"problem": SHARED}, {}),
     )
+
+
+def _concatenated(errors: Sequence[np.ndarray | None]) -> np.ndarray | None:
+    """Errors of views as one array, or None where a run looked at none."""
+    found = [error for error in errors if error is not None]
+    return np.concatenate(found) if len(found) == len(errors) else None
 
 
 def _padded(result: Result, name: str, length: int) -> np.ndarray:
@@ -158,6 +165,7 @@ def _part(whole: Result, part: slice, seconds: float, said: tuple[str, ...], las
         images=whole.images[part],
         error=error,
         features=whole.features[part, ...],
+        view_error=None if whole.view_error is None else whole.view_error[part],
         trace=trace,
         seconds=seconds,
         notes=(*said, *convergence.remark(trace, error, last, whole.stop_reason)),
@@ -217,6 +225,6 @@ def invert_each(
             reading, encoder, replace(settings, seed=seed, parametrization=space)
         )
         starts.append((problem, state))
-        if not settings.jitter and problem.max_iter > 0:  # a blank target takes no search
+        if not settings.changes and problem.max_iter > 0:  # a blank target takes no search
             spaces[seed] = problem.parametrization
     return solved(starts, Watch())

@@ -36,7 +36,7 @@ from repinv.variables.bounded import Bounded
 from repinv.variables.colour import PHOTOGRAPHS, Decorrelated
 from repinv.variables.fourier import Fourier
 from repinv.variables.phase import Phase
-from repinv.variables.transforms import Jitter, RandomView
+from repinv.variables.transforms import Jitter, RandomView, transformed
 
 #: Priors where none are given; networks of colour images have none. A steeper spectrum than that of
 #: photographs does as much: fine patterns, which encoders respond to, then need large variables.
@@ -199,6 +199,7 @@ def maximize(
         parametrization = _parametrization(of_photographs, size[0])
     if transforms is None and jitter is None:
         transforms, jitter = ((RandomView(),), 0) if of_photographs else ((), 2)
+    changes = (*((Jitter(amount=jitter),) if jitter else ()), *(transforms or ()))
     if priors is None:
         priors = () if of_photographs else PRIORS
     rule = _rule(of_photographs, int(max_iter)) if solver is None else solver
@@ -207,7 +208,7 @@ def maximize(
     problem = Problem(
         encoder=encoder,
         loss=loss,
-        parametrization=_transformed(parametrization, jitter or 0, transforms or (), seed),
+        parametrization=transformed(parametrization, changes, seed),
         priors=tuple(priors),
         stages=(Stage(1.0, rule, pre_activations=True),),
         max_iter=int(max_iter),
@@ -284,26 +285,6 @@ def _rule(of_photographs: bool, max_iter: int) -> Adam:
     if of_photographs:
         return Adam(step_size=0.1, betas=(0.9, 0.999), decay_over=max_iter, returns_last=True)
     return Adam(step_size=0.05)
-
-
-def _transformed(
-    parametrization: Parametrization,
-    jitter: int,
-    transforms: Sequence[Jitter | RandomView],
-    seed: int,
-) -> Parametrization:
-    """A parametrization whose image is changed at random in every step."""
-    found = (Jitter(amount=jitter), *transforms) if jitter else tuple(transforms)
-    for number, transform in enumerate(found):
-        if not isinstance(transform, Jitter | RandomView):
-            raise TypeError(
-                "transforms must be a sequence of repinv.Jitter and repinv.RandomView; "
-                f"got {type(transform).__name__}."
-            )
-        parametrization = dataclasses.replace(
-            transform, base=parametrization, seed=int(seed) + number
-        )
-    return parametrization
 
 
 def _largest(encoder: Encoder, direction: Array, images: np.ndarray) -> float:

@@ -6,8 +6,9 @@ white noise or from an image, and the projection onto the z that are allowed.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from repinv._core.typing import Array
 
@@ -70,6 +71,11 @@ class OnBase:
     def is_centred(self) -> bool:
         """Whether changes about the base's z = 0 may be weighted."""
         return is_centred(self.base)
+
+    def with_exponent(self, exponent: float) -> Self:
+        """The same over a base whose spectrum falls as another power of the frequency."""
+        base = self.base.with_exponent(exponent)  # type: ignore[attr-defined]
+        return dataclasses.replace(self, base=base)  # type: ignore[type-var]
 
     def start(self, noise: Array, /) -> Array:
         """The base's start."""

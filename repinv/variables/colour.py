@@ -71,10 +71,6 @@ class Decorrelated(OnBase):
     base: Parametrization
     matrix: tuple[tuple[float, float, float], ...] = NATURAL_COLOURS
 
-    def with_exponent(self, exponent: float) -> Decorrelated:
-        """The same over a base whose spectrum falls as another power of the frequency."""
-        return replace(self, base=self.base.with_exponent(exponent))  # type: ignore[attr-defined]
-
     def flatter(self) -> Decorrelated:
         """The same over a base whose spectrum falls less."""
         return replace(self, base=self.base.flatter())  # type: ignore[attr-defined]

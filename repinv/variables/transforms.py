@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -198,6 +198,50 @@ class RandomView(OnBase):
     def image(self, z: Array, /) -> Array:
         """The base's image, all of it, without noise."""
         return self.base.image(z)
+
+
+def transformed(
+    parametrization: Parametrization, transforms: Sequence[Jitter | RandomView], seed: int
+) -> Parametrization:
+    """A parametrization whose image is changed at random in every step.
+
+    Parameters
+    ----------
+    parametrization : Parametrization
+    transforms : sequence of Jitter or RandomView
+        The first is applied first. Their `base` and `seed` are replaced.
+    seed : int
+        What those of the transforms follow from.
+
+    Raises
+    ------
+    TypeError
+        If another kind of transform is among them.
+    """
+    found = parametrization
+    for number, transform in enumerate(transforms):
+        if not isinstance(transform, Jitter | RandomView):
+            raise TypeError(
+                "transforms must be a sequence of repinv.Jitter and repinv.RandomView; "
+                f"got {type(transform).__name__}."
+            )
+        found = replace(transform, base=found, seed=int(seed) + number)
+    return found
+
+
+def untransformed(parametrization: Parametrization) -> Parametrization:
+    """A parametrization without the random changes that it ends with."""
+    found = parametrization
+    while isinstance(found, Jitter | RandomView):
+        found = found.base
+    return found
+
+
+def seen_through(parametrization: Parametrization, base: Parametrization) -> Parametrization:
+    """The random changes that a parametrization ends with, of another base."""
+    if not isinstance(parametrization, Jitter | RandomView):
+        return base
+    return replace(parametrization, base=seen_through(parametrization.base, base))
 
 
 def _sheared(x: Array, slope: float) -> Array:

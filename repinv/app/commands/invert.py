@@ -86,6 +86,12 @@ if TYPE_CHECKING:
     "same, such as HOG without signs: large structures decide, nothing is done about it, or an "
     "image decides, such as the photograph itself.",
 )
+@click.option(
+    "--transforms",
+    type=click.Choice(["robust"]),
+    help="Compare random views of the image (small rotations, shifts, changes of size) with the "
+    "features in most of the run: the last layers of a network then show their subject.",
+)
 @SEED
 @shared
 def invert(
@@ -105,6 +111,7 @@ def invert(
     seeds: int | None,
     prior: str | None,
     polarity: str,
+    transforms: str | None,
     seed: int,
     as_json: bool,
     quiet: bool,
@@ -148,6 +155,7 @@ def invert(
         seeds=seeds,
         prior=prior,
         polarity=_polarity(polarity, given.reading.size),
+        transforms=transforms or (),
         seed=seed,
         callback=outputs.callback,
         progress=sys.stderr.isatty() and not quiet,
