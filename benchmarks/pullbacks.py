@@ -142,7 +142,7 @@ def compared(name: str, turns: int) -> tuple[dict[str, float], float, float]:
                 mock.patch.object(encoder._ways, "_ways", [layout]),
             ):
                 times.setdefault(way, []).append(inverted(encoder, target, side, max_iter))
-    maps = laid_out(encoder._noise((3, side, side), 1), True)
+    maps = laid_out(encoder._trials.noise((3, side, side), 1), True)
     shipped = encoder._ways._build(Way(True, True), 0.4, False)
     compiled = ByAutograd(torch.compile(shipped.__call__))
     pairs = [[evaluations(f, maps, 10) for f in (shipped, compiled)] for _ in range(turns)]

@@ -9,6 +9,7 @@ from .networks import from_digits as from_digits
 from .networks import from_matconvnet as from_matconvnet
 from .networks import from_timm as from_timm
 from .networks import from_torchvision as from_torchvision
+from .own_networks import from_module as from_module
 from .preprocess import Preprocess as Preprocess
 from .receptive_fields import ReceptiveField as ReceptiveField
 from .receptive_fields import receptive_field as receptive_field

@@ -104,7 +104,7 @@ def from_torchvision(
     if weights is None or _is_file(weights):
         module = models.get_model(name, weights=None)
         if weights is not None:
-            _load(module, Path(weights))
+            load(module, Path(weights))
     else:
         try:
             chosen = models.get_model_weights(name)[str(weights)]
@@ -171,7 +171,7 @@ def from_timm(
     if weights is None or _is_file(weights):
         module = timm.create_model(name, pretrained=False)
         if weights is not None:
-            _load(module, Path(weights))
+            load(module, Path(weights))
     elif weights == "DEFAULT":
         try:
             module = timm.create_model(name, pretrained=True)
@@ -300,7 +300,7 @@ def _is_file(weights: str | Path) -> bool:
     return isinstance(weights, Path) or Path(weights).suffix in (".pth", ".pt", ".safetensors")
 
 
-def _load(module: nn.Module, path: Path) -> None:
+def load(module: nn.Module, path: Path) -> None:
     """Load a state dictionary from a file, which is never unpickled."""
     if not path.exists():
         raise FileNotFoundError(f"there is no file of weights {path}.")

@@ -26,6 +26,8 @@ class Preprocess:
         Repeat images of one channel three times.
     scale : float
         Pixel value of white, for networks that take 0…255.
+    order : {"RGB", "BGR"}
+        Of the channels that the network takes; `mean` and `std` are given in it.
     image_mean : Tensor or None
         An average image (C, H, W) to subtract instead of `mean`.
 
@@ -48,6 +50,7 @@ class Preprocess:
     size: tuple[int, int] | None = None
     to_rgb: bool = False
     scale: float = 1.0
+    order: str = "RGB"
     image_mean: Tensor | None = None
 
     def __post_init__(self) -> None:
@@ -55,6 +58,9 @@ class Preprocess:
             raise ValueError(
                 f"Preprocess needs std > 0 and scale > 0; got {self.std} and {self.scale}."
             )
+
+        if self.order not in ("RGB", "BGR"):
+            raise ValueError(f'Preprocess needs order "RGB" or "BGR"; got {self.order!r}.')
 
     @classmethod
     def imagenet(cls, *, size: tuple[int, int] | None = None, to_rgb: bool = False) -> Preprocess:
@@ -82,12 +88,14 @@ class Preprocess:
             )
         if self.to_rgb and x.shape[1] == 1:
             x = x.expand(-1, 3, -1, -1)
+        if self.order == "BGR":
+            x = x.flip(1)
         mean = self.mean if self.image_mean is None else self.image_mean
         return (self.scale * x - _on(mean, x.dtype, x.device)) / _on(self.std, x.dtype, x.device)
 
     def factor(self, x: Tensor) -> Tensor | None:
         """What images like `x` are multiplied by; None where that, and a shift, is not all."""
-        is_scaled_alone = self.size is None and not self.to_rgb
+        is_scaled_alone = self.size is None and not self.to_rgb and self.order == "RGB"
         return self.scale / _on(self.std, x.dtype, x.device) if is_scaled_alone else None
 
 

@@ -52,7 +52,7 @@ def receptive_field(
     Parameters
     ----------
     encoder : TorchEncoder
-        Of one layer, with maps (C, h, w) or a vector, which is one position.
+        Of one layer, with maps (C, h, w) or (h, w, C), or a vector, which is one position.
     image_shape : (int, int, int)
         (C, H, W). If the receptive field is larger than the image, the image's size is found.
     draws : int
@@ -88,9 +88,12 @@ def receptive_field(
     shape = encoder.feature_shape(image_shape)
     if len(shape) not in (1, 3):
         raise ValueError(
-            f"receptive_field needs maps (C, h, w) or a vector; the features have shape {shape}."
+            f"receptive_field needs maps or a vector; the features have shape {shape}. Of tokens, "
+            'take the map of the patches: TorchEncoder(..., tokens="patch").'
         )
-    places = shape[1:] if len(shape) == 3 else (1, 1)
+    places = (1, 1)
+    if len(shape) == 3:
+        places = shape[:2] if encoder.descriptor_axis == 2 else shape[1:]
     middle = (places[0] // 2, places[1] // 2)
     found = _box(encoder, image_shape, shape, middle, draws, seed)
     (top, bottom), (left, right) = found
@@ -126,9 +129,10 @@ def _box(
         x = torch.rand((1, *image_shape), generator=generator).to(encoder.device, encoder.dtype)
         features, pullback = encoder.vjp(x)
         cotangent = torch.zeros_like(features)
-        random = torch.randn(shape[0], generator=generator).to(encoder.device, encoder.dtype)
+        axis = encoder.descriptor_axis or 0
+        random = torch.randn(shape[axis], generator=generator).to(encoder.device, encoder.dtype)
         if len(shape) == 3:
-            cotangent[0, :, place[0], place[1]] = random
+            cotangent[0].movedim(axis, 0)[:, place[0], place[1]] = random
         else:
             cotangent[0] = random
         seen |= (pullback(cotangent)[0] != 0).any(dim=0)

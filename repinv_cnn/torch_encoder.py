@@ -6,6 +6,7 @@ import contextlib
 import copy
 import functools
 import math
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeAlias
@@ -15,19 +16,19 @@ import torch
 from torch import Tensor, nn
 
 import repinv
-from repinv_cnn._graph import errors, preparation
-from repinv_cnn._graph.agreement import LOCK, Ways, laid_out
+from repinv_cnn._graph import errors, preparation, trials
+from repinv_cnn._graph.agreement import Ways, laid_out
 from repinv_cnn._graph.cuda_graphs import Replayed
 from repinv_cnn._graph.tape import pulled
+from repinv_cnn._graph.tokens import Choice, resolved
+from repinv_cnn._graph.trials import LayerInfo
 from repinv_cnn.preprocess import Preprocess
 
 #: A pullback, as `repinv.Encoder` has it.
 Pullback: TypeAlias = Callable[[Any], Any]
-#: Of the outputs of the layers for one image.
-Shapes: TypeAlias = tuple[tuple[int, ...], ...]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class TorchEncoder(repinv.Encoder):
     """The output of a layer of a torch model, as a differentiable image representation.
 
@@ -58,6 +59,11 @@ class TorchEncoder(repinv.Encoder):
         Run through ``torch.compile``: slow to start, then faster on most GPUs.
     deterministic : bool
         Allow none but torch's deterministic kernels; those of some pullbacks on GPUs are not.
+    tokens : {"cls", "patch", "keys", "queries", "values"}, optional
+        Of layers of vision transformers that give tokens (T, D): the class token alone, (D,), or
+        the patches as a map (D, h, w), without class and register tokens; or these patches' keys,
+        queries or values in the attention of a block that `layer` names. By default a layer's
+        output is taken as it is.
 
     See Also
     --------
@@ -72,6 +78,11 @@ class TorchEncoder(repinv.Encoder):
     the convolutions before them and the graph is pulled back step by step, which is faster. At the
     first image of each size that is compared with the model itself, which is run instead where
     features differ by more than 1e-4 of their norm, or gradients by more than 2 %.
+
+    Of maps the channels are the first axis (C, h, w), or the last one where the other two alone
+    have the proportions of the image, as in Swin's blocks (h, w, C); of tokens (T, D) they are the
+    last. Colour networks take gray images, repeated three times; and images (C, H, W), where that
+    alone fits. Both are warned of.
 
     Threads may share an encoder. Surrogate slopes are those of ReLU, leaky
     and parametric ReLU, ReLU6 and other clips, hard sigmoid and hard swish, whoever calls them.
@@ -95,12 +106,14 @@ class TorchEncoder(repinv.Encoder):
     channels_last: bool = True
     compiled: bool = False
     deterministic: bool = False
+    tokens: str | None = None
     #: A call reads integer pixels as fractions of white, as torchvision does.
     unit_pixels: ClassVar[bool] = True
     is_network: ClassVar[bool] = True
     _names: tuple[str, ...] = field(init=False, repr=False)
     _ways: Ways = field(init=False, repr=False)
-    _shapes: dict[tuple[int, ...], Shapes] = field(init=False, repr=False, default_factory=dict)
+    _trials: trials.Trials = field(init=False, repr=False)
+    _choice: Choice | None = field(init=False, repr=False, default=None)
     _with_slopes: dict[float, TorchEncoder] = field(init=False, repr=False, default_factory=dict)
     #: Width of the surrogate slopes of activations, and whether a final ReLU is left out.
     _width: float = field(init=False, repr=False, default=0.0)
@@ -118,21 +131,26 @@ class TorchEncoder(repinv.Encoder):
             )
         module = preparation.unwrapped(self.module)
         names = preparation.names_of(self.layer, module)
+        taken, choice = resolved(self.tokens, names, module)
         weights = next((p for p in module.parameters() if p.is_floating_point()), None)
         device = torch.device(self.device or ("cpu" if weights is None else weights.device))
         frozen = preparation.frozen(module).to(device=device, dtype=self.dtype)
-        ways = Ways(frozen, names, self.channels_last, self.compiled)
+        ways = Ways(frozen, taken, self.channels_last, self.compiled)
         if self.compiled and not ways.is_traced:
             raise ValueError(
                 "this module cannot be traced, and so neither cut nor compiled; leave "
                 "compiled=False."
             )
         channels = self.channels or getattr(self.preprocess, "channels", None)
+        channels = channels or preparation.first_channels(module)
+        settings = (self.preprocess, channels, device, self.dtype, choice)
         found = {
             "device": device,
-            "channels": channels or preparation.first_channels(module),
+            "channels": channels,
             "_names": names,
             "_ways": ways,
+            "_trials": trials.Trials(ways, taken, *settings),
+            "_choice": choice,
         }
         for name, value in found.items():
             object.__setattr__(self, name, value)
@@ -143,7 +161,7 @@ class TorchEncoder(repinv.Encoder):
         Tensors, or NumPy arrays where the encoder computes on the CPU; both maps return the kind
         that was given.
         """
-        self._outputs_of(tuple(x.shape[1:]))
+        shapes = self._trials.shapes(tuple(x.shape[1:]))
         given = _tensor(x).detach()
         with self._guarded(given):
             maps, pull_to_image = self._prepared_vjp(given)
@@ -151,34 +169,47 @@ class TorchEncoder(repinv.Encoder):
 
         def pullback(v: Any) -> Any:
             with self._guarded(given):
-                grad = pull_to_image(pull_to_maps(self._parted(_tensor(v), outputs)))
+                grad = pull_to_image(pull_to_maps(self._parted(_tensor(v), outputs, shapes)))
                 return _as(grad.contiguous(), v)
 
-        return _as(self._joined(outputs), x), pullback
+        return _as(self._joined(outputs, shapes), x), pullback
 
     def encode(self, x: Any, /) -> Any:
         """Features (N, *F), without a graph, of the kind of array that `x` is."""
-        self._outputs_of(tuple(x.shape[1:]))
+        shapes = self._trials.shapes(tuple(x.shape[1:]))
         given = _tensor(x)
         with torch.no_grad(), self._guarded(given):
-            return _as(self._features(given), x)
+            return _as(self._joined(self._outputs(self._prepared(given)), shapes), x)
+
+    def in_layout(self, image: Any) -> Any:
+        """A user's image (H, W, C): gray ones repeated, and (C, H, W) where that alone fits."""
+        image = super().in_layout(image)
+        shape = tuple(np.shape(image))
+        fits = len(shape) == 3 and shape[-1] == self.channels
+        if not fits and len(shape) == 3 and shape[0] == self.channels:
+            warnings.warn(f"an image of shape {shape} is read as (C, H, W).", stacklevel=3)
+            return np.moveaxis(_host(image), 0, -1)
+        if not fits and self.channels == 3 and len(shape) - (shape[-1] == 1) == 2:
+            warnings.warn("a gray image is given to the network as three channels.", stacklevel=3)
+            return np.repeat(np.reshape(_host(image), (*shape[:2], 1)), 3, axis=-1)
+        return image
 
     def feature_shape(self, image_shape: tuple[int, ...], /) -> tuple[int, ...]:
         """Shape of a layer's output; of several layers, the length of all of them."""
-        shapes = self._outputs_of(tuple(image_shape))
-        return shapes[0] if len(shapes) == 1 else (sum(map(math.prod, shapes)),)
+        shapes = self._trials.shapes(tuple(image_shape))
+        return shapes[0] if len(shapes) == 1 else (trials.length(shapes),)
 
     @functools.cached_property
     def pre_activations(self) -> TorchEncoder | None:
         """The same encoder without the ReLU that ends its layer; None where none is seen to."""
-        if self._is_before or not self._ways.rectifies(self._sample)[1]:
+        if self._is_before or not self._ways.rectifies(self._trials.sample)[1]:
             return None
         return self._variant(_is_before=True)
 
     @functools.cached_property
     def is_classifier(self) -> bool:
         """Whether the layer is the module's last linear one, and has the shape of its output."""
-        return self._ways.reference.are_logits(self._sample)
+        return self._ways.reference.are_logits(self._trials.sample)
 
     def with_surrogate_slopes(self, width: float, /) -> TorchEncoder | None:
         """The same features with surrogate slopes of activations; None where none are seen.
@@ -189,11 +220,41 @@ class TorchEncoder(repinv.Encoder):
             Of the surrogate slopes, in units of the root mean square of what each activation
             is given.
         """
-        if not self._ways.rectifies(self._sample)[0]:
+        if not self._ways.rectifies(self._trials.sample)[0]:
             return None
         if width not in self._with_slopes:
             self._with_slopes[width] = self._variant(_width=width)
         return self._with_slopes[width]
+
+    @staticmethod
+    def layers(module: nn.Module, image_shape: tuple[int, int, int]) -> list[LayerInfo]:
+        """The layers that a module calls for an image, by the names that `layer` takes.
+
+        Parameters
+        ----------
+        module : nn.Module
+        image_shape : (int, int, int)
+            (C, H, W), as the module takes it.
+
+        Returns
+        -------
+        layers : list of LayerInfo
+            In the order of their calls, with name, kind and the shape for one image; of what is no
+            tensor the type's name.
+
+        Examples
+        --------
+        >>> import torch, repinv_cnn
+        >>> net = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU())
+        >>> for layer in repinv_cnn.TorchEncoder.layers(net, (3, 16, 16)):
+        ...     print(layer.name, layer.kind, layer.shape)
+        0 Conv2d (8, 14, 14)
+        1 ReLU (8, 14, 14)
+        """
+        model = preparation.sharing(preparation.unwrapped(module)).eval()
+        weights = next((p for p in model.parameters() if p.is_floating_point()), torch.zeros(()))
+        x = torch.rand((1, *image_shape)).to(weights.device, weights.dtype)
+        return trials.called(model, x)
 
     def repeated(self, step: Callable[..., Any], /) -> Callable[..., Any]:
         """On CUDA devices, a step that is recorded once and replayed; elsewhere the step.
@@ -206,6 +267,15 @@ class TorchEncoder(repinv.Encoder):
         is_cuda = torch.device(self.device or "cpu").type == "cuda"
         return Replayed(step) if is_cuda and is_traced and is_plain else step
 
+    def __repr__(self) -> str:
+        """Network, layers and images on one line."""
+        layers = self._names[0] if len(self._names) == 1 else ", ".join(self._names)
+        more = f", tokens={self.tokens!r}" if self.tokens else ""
+        of = f"images of {self.channels} channel" + ("s" if self.channels != 1 else "")
+        return (
+            f"TorchEncoder({type(self.module).__name__}, {layers!r}{more}): {of} on {self.device}"
+        )
+
     def _variant(self, **fields: Any) -> TorchEncoder:
         """A copy that computes otherwise, with none of what was made of this one."""
         found = copy.copy(self)
@@ -215,9 +285,9 @@ class TorchEncoder(repinv.Encoder):
 
     @property
     def descriptor_axis(self) -> int | None:
-        """0 for maps (C, h, w), whose positions hold C channels each; None for other features."""
-        shape = self._some_shape()
-        return 0 if shape is not None and len(self.feature_shape(shape)) == 3 else None
+        """Axis of the channels of maps (C, h, w) or (h, w, C), and of tokens (T, D); else None."""
+        shape = self._trials.some_shape()
+        return None if shape is None else trials.descriptor_axis(self.feature_shape(shape), shape)
 
     def asarray(self, a: Any, /) -> Any:
         """Bring an array to this encoder's device and dtype.
@@ -231,7 +301,7 @@ class TorchEncoder(repinv.Encoder):
 
     def balance(self, target: Any, image_shape: tuple[int, ...], /) -> Any:
         """Of several layers: weights that make the error the mean of theirs; otherwise None."""
-        shapes = self._outputs_of(tuple(image_shape))
+        shapes = self._trials.shapes(tuple(image_shape))
         if len(shapes) == 1:
             return None
         weights = dict.fromkeys(self._names, 1.0)
@@ -253,15 +323,11 @@ class TorchEncoder(repinv.Encoder):
 
     def split(self, features: Any, image_shape: tuple[int, ...], /) -> dict[str, Any]:
         """One vector of several layers (F,) as their outputs by name."""
-        shapes = self._outputs_of(tuple(image_shape))
+        shapes = self._trials.shapes(tuple(image_shape))
         flat = _tensor(self.asarray(features)).reshape(-1)
         parts = torch.split(flat, [*map(math.prod, shapes)])
         named = zip(self._names, parts, shapes, strict=True)
         return {name: _as(part.reshape(shape), features) for name, part, shape in named}
-
-    def _features(self, x: Tensor) -> Tensor:
-        """Outputs of the layers (N, *F), those of several as one vector."""
-        return self._joined(self._outputs(self._prepared(x)))
 
     def _prepared(self, x: Tensor) -> Tensor:
         """Images as the layers take them."""
@@ -301,103 +367,27 @@ class TorchEncoder(repinv.Encoder):
             )
         return pulled(self._outputs, maps)
 
-    def _joined(self, outputs: Sequence[Tensor]) -> Tensor:
+    def _joined(self, outputs: Sequence[Tensor], shapes: trials.Shapes) -> Tensor:
         """Features, of several layers as one vector."""
+        if self._choice is not None:
+            outputs = [self._choice.take(o, s) for o, s in zip(outputs, shapes, strict=True)]
         one = len(outputs) == 1
         joined = outputs[0] if one else torch.cat([o.flatten(1) for o in outputs], dim=1)
         return joined.contiguous()
 
-    def _parted(self, v: Tensor, outputs: Sequence[Tensor]) -> list[Tensor]:
+    def _parted(self, v: Tensor, outputs: Sequence[Tensor], shapes: trials.Shapes) -> list[Tensor]:
         """A cotangent of the features, as those of the outputs."""
-        if len(outputs) == 1:
-            return [self._laid_out(v)]
-        parts = torch.split(v, [math.prod(output.shape[1:]) for output in outputs], dim=1)
-        return [
-            self._laid_out(part.reshape(output.shape))
-            for part, output in zip(parts, outputs, strict=True)
-        ]
+        parts = [v]
+        if len(outputs) > 1:
+            flat = torch.split(v, [*map(math.prod, shapes)], dim=1)
+            parts = [part.reshape(-1, *s) for part, s in zip(flat, shapes, strict=True)]
+        if self._choice is not None:
+            parts = [self._choice.put(v, o) for v, o in zip(parts, outputs, strict=True)]
+        return [self._laid_out(part) for part in parts]
 
     def _laid_out(self, maps: Tensor) -> Tensor:
         """Maps in the layout of memory that the layers are computed in."""
         return laid_out(maps, self._ways.current.channels_last)
-
-    def _some_shape(self) -> tuple[int, ...] | None:
-        """The shape (C, H, W) of an image that the module takes, or None if none is found."""
-        for shape in self._shapes:
-            return shape
-        for side in (64, 224, 32, 128, 16, 256, 8):
-            shape = (self.channels or 3, side, side)
-            with contextlib.suppress(ValueError):
-                self._outputs_of(shape)
-                return shape
-        return None
-
-    def _sample(self) -> Tensor:
-        """An input of the module."""
-        shape = self._some_shape()
-        if shape is None:
-            raise ValueError("the module takes none of the square images that were tried.")
-        return self._noise(shape, 1)
-
-    def _noise(self, image_shape: tuple[int, ...], count: int) -> Tensor:
-        """Random images as the module takes them, before any layout of memory."""
-        generator = torch.Generator().manual_seed(0)
-        x = torch.rand((count, *image_shape), generator=generator, dtype=self.dtype)
-        x = x.to(self.device)
-        with torch.no_grad():
-            return x if self.preprocess is None else self.preprocess(x)
-
-    def _outputs_of(self, image_shape: tuple[int, ...]) -> Shapes:
-        """Shapes of the layers' outputs for one image (C, H, W); refuses what the module does."""
-        if image_shape not in self._shapes:
-            if len(image_shape) != 3 or image_shape[0] != self.channels:
-                raise ValueError(
-                    f"the encoder takes images (C, H, W) of {self.channels} channel(s); got "
-                    f"{image_shape}. For gray images set Preprocess(to_rgb=True)."
-                )
-            with LOCK:
-                if image_shape not in self._shapes:
-                    self._shapes[image_shape] = self._found_shapes(image_shape)
-        return self._shapes[image_shape]
-
-    def _found_shapes(self, image_shape: tuple[int, ...]) -> Shapes:
-        """The same, found by running the module, whose ways are compared meanwhile."""
-        try:
-            outputs = self._tried_on(image_shape)
-        except errors.REFUSED as error:
-            why = errors.misfit(self._on_meta, self._names, image_shape, error)
-            raise ValueError(why) from None
-        for name, output in zip(self._names, outputs, strict=True):
-            errors.check_output(name, output)
-        self._ways.check(self._noise(image_shape, 1))
-        return tuple(tuple(output.shape[1:]) for output in outputs)
-
-    def _tried_on(self, image_shape: tuple[int, ...]) -> Sequence[Tensor]:
-        """Outputs of the layers for two images: on the meta device, or else of real ones.
-
-        What looks at values, or makes tensors of its own, does not run on the meta device.
-        """
-        with contextlib.suppress(Exception):
-            return self._on_meta(image_shape)
-        maps, layers = self._noise(image_shape, 2), self._ways.reference
-        with torch.no_grad():
-            if not self._ways.is_traced:
-                layers.check_calls(maps)
-            return layers(maps)
-
-    def _on_meta(self, image_shape: tuple[int, ...]) -> Sequence[Tensor]:
-        """Outputs of the layers for two images, on the meta device: nothing is computed."""
-        x = torch.zeros((2, *image_shape), dtype=self.dtype, device="meta")
-        layers = self._ways.dry
-        with torch.no_grad():
-            maps = x if self.preprocess is None else self.preprocess(x)
-            if not self._ways.is_traced:
-                layers.check_calls(maps, "meta")
-            outputs = layers.on("meta", maps)
-        # Where nothing is computed, torch 2.6 gives maps of no pixels where it should refuse.
-        if any(isinstance(output, Tensor) and not output.numel() for output in outputs):
-            raise RuntimeError("the layer's map has no pixels")
-        return outputs
 
     @contextlib.contextmanager
     def _guarded(self, x: Tensor) -> Iterator[None]:
@@ -425,6 +415,11 @@ def _tensor(a: Any) -> Tensor:
     if isinstance(a, Tensor):
         return a
     return torch.from_numpy(a if a.flags.writeable and min(a.strides, default=0) >= 0 else a.copy())
+
+
+def _host(image: Any) -> np.ndarray:
+    """An image as NumPy."""
+    return image.detach().cpu().numpy() if isinstance(image, Tensor) else np.asarray(image)
 
 
 def _as(tensor: Tensor, like: Any) -> Any:

@@ -130,7 +130,7 @@ class Encoder(ABC):
         -------
         features : ndarray, shape F
         """
-        image = _image.channels_last(image, self.channel_axis)
+        image = self.in_layout(image)
         if self.unit_pixels:
             image = _image.as_unit(image, precision=self.precision)
         pixels = _image.as_batch(
@@ -144,6 +144,10 @@ class Encoder(ABC):
             encoder = dataclasses.replace(self, value_range=(0.0, 1.0))  # type: ignore[type-var]
         features = encoder.encode(encoder.asarray(pixels))[0]
         return np.asarray(features if is_numpy_array(features) else to_device(features, "cpu"))
+
+    def in_layout(self, image: Array) -> Array:
+        """A user's image with its channels, if it has any, on the last axis."""
+        return _image.channels_last(image, self.channel_axis)
 
     def image_shapes(self, feature_shape: tuple[int, ...], /) -> SizeRange | None:
         """Image sizes whose features have this shape; None where features carry no size."""

@@ -13,7 +13,7 @@ from repinv.energy.energy import Weighted
 from repinv.energy.losses import Shortfall
 from repinv.energy.priors import IntensityRange
 from repinv.energy.reference_priors import Pull
-from repinv.io.image import as_batch, as_unit, channels_last
+from repinv.io.image import as_batch, as_unit
 from repinv.search import validation
 from repinv.search.problem import Problem
 from repinv.search.result import Result
@@ -109,7 +109,7 @@ def caricature(
     validation.check_counts(max_iter=max_iter, check_every=check_every)
     if not 0 <= strength <= 1:
         raise ValueError(f"strength must lie between 0 and 1; got {strength}.")
-    unit = as_unit(channels_last(image, encoder.channel_axis))
+    unit = as_unit(encoder.in_layout(image))
     pixels = as_batch(unit, channels=encoder.channels, any_channels=encoder.any_channels)
     x = encoder.asarray(pixels)
     channels, height, width = pixels.shape[1:]

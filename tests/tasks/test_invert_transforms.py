@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from photographs import CAMERA
 
 import repinv
 from repinv.search.schedules import VIEWED
-from tests.photographs import CAMERA
 
 SMALL = np.ascontiguousarray(CAMERA[64:112, 96:144])
 BILINEAR = repinv.HOG.vlfeat(bilinear_orientations=True)

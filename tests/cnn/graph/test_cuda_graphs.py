@@ -272,8 +272,12 @@ def test_a_run_that_shifts_its_image_is_not_recorded(monkeypatch):
     repinv.invert(features, encoder, shape=(12, 14), max_iter=20)
     stages = len(asked)
     assert stages >= 2
-    repinv.invert(features, encoder, shape=(12, 14), max_iter=20, jitter=1)
+    adam = repinv.Adam()
+    repinv.invert(features, encoder, shape=(12, 14), max_iter=20, jitter=1, solver=adam)
     assert len(asked) == stages
+    # By default the end of such a run looks at the image itself.
+    repinv.invert(features, encoder, shape=(12, 14), max_iter=20, jitter=1)
+    assert len(asked) == 2 * stages
 
 
 @pytest.mark.gpu

@@ -144,7 +144,7 @@ def test_surrogate_slopes_leave_features_as_they_are_and_tend_to_the_gradient(na
     encoder.feature_shape((3, 12, 14))
     relaxed = encoder.with_surrogate_slopes(1e-9)
     if relaxed is None:
-        assert not encoder._ways.rectifies(encoder._sample)[0]
+        assert not encoder._ways.rectifies(encoder._trials.sample)[0]
         return
     expected, v, gradient = bare(module, X)
     features, pullback = relaxed.vjp(X)
