@@ -30,8 +30,11 @@ extensions = [
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
     "sphinxcontrib.bibtex",
+    "sphinx_copybutton",
+    "sphinx-mathjax-offline",
+    "changelog",
+    "command_help",
     "figures_of_benchmarks",
-    "formulas",
 ]
 templates_path = ["_templates"]
 exclude_patterns = [
@@ -71,11 +74,15 @@ numpydoc_xref_aliases = {
     if inspect.isclass(getattr(module, name))
 }
 
-html_math_renderer = "mathml"
+#: Equations are numbered by the page of the theory that they stand on.
+numfig = math_numfig = True
+numfig_secnum_depth = 1
+mathjax3_config = {"tex": {"macros": {"argmin": r"\\operatorname*{arg\\,min}"}}}
 
 html_theme = "pydata_sphinx_theme"
 html_title = "repinv"
 html_static_path = ["_static"]
+html_favicon = "_static/favicon.svg"
 html_css_files = ["repinv.css"]
 html_show_sourcelink = False
 html_theme_options = {

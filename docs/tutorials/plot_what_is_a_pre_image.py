@@ -108,7 +108,9 @@ plain = repinv.invert(
     features, hog, shape=photograph.shape, parametrization=repinv.Pixels(), priors=()
 )
 ncc = [repinv.metrics.ncc(image, photograph) for image in (plain.image, result.image)]
-print(f"error {100 * plain.error[0]:.2f} %; likeness (NCC) without and with: {ncc[0]:.2f}, {ncc[1]:.2f}")
+print(
+    f"error {100 * plain.error[0]:.2f} %; likeness (NCC) without and with: {ncc[0]:.2f}, {ncc[1]:.2f}"
+)
 assert ncc[1] > ncc[0]
 figure, axes = plt.subplots(1, 3, figsize=(8, 3), layout="constrained")
 shown = {"photograph": photograph, "pixels, no priors": plain.image, "as by default": result.image}
