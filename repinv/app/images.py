@@ -25,7 +25,11 @@ def channels_of(encoder: Encoder, *, color: bool) -> int:
 
 def photograph(source: Path, channels: int, side: int | None = None) -> np.ndarray:
     """The image of a file in [0, 1], gray or RGB, made smaller where it is longer than `side`."""
-    image = as_unit(files.read(source))
+    return prepared(as_unit(files.read(source)), channels, side)
+
+
+def prepared(image: np.ndarray, channels: int, side: int | None = None) -> np.ndarray:
+    """An image in [0, 1] made gray or RGB, and smaller where it is longer than `side`."""
     if channels == 1:
         image = to_gray(image)
     elif image.ndim == 2:

@@ -46,18 +46,40 @@ def read(path: str | os.PathLike[str]) -> np.ndarray:
         If it is truncated, no image, or of more than `MAX_PIXELS` pixels.
     """
     path = Path(path)
-    data = contents(path)
+    return decoded(contents(path), str(path))
+
+
+def decoded(data: bytes, name: str) -> np.ndarray:
+    """Pixels of an image whose file came as bytes, such as an upload.
+
+    Parameters
+    ----------
+    data : bytes
+        Of a file as `read` takes it.
+    name : str
+        What messages call it.
+
+    Returns
+    -------
+    image : ndarray
+        As `read` returns it.
+
+    Raises
+    ------
+    ValueError
+        As `read` does.
+    """
     try:
         pixels = _decoded(data)
     except MemoryError as error:
         raise ValueError(
-            f"{path} needs more memory than there is. Make the image smaller."
+            f"{name} needs more memory than there is. Make the image smaller."
         ) from error
     # Decoders meet damage in many places and raise what they happen to raise there.
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(
-            f"expected an image (PNG, JPEG, TIFF, BMP, GIF, PPM or WebP); {path} cannot be read "
+            f"expected an image (PNG, JPEG, TIFF, BMP, GIF, PPM or WebP); {name} cannot be read "
             f"as one: {reason.rstrip('.')}. Save it again, or give another file."
         ) from error
     return pixels

@@ -133,7 +133,7 @@ def _pixels(source: str | Path) -> np.ndarray:
         return as_unit(files.read(source))
     name = source.partition(":")[2]
     if source.startswith(DIGIT):
-        return _digit(name)
+        return digit(name)
     import skimage.data
 
     # Names of the module that are functions of images in the wheel; nothing is downloaded.
@@ -149,7 +149,7 @@ def _pixels(source: str | Path) -> np.ndarray:
         raise ValueError(f"scikit-image ships without {name!r}: {reason}") from error
 
 
-def _digit(name: str) -> np.ndarray:
+def digit(name: str) -> np.ndarray:
     """The first drawing of a digit among those of scikit-learn, (32, 32)."""
     if not (name.isascii() and name.isdigit() and len(name) == 1):
         raise ValueError(f"expected a digit such as 'digits:7'; got {name!r}.")

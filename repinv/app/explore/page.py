@@ -1,0 +1,320 @@
+"""The page: widgets that set what a session computes, and pictures of what it has found."""
+
+from __future__ import annotations
+
+import html
+import tempfile
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from repinv.app.explore import pictures
+from repinv.app.explore.code import as_command, as_python
+from repinv.app.explore.panel_library import needed
+from repinv.app.explore.photographs import SAMPLES, Photograph, from_file, from_upload, sample
+from repinv.app.explore.representations import REPRESENTATIONS, offered
+from repinv.app.explore.session import Session, Settings, View
+
+#: Milliseconds between two looks at the session.
+_PERIOD = 100
+_NONE = "none"
+_SIDEBAR, _MARGIN = 280, 8
+
+
+class Page:
+    """The page of one user.
+
+    Parameters
+    ----------
+    given : Photograph or None
+        The first choice; by default the first sample.
+    side : int
+        Longest side of photographs.
+
+    Attributes
+    ----------
+    layout : panel.Row
+        What is shown.
+    session : Session
+    """
+
+    def __init__(self, given: Photograph | None, side: int) -> None:
+        self._panel = needed()
+        self.session = Session()
+        self._side, self._quiet = side, False
+        self._photograph = given or sample(SAMPLES[0], side)
+        self._others = {given.name: given} if given is not None else {}
+        self._shown: list[View | None] = [None, None]
+        self._build_photograph()
+        self._build_run()
+        self._columns = [_Column(self, 0), _Column(self, 1)]
+        self.layout = self._arranged()
+        for slot in range(2):
+            self._changed(slot)
+
+    def watch(self) -> None:
+        """Look at the session from now on, as long as the page is open."""
+        self._panel.state.add_periodic_callback(self.refresh, period=_PERIOD)
+
+    def refresh(self) -> None:
+        """Show what is new."""
+        for slot, view in enumerate(self.session.views):
+            if view is not self._shown[slot]:
+                self._shown[slot] = view
+                self._columns[slot].show(view)
+        busy = any(view.is_busy for view in self.session.views)
+        if self._stop.disabled is busy:
+            self._stop.disabled = not busy
+        self._curve.object = pictures.curves([v.errors for v in self.session.views], self._side)
+
+    def _build_photograph(self) -> None:
+        """Widgets that choose the photograph."""
+        widgets, width = self._panel.widgets, _SIDEBAR
+        names = [*self._others, *SAMPLES]
+        self._sample = widgets.Select(
+            name="Photograph", options=names, value=self._photograph.name, width=width
+        )
+        self._path = widgets.TextInput(
+            name="Or the path of an image file", placeholder="photo.jpg", width=width
+        )
+        self._upload = widgets.FileInput(
+            accept="image/*", width=width, name="upload", stylesheets=[pictures.STYLE]
+        )
+        self._problem = self._panel.pane.HTML("", width=width)
+        self._original = self._panel.pane.HTML("")
+        self._curve = self._panel.pane.HTML("")
+        self._sample.param.watch(lambda event: self._choose(self._from_list), "value")
+        self._path.param.watch(lambda event: self._choose(self._from_path), "value")
+        self._upload.param.watch(lambda event: self._choose(self._from_upload), "value")
+
+    def _build_run(self) -> None:
+        """Widgets that both representations share."""
+        widgets, width = self._panel.widgets, _SIDEBAR
+        self._prior = widgets.Select(
+            name="Prior", options={"none": _NONE, "learned from photographs": "learned"},
+            value=_NONE, width=width,
+        )  # fmt: skip
+        half = (width - 2 * _MARGIN) // 2
+        self._evaluations = widgets.IntInput(
+            name="Evaluations", value=100, start=10, end=2000, step=50, width=half
+        )
+        self._seed = widgets.IntInput(name="Seed", value=0, start=0, end=2**31 - 1, width=half)
+        self._stop = widgets.Button(name="Stop", button_type="default", width=width, disabled=True)
+        self._stop.on_click(lambda event: self.session.stop())
+        for widget in (self._prior, self._evaluations, self._seed):
+            widget.param.watch(lambda event: self._all_changed(), "value")
+
+    def _arranged(self) -> Any:
+        """Choices on the left, pictures and code beside them."""
+        row, column, pane = self._panel.Row, self._panel.Column, self._panel.pane.HTML
+        first, second = self._columns
+        upload = pane(pictures.styled("<p class='label'>Or an upload</p>"), margin=(5, 10, 0, 10))
+        choices = column(
+            pane(pictures.styled("<h1>repinv explore</h1>")),
+            self._sample, self._path, upload, self._upload, self._problem,
+            first.choices, second.choices,
+            pane(pictures.styled("<h2>Run</h2>")),
+            self._prior, row(self._evaluations, self._seed), self._stop,
+            width=_SIDEBAR + 3 * _MARGIN,
+        )  # fmt: skip
+        left = column(self._original, self._curve, width=self._side + 3 * _MARGIN)
+        shown = row(left, first.shown, second.shown)
+        return row(choices, column(shown, first.code, second.code))
+
+    def _choose(self, choose: Callable[[], Photograph | None]) -> None:
+        """Take another photograph, or say why it cannot be taken."""
+        if self._quiet:
+            return
+        try:
+            found = choose()
+        except (OSError, ValueError, TypeError, MemoryError) as error:
+            self._problem.object = pictures.problem(str(error))
+            return
+        self._problem.object = ""
+        if found is not None:
+            self._photograph = found
+            self._all_changed()
+
+    def _from_list(self) -> Photograph:
+        name = self._sample.value
+        return self._others.get(name) or sample(name, self._side)
+
+    def _from_path(self) -> Photograph | None:
+        path = self._path.value.strip()
+        return self._listed(from_file(path, self._side)) if path else None
+
+    def _from_upload(self) -> Photograph | None:
+        data, name = self._upload.value, self._upload.filename
+        return self._listed(from_upload(data, name or "", self._side)) if data else None
+
+    def _listed(self, found: Photograph) -> Photograph:
+        """A photograph of the user's, which the list then offers; the latest alone is kept."""
+        self._others = {found.name: found}
+        self._quiet = True
+        try:
+            self._sample.options = [*self._others, *SAMPLES]
+            self._sample.value = found.name
+        finally:
+            self._quiet = False
+        return found
+
+    def _all_changed(self) -> None:
+        for slot in range(2):
+            self._changed(slot)
+
+    def _changed(self, slot: int) -> None:
+        """Invert anew what has changed."""
+        column = self._columns[slot]
+        if slot == 0:
+            self._original.object = pictures.photograph(self._photograph, self._side)
+        if column.flavour is None:
+            self.session.clear(slot)
+            return
+        settings = Settings(
+            self._photograph,
+            column.flavour,
+            tuple(column.values().items()),
+            self._prior.value,
+            self._evaluations.value or 100,
+            self._seed.value or 0,
+        )
+        self.session.start(slot, settings)
+
+
+class _Column:
+    """What belongs to one of the two representations.
+
+    Attributes
+    ----------
+    choices, shown, code
+        Parts of the page.
+    """
+
+    def __init__(self, page: Page, slot: int) -> None:
+        self._page, self._slot, self._pn = page, slot, page._panel
+        pn, widgets = self._pn, self._pn.widgets
+        number = slot + 1
+        names = {one.label: one.flavour for one in offered()}
+        self._encoder = widgets.Select(
+            name="Encoder",
+            options=names if slot == 0 else {"none": _NONE, **names},
+            value="hog.vlfeat" if slot == 0 else _NONE,
+            width=_SIDEBAR,
+        )
+        self._encoder.param.watch(lambda event: self._another(), "value")
+        self._options: dict[str, Any] = {}
+        self._options_box = pn.Column()
+        title = pictures.styled(f"<h2>Representation {number}</h2>")
+        self.choices = pn.Column(pn.pane.HTML(title), self._encoder, self._options_box)
+        self._preimage, self._features = pn.pane.HTML(""), pn.pane.HTML("")
+        self._status = pn.pane.HTML("")
+        self._figure = widgets.FileDownload(
+            callback=self._figure_file, filename=f"figure-{number}.png", label="Save figure",
+            button_type="default", width=124, margin=(4, 4),
+        )  # fmt: skip
+        self._result = widgets.FileDownload(
+            callback=self._result_file, filename=f"result-{number}.npz", label="Save result",
+            button_type="default", width=124, margin=(4, 4),
+        )  # fmt: skip
+        save = pn.Row(self._figure, self._result)
+        self.shown = pn.Column(
+            self._preimage, self._features, self._status, save,
+            width=page._side + 3 * _MARGIN, visible=slot == 0,
+        )  # fmt: skip
+        self._texts = [_Copied(pn, f"Representation {number} as Python"),
+                       _Copied(pn, f"Representation {number} as a command")]  # fmt: skip
+        self.code = pn.Row(*(one.layout for one in self._texts), visible=slot == 0)
+        self._fill()
+
+    @property
+    def flavour(self) -> str | None:
+        """The chosen one, or None."""
+        chosen: str = self._encoder.value
+        return None if chosen == _NONE else chosen
+
+    def values(self) -> dict[str, Any]:
+        """Chosen values of its options."""
+        return {name: widget.value for name, widget in self._options.items()}
+
+    def show(self, view: View) -> None:
+        """Show what there is to be seen of an inversion."""
+        settings, side = view.settings, self._page._side
+        if settings is None:
+            return
+        self._preimage.object = pictures.preimage(view, side)
+        self._features.object = pictures.features(view, side)
+        self._status.object = pictures.status(view)
+        self._figure.disabled = self._result.disabled = view.result is None
+        if view.status in ("waiting", "failed"):
+            return
+        for text, write in zip(self._texts, (as_python, as_command), strict=True):
+            text.set(write(settings))
+
+    def _another(self) -> None:
+        """Another encoder: its own options."""
+        self._fill()
+        self.shown.visible = self.code.visible = self.flavour is not None
+        self._page._changed(self._slot)
+
+    def _fill(self) -> None:
+        """Widgets of the options of the chosen encoder."""
+        widgets, self._options = self._pn.widgets, {}
+        flavour = self.flavour
+        for option in REPRESENTATIONS[flavour].options if flavour else ():
+            if option.values == (False, True):
+                widget = widgets.Checkbox(name=option.label, value=option.default, width=_SIDEBAR)
+            else:
+                widget = widgets.Select(
+                    name=option.label,
+                    options={"none" if value is None else str(value): value
+                             for value in option.values},
+                    value=option.default,
+                    width=_SIDEBAR,
+                )  # fmt: skip
+            widget.param.watch(lambda event: self._page._changed(self._slot), "value")
+            self._options[option.name] = widget
+        self._options_box.objects = list(self._options.values())
+
+    def _figure_file(self) -> BytesIO:
+        """The figure of the result, as PNG."""
+        from repinv.plot import figures
+
+        view = self._page.session.views[self._slot]
+        if view.result is None:
+            raise ValueError("there is no result yet.")
+        return BytesIO(figures.encoded(view.result.plot(view.image, trace=True)))
+
+    def _result_file(self) -> BytesIO:
+        """The whole result, which `repinv.resume` continues."""
+        result = self._page.session.views[self._slot].result
+        if result is None:
+            raise ValueError("there is no result yet.")
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "result.npz"
+            result.save(path)
+            return BytesIO(path.read_bytes())
+
+
+class _Copied:
+    """Text with a button that copies it."""
+
+    def __init__(self, pn: Any, title: str) -> None:
+        self._title = title
+        self._source = pn.widgets.TextInput(visible=False)
+        self._text = pn.pane.HTML("")
+        button = pn.widgets.Button(name="Copy", button_type="default", width=80, margin=(4, 4))
+        button.js_on_click(
+            args={"source": self._source, "button": button},
+            code="navigator.clipboard.writeText(source.value).then(() => {"
+            "button.label = 'Copied'; setTimeout(() => button.label = 'Copy', 1500)})",
+        )
+        heading = pn.pane.HTML(pictures.styled(f"<h2>{html.escape(title)}</h2>"))
+        self.layout = pn.Column(pn.Row(heading, button), self._text, self._source)
+
+    def set(self, text: str) -> None:
+        """Show another text."""
+        if text == self._source.value:
+            return
+        self._source.value = text
+        self._text.object = pictures.code(text, self._title)
