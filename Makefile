@@ -55,7 +55,7 @@ docs: $(VENV)/.installed-docs
 
 docs-short: $(VENV)/.installed-docs
 	REPINV_DOCS=short $(SPHINX)
-	$(BIN)/python -m pytest tests/docs
+	$(BIN)/python -m pytest tests/docs tests/app/explore
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
@@ -93,7 +93,7 @@ $(VENV)/.installed-test: $(VENV)/.created $(METADATA)
 	@touch $(VENV)/.installed $@
 
 $(VENV)/.installed-docs: $(VENV)/.installed-test
-	$(PIP) --editable '.[test,docs,cnn,study]'
+	$(PIP) --editable '.[test,docs,cnn,study,explore]'
 	@touch $@
 
 $(OLDEST)/.installed: setup.cfg pyproject.toml scripts/oldest.py

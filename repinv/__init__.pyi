@@ -2,6 +2,7 @@ from . import inverters as inverters
 from . import metrics as metrics
 from . import sklearn as sklearn
 from . import testing as testing
+from .app.explore.serve import explore as explore
 from .comparison.compare import compare as compare
 from .comparison.methods import Method as Method
 from .comparison.table import Comparison as Comparison

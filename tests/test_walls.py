@@ -21,7 +21,7 @@ def _run(code):
 @pytest.mark.parametrize("statement", ["import repinv", "import repinv_cnn"])
 def test_an_import_loads_none_of_the_heavy_libraries(statement):
     heavy = ["torch", "matplotlib", "sklearn", "numba", "skimage", "scipy", "cv2"]
-    heavy += ["dask", "distributed", "fsspec", "pyarrow", "pydantic", "jinja2"]
+    heavy += ["dask", "distributed", "fsspec", "pyarrow", "pydantic", "jinja2", "panel", "bokeh"]
     done = _run(f"{statement}\nimport sys\nprint(*(set({heavy!r}) & set(sys.modules)))")
     assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
 
@@ -94,7 +94,8 @@ def test_torch_is_no_dependency_of_the_core(setup):
 
 
 def test_the_extras_are_those_that_are_documented(setup):
-    assert set(setup["options.extras_require"]) == {"cnn", "zoo", "bench", "study", "docs", "test"}
+    extras = {"cnn", "zoo", "bench", "study", "explore", "docs", "test"}
+    assert set(setup["options.extras_require"]) == extras
 
 
 def test_the_citation_names_this_version(setup):

@@ -111,6 +111,7 @@ def _written(sample: str, name: str) -> str:
 def _constructor(expression: str) -> str:
     """The call of a public constructor that an encoder expression stands for."""
     flavour, _, arguments = expression.partition("(")
+    arguments = arguments or ")"
     if flavour in expressions.FLAVOURS:
         public, method = expressions.FLAVOURS[flavour]
         return f"repinv.{public}.{method}({arguments}"

@@ -12,7 +12,14 @@ from typing import Any
 from repinv.app.explore import pictures
 from repinv.app.explore.code import as_command, as_python
 from repinv.app.explore.panel_library import needed
-from repinv.app.explore.photographs import SAMPLES, Photograph, from_file, from_upload, sample
+from repinv.app.explore.photographs import (
+    MAX_UPLOAD,
+    SAMPLES,
+    Photograph,
+    from_file,
+    from_upload,
+    sample,
+)
 from repinv.app.explore.representations import REPRESENTATIONS, offered
 from repinv.app.explore.session import Session, Settings, View
 
@@ -79,7 +86,7 @@ class Page:
             name="Or the path of an image file", placeholder="photo.jpg", width=width
         )
         self._upload = widgets.FileInput(
-            accept="image/*", width=width, name="upload", stylesheets=[pictures.STYLE]
+            accept="image/*", width=width, name=f"Or an upload (at most {MAX_UPLOAD >> 20} MiB)"
         )
         self._problem = self._panel.pane.HTML("", width=width)
         self._original = self._panel.pane.HTML("")
@@ -109,10 +116,9 @@ class Page:
         """Choices on the left, pictures and code beside them."""
         row, column, pane = self._panel.Row, self._panel.Column, self._panel.pane.HTML
         first, second = self._columns
-        upload = pane(pictures.styled("<p class='label'>Or an upload</p>"), margin=(5, 10, 0, 10))
         choices = column(
             pane(pictures.styled("<h1>repinv explore</h1>")),
-            self._sample, self._path, upload, self._upload, self._problem,
+            self._sample, self._path, self._upload, self._problem,
             first.choices, second.choices,
             pane(pictures.styled("<h2>Run</h2>")),
             self._prior, row(self._evaluations, self._seed), self._stop,
@@ -211,11 +217,11 @@ class _Column:
         self._status = pn.pane.HTML("")
         self._figure = widgets.FileDownload(
             callback=self._figure_file, filename=f"figure-{number}.png", label="Save figure",
-            button_type="default", width=124, margin=(4, 4),
+            button_type="default", width=120, margin=(5, 6, 5, 10),
         )  # fmt: skip
         self._result = widgets.FileDownload(
             callback=self._result_file, filename=f"result-{number}.npz", label="Save result",
-            button_type="default", width=124, margin=(4, 4),
+            button_type="default", width=120, margin=(5, 6, 5, 10),
         )  # fmt: skip
         save = pn.Row(self._figure, self._result)
         self.shown = pn.Column(
@@ -303,7 +309,7 @@ class _Copied:
         self._title = title
         self._source = pn.widgets.TextInput(visible=False)
         self._text = pn.pane.HTML("")
-        button = pn.widgets.Button(name="Copy", button_type="default", width=80, margin=(4, 4))
+        button = pn.widgets.Button(name="Copy", button_type="default", width=80, margin=(8, 4))
         button.js_on_click(
             args={"source": self._source, "button": button},
             code="navigator.clipboard.writeText(source.value).then(() => {"

@@ -20,6 +20,4 @@ def needed() -> Any:
     try:
         return importlib.import_module("panel")
     except ImportError as error:
-        raise ValueError(
-            f"the page needs panel, which is missing ({error}). {INSTALL}"
-        ) from error
+        raise ValueError(f"the page needs panel, which is missing ({error}). {INSTALL}") from error

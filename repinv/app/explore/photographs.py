@@ -50,7 +50,8 @@ class Photograph:
             return found
         from skimage.transform import resize
 
-        return np.clip(resize(found, shape, anti_aliasing=True), 0, 1).astype(found.dtype)
+        resized: np.ndarray = np.clip(resize(found, shape, anti_aliasing=True), 0, 1)
+        return resized.astype(found.dtype)
 
 
 def sample(name: str, side: int = SIDE) -> Photograph:

@@ -19,7 +19,6 @@ STYLE = """
 h1 { font-size: 20px; margin: 4px 0 8px; }
 h2 { font-size: 14px; margin: 12px 0 2px; }
 p { margin: 2px 0; font-size: 13px; line-height: 1.35; }
-p.label { font-size: 13px; }
 p.problem { color: #a40000; border-left: 3px solid #a40000; padding-left: 6px; }
 figure { margin: 0 0 6px; }
 figcaption { font-size: 13px; margin-bottom: 3px; font-weight: 600; }
@@ -27,7 +26,7 @@ figure img { display: block; background: #eee; }
 img.pixels { image-rendering: pixelated; }
 .old { opacity: 0.45; }
 .empty { background: #eee; }
-pre { font-size: 12px; background: #f4f4f4; padding: 8px; margin: 0; width: 400px;
+pre { font-size: 12px; background: #f4f4f4; padding: 8px; margin: 0; width: 395px;
       white-space: pre-wrap; overflow-wrap: anywhere; }
 pre:focus { outline: 2px solid #0072B2; }
 strong.error { font-size: 17px; }
@@ -42,7 +41,9 @@ def styled(body: str) -> str:
 def photograph(given: Photograph, side: int) -> str:
     """The photograph, as it was read."""
     return styled(
-        _figure("Photograph", given.pixels, given.pixels.shape[:2], side, f"photograph {given.name}")
+        _figure(
+            "Photograph", given.pixels, given.pixels.shape[:2], side, f"photograph {given.name}"
+        )
     )
 
 
@@ -181,7 +182,7 @@ def _figure(
     source = base64.b64encode(stream.getvalue()).decode()
     kind = "pixels" if pixels.shape[:2] == tuple(shape) else "drawing"
     return (
-        f'<figure{" class=old" if old else ""}><figcaption>{html.escape(title)}</figcaption>'
+        f"<figure{' class=old' if old else ''}><figcaption>{html.escape(title)}</figcaption>"
         f'<img class="{kind}" src="data:image/png;base64,{source}" width="{width}" '
         f'height="{height}" alt="{html.escape(said, quote=True)}"></figure>'
     )
@@ -192,4 +193,6 @@ def _empty(title: str, view: View, side: int) -> str:
     shape = (side, side) if view.settings is None else view.settings.shape
     scale = max(1, side // max(shape))
     size = f"width:{shape[1] * scale}px;height:{shape[0] * scale}px"
-    return f'<figure><figcaption>{title}</figcaption><div class="empty" style="{size}"></div></figure>'
+    return (
+        f'<figure><figcaption>{title}</figcaption><div class="empty" style="{size}"></div></figure>'
+    )

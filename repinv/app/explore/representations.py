@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from repinv.encoders import expressions
 
 #: Sides (pixels) of images that the network of digits takes.
 DIGIT_SIDE = 32
@@ -62,7 +65,7 @@ class Representation:
         return {option.name: option.default for option in self.options}
 
     def expression(self, chosen: Mapping[str, Any], shape: tuple[int, int]) -> str:
-        """The encoder expression of chosen values; options left out take their defaults.
+        """The encoder expression of chosen values, without what is the flavour's own default.
 
         Parameters
         ----------
@@ -78,7 +81,7 @@ class Representation:
         Examples
         --------
         >>> REPRESENTATIONS["hog.vlfeat"].expression({"cell_size": 4}, (64, 64))
-        "hog.vlfeat(cell_size=4, num_orientations=9, variant='uoctti', bilinear_orientations=False)"
+        'hog.vlfeat(cell_size=4)'
         """
         values = self.defaults()
         offered = {option.name: option.values for option in self.options}
@@ -89,8 +92,14 @@ class Representation:
                     f"{self.flavour}; got {value!r}."
                 )
             values[name] = value
-        arguments = self.arguments(values, shape)
-        return f"{self.flavour}({', '.join(f'{k}={v!r}' for k, v in arguments.items())})"
+        usual = expressions.options(self.flavour)
+        arguments = [
+            # With double quotes the expression stands between single ones in a shell.
+            f"{name}={json.dumps(value) if isinstance(value, str) else repr(value)}"
+            for name, value in self.arguments(values, shape).items()
+            if value != usual[name]
+        ]
+        return f"{self.flavour}({', '.join(arguments)})" if arguments else self.flavour
 
 
 def _skimage(chosen: Mapping[str, Any], shape: tuple[int, int]) -> dict[str, Any]:
@@ -104,9 +113,7 @@ def _skimage(chosen: Mapping[str, Any], shape: tuple[int, int]) -> dict[str, Any
 
 
 def _opencv(chosen: Mapping[str, Any], shape: tuple[int, int]) -> dict[str, Any]:
-    """One window, as large as the image holds: detectors slide a smaller one, at many times more
-    features.
-    """
+    """One window, as large as the image holds; detectors slide a smaller one over it."""
     cell = chosen["cell"]
     height, width = (max(2, side // cell) * cell for side in shape)
     return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from dataclasses import dataclass, replace
@@ -10,13 +11,14 @@ from typing import Any
 import numpy as np
 
 import repinv
-from repinv import metrics
 from repinv.app.explore.photographs import Photograph
 from repinv.app.explore.representations import DIGIT_SIDE, REPRESENTATIONS
 from repinv.app.images import channels_of, encoded, glyph
 from repinv.encoders import expressions
 from repinv.encoders.base import Encoder
+from repinv.energy.losses import SquaredError
 from repinv.io.image import from_batch
+from repinv.search.finalize import finished
 from repinv.solvers import memory
 from repinv.solvers.minimize import Snapshot, to_host
 
@@ -261,9 +263,9 @@ class _Run:
         channels = channels_of(encoder, color=False)
         image = settings.photograph.image(channels, settings.shape)
         starts = _STARTS if settings.learned else 1
-        size = (channels, *image.shape[:2])
-        n_features = int(np.prod(encoder.feature_shape(size)))
-        memory.check_fits(*image.shape[:2], channels, starts, n_features=n_features)
+        height, width = settings.shape
+        count = math.prod(encoder.feature_shape((channels, height, width)))
+        memory.check_fits(height, width, channels, starts, n_features=count)
         features = encoded(encoder, image)
         picture = glyph(encoder, features, image.shape)
         self._show(
@@ -276,11 +278,11 @@ class _Run:
             error=None,
             errors=(),
         )
-        target = np.asarray(features)[None]
+        loss = SquaredError(encoder.asarray(features)[None, ...])
 
         def look(snapshot: Snapshot) -> bool:
             if not self._stopped.is_set():
-                self._look(snapshot, encoder, target)
+                self._look(snapshot, encoder, loss)
             return self._stopped.is_set()
 
         result = repinv.invert(
@@ -306,18 +308,20 @@ class _Run:
             result=result,
         )
 
-    def _look(self, snapshot: Snapshot, encoder: Encoder, target: np.ndarray) -> None:
-        """Show the best image of a snapshot, and its error under the true encoder."""
+    def _look(self, snapshot: Snapshot, encoder: Encoder, loss: SquaredError) -> None:
+        """Show the best image of a snapshot, and its error under the encoder itself."""
         space: Any = snapshot.parametrization
         best = int(np.argmin(to_host(snapshot.value)))
-        x = np.clip(to_host(space.image(snapshot.z))[best : best + 1], 0, 1)
-        found = to_host(encoder.encode(encoder.asarray(x)))
-        error = float(metrics.feature_error(found, target)[0])
+        x = space.image(snapshot.z)[best : best + 1, ...]
+        # As the run will end: most encoders leave contrast undetermined, and that of the variables
+        # may be too low to be seen.
+        image, _, scores = finished(encoder, x, loss)
+        error = float(to_host(scores["error"])[0])
         if snapshot.iteration < self._latest:
             self._before += self._latest
         self._latest = snapshot.iteration
         self._errors.append((self._before + self._latest, error))
-        self._show(preimage=from_batch(x[0]), error=error, errors=tuple(self._errors))
+        self._show(preimage=from_batch(to_host(image)[0]), error=error, errors=tuple(self._errors))
 
     @staticmethod
     def _drawn(encoder: Encoder, features: np.ndarray, shape: tuple[int, ...]) -> bytes:
