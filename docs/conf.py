@@ -84,6 +84,7 @@ html_title = "repinv"
 html_static_path = ["_static"]
 html_favicon = "_static/favicon.svg"
 html_css_files = ["repinv.css"]
+html_js_files = ["slider.js"]
 html_show_sourcelink = False
 html_theme_options = {
     "show_toc_level": 2,

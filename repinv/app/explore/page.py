@@ -44,12 +44,15 @@ class Page:
     layout : panel.Row
         What is shown.
     session : Session
+    width : int
+        Of a column of pictures, in pixels.
     """
 
     def __init__(self, given: Photograph | None, side: int) -> None:
         self._panel = needed()
         self.session = Session()
         self._side, self._quiet = side, False
+        self.width = max(side, pictures.NARROWEST)
         self._photograph = given or sample(SAMPLES[0], side)
         self._others = {given.name: given} if given is not None else {}
         self._shown: list[View | None] = [None, None]
@@ -73,20 +76,20 @@ class Page:
         busy = any(view.is_busy for view in self.session.views)
         if self._stop.disabled is busy:
             self._stop.disabled = not busy
-        self._curve.object = pictures.curves([v.errors for v in self.session.views], self._side)
+        self._curve.object = pictures.curves([v.errors for v in self.session.views], self.width)
 
     def _build_photograph(self) -> None:
         """Widgets that choose the photograph."""
         widgets, width = self._panel.widgets, _SIDEBAR
         names = [*self._others, *SAMPLES]
         self._sample = widgets.Select(
-            name="Photograph", options=names, value=self._photograph.name, width=width
+            label="Photograph", options=names, value=self._photograph.name, width=width
         )
         self._path = widgets.TextInput(
-            name="Or the path of an image file", placeholder="photo.jpg", width=width
+            label="Or the path of an image file", placeholder="photo.jpg", width=width
         )
         self._upload = widgets.FileInput(
-            accept="image/*", width=width, name=f"Or an upload (at most {MAX_UPLOAD >> 20} MiB)"
+            accept="image/*", width=width, label=f"Or an upload (at most {MAX_UPLOAD >> 20} MiB)"
         )
         self._problem = self._panel.pane.HTML("", width=width)
         self._original = self._panel.pane.HTML("")
@@ -99,15 +102,15 @@ class Page:
         """Widgets that both representations share."""
         widgets, width = self._panel.widgets, _SIDEBAR
         self._prior = widgets.Select(
-            name="Prior", options={"none": _NONE, "learned from photographs": "learned"},
+            label="Prior", options={"none": _NONE, "learned from photographs": "learned"},
             value=_NONE, width=width,
         )  # fmt: skip
         half = (width - 2 * _MARGIN) // 2
         self._evaluations = widgets.IntInput(
-            name="Evaluations", value=100, start=10, end=2000, step=50, width=half
+            label="Evaluations", value=100, start=10, end=2000, step=50, width=half
         )
-        self._seed = widgets.IntInput(name="Seed", value=0, start=0, end=2**31 - 1, width=half)
-        self._stop = widgets.Button(name="Stop", button_type="default", width=width, disabled=True)
+        self._seed = widgets.IntInput(label="Seed", value=0, start=0, end=2**31 - 1, width=half)
+        self._stop = widgets.Button(label="Stop", width=width, disabled=True)
         self._stop.on_click(lambda event: self.session.stop())
         for widget in (self._prior, self._evaluations, self._seed):
             widget.param.watch(lambda event: self._all_changed(), "value")
@@ -124,7 +127,7 @@ class Page:
             self._prior, row(self._evaluations, self._seed), self._stop,
             width=_SIDEBAR + 3 * _MARGIN,
         )  # fmt: skip
-        left = column(self._original, self._curve, width=self._side + 3 * _MARGIN)
+        left = column(self._original, self._curve, width=self.width + 3 * _MARGIN)
         shown = row(left, first.shown, second.shown)
         return row(choices, column(shown, first.code, second.code))
 
@@ -203,7 +206,7 @@ class _Column:
         number = slot + 1
         names = {one.label: one.flavour for one in offered()}
         self._encoder = widgets.Select(
-            name="Encoder",
+            label="Encoder",
             options=names if slot == 0 else {"none": _NONE, **names},
             value="hog.vlfeat" if slot == 0 else _NONE,
             width=_SIDEBAR,
@@ -217,16 +220,16 @@ class _Column:
         self._status = pn.pane.HTML("")
         self._figure = widgets.FileDownload(
             callback=self._figure_file, filename=f"figure-{number}.png", label="Save figure",
-            button_type="default", width=120, margin=(5, 6, 5, 10),
+            width=120, margin=(5, 6, 5, 10),
         )  # fmt: skip
         self._result = widgets.FileDownload(
             callback=self._result_file, filename=f"result-{number}.npz", label="Save result",
-            button_type="default", width=120, margin=(5, 6, 5, 10),
+            width=120, margin=(5, 6, 5, 10),
         )  # fmt: skip
         save = pn.Row(self._figure, self._result)
         self.shown = pn.Column(
             self._preimage, self._features, self._status, save,
-            width=page._side + 3 * _MARGIN, visible=slot == 0,
+            width=page.width + 3 * _MARGIN, visible=slot == 0,
         )  # fmt: skip
         self._texts = [_Copied(pn, f"Representation {number} as Python"),
                        _Copied(pn, f"Representation {number} as a command")]  # fmt: skip
@@ -248,8 +251,8 @@ class _Column:
         settings, side = view.settings, self._page._side
         if settings is None:
             return
-        self._preimage.object = pictures.preimage(view, side)
-        self._features.object = pictures.features(view, side)
+        self._preimage.object = pictures.preimage(view, side, self._slot + 1)
+        self._features.object = pictures.features(view, side, self._slot + 1)
         self._status.object = pictures.status(view)
         self._figure.disabled = self._result.disabled = view.result is None
         if view.status in ("waiting", "failed"):
@@ -268,16 +271,13 @@ class _Column:
         widgets, self._options = self._pn.widgets, {}
         flavour = self.flavour
         for option in REPRESENTATIONS[flavour].options if flavour else ():
-            if option.values == (False, True):
-                widget = widgets.Checkbox(name=option.label, value=option.default, width=_SIDEBAR)
-            else:
-                widget = widgets.Select(
-                    name=option.label,
-                    options={"none" if value is None else str(value): value
-                             for value in option.values},
-                    value=option.default,
-                    width=_SIDEBAR,
-                )  # fmt: skip
+            # Lists alone: a check box of Bokeh has no label that a screen reader finds.
+            widget = widgets.Select(
+                label=option.label,
+                options={_word(value): value for value in option.values},
+                value=option.default,
+                width=_SIDEBAR,
+            )
             widget.param.watch(lambda event: self._page._changed(self._slot), "value")
             self._options[option.name] = widget
         self._options_box.objects = list(self._options.values())
@@ -309,7 +309,7 @@ class _Copied:
         self._title = title
         self._source = pn.widgets.TextInput(visible=False)
         self._text = pn.pane.HTML("")
-        button = pn.widgets.Button(name="Copy", button_type="default", width=80, margin=(8, 4))
+        button = pn.widgets.Button(label="Copy", width=80, margin=(8, 4))
         button.js_on_click(
             args={"source": self._source, "button": button},
             code="navigator.clipboard.writeText(source.value).then(() => {"
@@ -324,3 +324,10 @@ class _Copied:
             return
         self._source.value = text
         self._text.object = pictures.code(text, self._title)
+
+
+def _word(value: Any) -> str:
+    """How the page writes a value of an option."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None else str(value)

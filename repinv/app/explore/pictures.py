@@ -13,6 +13,8 @@ import numpy as np
 from repinv.app.explore.photographs import Photograph
 from repinv.app.explore.session import View
 
+#: Pixels of a column at least: captions and buttons stand in one line.
+NARROWEST = 256
 #: Okabe and Ito's blue and vermilion, one for each representation.
 COLOURS = ("#0072B2", "#D55E00")
 STYLE = """
@@ -21,7 +23,7 @@ h2 { font-size: 14px; margin: 12px 0 2px; }
 p { margin: 2px 0; font-size: 13px; line-height: 1.35; }
 p.problem { color: #a40000; border-left: 3px solid #a40000; padding-left: 6px; }
 figure { margin: 0 0 6px; }
-figcaption { font-size: 13px; margin-bottom: 3px; font-weight: 600; }
+figcaption { font-size: 13px; margin-bottom: 3px; font-weight: 600; white-space: nowrap; }
 figure img { display: block; background: #eee; }
 img.pixels { image-rendering: pixelated; }
 .old { opacity: 0.45; }
@@ -47,31 +49,34 @@ def photograph(given: Photograph, side: int) -> str:
     )
 
 
-def preimage(view: View, side: int) -> str:
-    """The latest pre-image, in the contrast of the photograph."""
-    title = "Pre-image"
+def preimage(view: View, side: int, number: int) -> str:
+    """The latest pre-image of a representation, in the contrast of the photograph."""
+    title = f"Pre-image {number}"
     if view.preimage is None or view.image is None:
         return styled(_empty(title, view, side))
     from repinv.plot.figures import matched
 
     drawn = matched(view.preimage, view.image, "contrast")[0] \
         if view.preimage.shape == view.image.shape else view.preimage  # fmt: skip
-    said = f"pre-image, error {percent(view.error)}"
+    said = f"pre-image {number}, error {percent(view.error)}"
     return styled(_figure(title, drawn, drawn.shape[:2], side, said, old=view.status == "waiting"))
 
 
-def features(view: View, side: int) -> str:
-    """The drawing of the features."""
-    title, old = "Features", view.status == "waiting"
+def features(view: View, side: int, number: int) -> str:
+    """The drawing of the features of a representation."""
+    title, old = f"Features {number}", view.status == "waiting"
     if view.drawing is not None:
         source = base64.b64encode(view.drawing).decode()
-        image = f'<img src="data:image/png;base64,{source}" width="{side}" alt="drawing of words">'
+        said = f"drawing of features {number}"
+        image = f'<img src="data:image/png;base64,{source}" width="{side}" alt="{said}">'
         return styled(f"<figure><figcaption>{title}</figcaption>{image}</figure>")
     if view.glyph is None or view.image is None:
         return styled(_empty(title, view, side))
     low, high = float(view.glyph.min()), float(view.glyph.max())
     drawn = (view.glyph - low) / ((high - low) or 1.0)
-    return styled(_figure(title, drawn, view.image.shape[:2], side, "drawing of features", old=old))
+    return styled(
+        _figure(title, drawn, view.image.shape[:2], side, f"drawing of features {number}", old=old)
+    )
 
 
 def status(view: View) -> str:

@@ -146,7 +146,7 @@ REPRESENTATIONS = {
             (
                 Option("cell_size", "Cell size (pixels)", _CELLS, 8),
                 Option("num_orientations", "Orientations", (4, 6, 9, 12, 18), 9),
-                Option("variant", "Variant", ("uoctti", "dalaltriggs"), "uoctti"),
+                Option("variant", "Variant", ("uoctti", "dalal-triggs"), "uoctti"),
                 Option("bilinear_orientations", "Bilinear orientations", (False, True), False),
             ),
         ),

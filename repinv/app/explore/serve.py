@@ -103,6 +103,7 @@ def serve(
         start=False,
         verbose=False,
     )
+    server.io_loop.asyncio_loop.set_exception_handler(_unless_closed)
     server.start()
     address = f"http://{ADDRESS}:{port}/"
     announce(address)
@@ -122,6 +123,12 @@ def _layout(given: Photograph | None, side: int) -> Any:
     if panel.state.curdoc is not None:
         panel.state.on_session_destroyed(lambda context: page.session.stop())
     return page.layout
+
+
+def _unless_closed(loop: Any, context: dict[str, Any]) -> None:
+    """Report what went wrong in the server, but that a page was closed while it was written to."""
+    if type(context.get("exception")).__name__ != "WebSocketClosedError":
+        loop.default_exception_handler(context)
 
 
 def _check_side(side: int) -> None:

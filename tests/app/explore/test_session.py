@@ -171,9 +171,7 @@ def test_every_choice_is_an_encoder(flavour):
     if REPRESENTATIONS[flavour] not in offered():
         pytest.skip("needs torch")
     known = REPRESENTATIONS[flavour]
-    chosen = [{}] + [
-        {option.name: value} for option in known.options for value in option.values
-    ]
+    chosen = [{}] + [{option.name: value} for option in known.options for value in option.values]
     for one in chosen:
         encoder = expressions.parse(known.expression(one, (64, 48)))
         side = 32 if flavour == "cnn.digits" else 96
