@@ -105,7 +105,7 @@ class Page:
             label="Prior", options={"none": _NONE, "learned from photographs": "learned"},
             value=_NONE, width=width,
         )  # fmt: skip
-        half = (width - 2 * _MARGIN) // 2
+        half = width // 2 - 10  # margins of 10 between two
         self._evaluations = widgets.IntInput(
             label="Evaluations", value=100, start=10, end=2000, step=50, width=half
         )
@@ -212,7 +212,8 @@ class _Column:
             width=_SIDEBAR,
         )
         self._encoder.param.watch(lambda event: self._another(), "value")
-        self._options: dict[str, Any] = {}
+        #: A list for each option, and the values that its words stand for.
+        self._options: dict[str, tuple[Any, dict[str, Any]]] = {}
         self._options_box = pn.Column()
         title = pictures.styled(f"<h2>Representation {number}</h2>")
         self.choices = pn.Column(pn.pane.HTML(title), self._encoder, self._options_box)
@@ -231,8 +232,8 @@ class _Column:
             self._preimage, self._features, self._status, save,
             width=page.width + 3 * _MARGIN, visible=slot == 0,
         )  # fmt: skip
-        self._texts = [_Copied(pn, f"Representation {number} as Python"),
-                       _Copied(pn, f"Representation {number} as a command")]  # fmt: skip
+        self._texts = [_Copied(pn, f"Representation {number} as Python", 470),
+                       _Copied(pn, f"Representation {number} as a command", 340)]  # fmt: skip
         self.code = pn.Row(*(one.layout for one in self._texts), visible=slot == 0)
         self._fill()
 
@@ -244,7 +245,7 @@ class _Column:
 
     def values(self) -> dict[str, Any]:
         """Chosen values of its options."""
-        return {name: widget.value for name, widget in self._options.items()}
+        return {name: values[widget.value] for name, (widget, values) in self._options.items()}
 
     def show(self, view: View) -> None:
         """Show what there is to be seen of an inversion."""
@@ -272,15 +273,16 @@ class _Column:
         flavour = self.flavour
         for option in REPRESENTATIONS[flavour].options if flavour else ():
             # Lists alone: a check box of Bokeh has no label that a screen reader finds.
+            values = {_word(value): value for value in option.values}
             widget = widgets.Select(
                 label=option.label,
-                options={_word(value): value for value in option.values},
-                value=option.default,
+                options=list(values),
+                value=_word(option.default),
                 width=_SIDEBAR,
             )
             widget.param.watch(lambda event: self._page._changed(self._slot), "value")
-            self._options[option.name] = widget
-        self._options_box.objects = list(self._options.values())
+            self._options[option.name] = widget, values
+        self._options_box.objects = [widget for widget, _ in self._options.values()]
 
     def _figure_file(self) -> BytesIO:
         """The figure of the result, as PNG."""
@@ -305,11 +307,11 @@ class _Column:
 class _Copied:
     """Text with a button that copies it."""
 
-    def __init__(self, pn: Any, title: str) -> None:
-        self._title = title
+    def __init__(self, pn: Any, title: str, width: int) -> None:
+        self._title, self._width = title, width
         self._source = pn.widgets.TextInput(visible=False)
         self._text = pn.pane.HTML("")
-        button = pn.widgets.Button(label="Copy", width=80, margin=(8, 4))
+        button = pn.widgets.Button(label="Copy", width=80, margin=(12, 4, 0, 4))
         button.js_on_click(
             args={"source": self._source, "button": button},
             code="navigator.clipboard.writeText(source.value).then(() => {"
@@ -323,7 +325,7 @@ class _Copied:
         if text == self._source.value:
             return
         self._source.value = text
-        self._text.object = pictures.code(text, self._title)
+        self._text.object = pictures.code(text, self._title, self._width)
 
 
 def _word(value: Any) -> str:

@@ -28,7 +28,7 @@ figure img { display: block; background: #eee; }
 img.pixels { image-rendering: pixelated; }
 .old { opacity: 0.45; }
 .empty { background: #eee; }
-pre { font-size: 12px; background: #f4f4f4; padding: 8px; margin: 0; width: 395px;
+pre { font-size: 12px; background: #f4f4f4; padding: 8px; margin: 0;
       white-space: pre-wrap; overflow-wrap: anywhere; }
 pre:focus { outline: 2px solid #0072B2; }
 strong.error { font-size: 17px; }
@@ -103,10 +103,11 @@ def problem(message: str) -> str:
     return styled(f'<p class="problem" role="alert">{said}</p>')
 
 
-def code(text: str, title: str) -> str:
+def code(text: str, title: str, width: int) -> str:
     """Text to copy, which the keyboard reaches."""
-    label = html.escape(title, quote=True)
-    return styled(f'<pre tabindex="0" aria-label="{label}">{html.escape(text)}</pre>')
+    label, style = html.escape(title, quote=True), f"width:{width - 16}px"
+    said = html.escape(text)
+    return styled(f'<pre tabindex="0" aria-label="{label}" style="{style}">{said}</pre>')
 
 
 def percent(error: float | None) -> str:
@@ -160,8 +161,9 @@ def curves(errors: Sequence[Sequence[tuple[int, float]]], width: int) -> str:
         f'<text x="{width - right}" y="{height - 6}" text-anchor="end">{last} evaluations</text>'
     )
     said = "; ".join(f"representation {k + 1}: {percent(p[-1][1])}" for k, p in found)
+    key = " (1: line, 2: dashes)" if len(found) > 1 else ""
     return styled(
-        "<figure><figcaption>Error</figcaption>"
+        f"<figure><figcaption>Error{key}</figcaption>"
         f'<svg width="{width}" height="{height}" role="img" aria-label="error by evaluations, '
         f'{said}" font-size="11" font-family="sans-serif">{"".join(parts)}</svg></figure>'
     )
