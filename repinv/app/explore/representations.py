@@ -186,7 +186,7 @@ REPRESENTATIONS = {
         ),
         Representation(
             "dsift.natural",
-            "Dense SIFT, as Mahendran and Vedaldi compute it",
+            "Dense SIFT of Mahendran and Vedaldi",
             (Option("bin_size", "Bin size (pixels)", (3, 4, 5, 6, 8, 12), 5),),
         ),
         Representation(
