@@ -60,8 +60,7 @@ class Page:
         self._build_run()
         self._columns = [_Column(self, 0), _Column(self, 1)]
         self.layout = self._arranged()
-        for slot in range(2):
-            self._changed(slot)
+        self._all_changed()
 
     def watch(self) -> None:
         """Look at the session from now on, as long as the page is open."""
@@ -169,26 +168,27 @@ class Page:
         return found
 
     def _all_changed(self) -> None:
-        for slot in range(2):
-            self._changed(slot)
+        self._original.object = pictures.photograph(self._photograph, self._side)
+        self._changed(0, 1)
 
-    def _changed(self, slot: int) -> None:
+    def _changed(self, *slots: int) -> None:
         """Invert anew what has changed."""
-        column = self._columns[slot]
-        if slot == 0:
-            self._original.object = pictures.photograph(self._photograph, self._side)
-        if column.flavour is None:
-            self.session.clear(slot)
-            return
-        settings = Settings(
-            self._photograph,
-            column.flavour,
-            tuple(column.values().items()),
-            self._prior.value,
-            self._evaluations.value or 100,
-            self._seed.value or 0,
-        )
-        self.session.start(slot, settings)
+        changes = {}
+        for slot in slots:
+            column = self._columns[slot]
+            if column.flavour is None:
+                self.session.clear(slot)
+                continue
+            changes[slot] = Settings(
+                self._photograph,
+                column.flavour,
+                tuple(column.values().items()),
+                self._prior.value,
+                self._evaluations.value or 100,
+                self._seed.value or 0,
+            )
+        if changes:
+            self.session.start_all(changes)
 
 
 class _Column:

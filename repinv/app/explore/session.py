@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -159,15 +160,27 @@ class Session:
         self._thread: threading.Thread | None = None
 
     def start(self, slot: int, settings: Settings) -> None:
-        """Invert in a slot, in place of what it does now."""
+        """Invert in a slot, in place of what it does now; what runs in another begins anew then."""
+        self.start_all({slot: settings})
+
+    def start_all(self, changes: Mapping[int, Settings]) -> None:
+        """Invert in several slots, in this order, before what is under way."""
         with self._changed:
-            self._stop(slot)
-            self._pending.pop(slot, None)  # to the end of the queue
-            self._pending[slot] = settings
-            # Features and pre-image of before stay until there are others of this shape.
-            self.views[slot] = replace(
-                self.views[slot], status="waiting", settings=settings, message="", result=None
-            )
+            interrupted: dict[int, Settings] = {}
+            if self._running is not None:
+                slot, settings = self._running[0], self.views[self._running[0]].settings
+                if settings is not None and self.views[slot].is_busy:
+                    interrupted[slot] = settings
+                self._stop(slot)
+            self._pending = {**changes, **{
+                slot: settings for slot, settings in (interrupted | self._pending).items()
+                if slot not in changes
+            }}  # fmt: skip
+            for slot, settings in self._pending.items():
+                # Features and pre-image of before stay until there are others.
+                self.views[slot] = replace(
+                    self.views[slot], status="waiting", settings=settings, message="", result=None
+                )
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, daemon=True)
                 self._thread.start()
