@@ -117,6 +117,27 @@ def test_every_image_has_a_text_alternative(page, address):
         assert not silent, name
 
 
+def test_sliders_are_moved_by_the_keyboard_and_say_what_they_show(page, address):
+    page.goto(f"{address}/howto/play.html")
+    sliders = page.locator(".slider")
+    assert sliders.count() == 4
+    for k in range(4):
+        slider = sliders.nth(k)
+        bar, figures = slider.locator("input[type=range]"), slider.locator("figure")
+        count, seen = figures.count(), []
+        bar.focus()
+        page.keyboard.press("Home")
+        for _ in range(count):
+            shown = figures.filter(visible=True)
+            assert shown.count() == 1
+            seen.append(shown.locator("img").get_attribute("src"))
+            caption = shown.locator("figcaption").inner_text()
+            assert bar.get_attribute("aria-valuetext") in caption
+            page.keyboard.press("ArrowRight")
+        assert len(set(seen)) == count > 2
+    assert not page.faults
+
+
 def test_search_finds_a_constructor(page, address):
     page.goto(f"{address}/search.html?q=HOG.opencv")
     page.wait_for_selector("#search-results li a", timeout=20_000)

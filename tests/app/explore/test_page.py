@@ -1,7 +1,9 @@
 """The page in headless Chromium."""
 
+import http.client
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -208,6 +210,24 @@ def test_every_choice_has_a_label(opened):
     for label in ("Photograph", "Or the path of an image file", "Encoder", "Variant", "Prior",
                   "Evaluations", "Seed"):  # fmt: skip
         assert page.get_by_label(label, exact=True).count(), label
+
+
+def test_other_machines_and_pages_of_other_addresses_are_refused(address):
+    port = int(address.rstrip("/").rpartition(":")[2])
+    with pytest.raises(OSError, match=r"refused|timed out"):
+        socket.create_connection(("127.0.0.2", port), timeout=5)
+    for origin, status in (("http://example.org", 403), (address.rstrip("/"), 101)):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        headers = {
+            "Upgrade": "websocket",
+            "Connection": "Upgrade",
+            "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+            "Sec-WebSocket-Version": "13",
+            "Origin": origin,
+        }
+        connection.request("GET", "/ws", headers=headers)
+        assert connection.getresponse().status == status
+        connection.close()
 
 
 def _evaluations(page, count):

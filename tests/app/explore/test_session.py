@@ -1,6 +1,7 @@
 """What the page computes, without the page: sessions, photographs and the code that is copied."""
 
 import shlex
+import socket
 import subprocess
 import sys
 import threading
@@ -13,7 +14,7 @@ from photographs import COLOUR, THUMBNAIL
 from PIL import Image
 
 import repinv
-from repinv.app.explore import code, photographs
+from repinv.app.explore import code, photographs, serve
 from repinv.app.explore.photographs import from_array, from_file, from_upload, sample
 from repinv.app.explore.representations import REPRESENTATIONS, offered
 from repinv.app.explore.session import Session, Settings
@@ -287,6 +288,13 @@ def test_without_panel_a_sentence_says_what_to_install(run, monkeypatch):
 def test_a_size_out_of_bounds_is_refused():
     with pytest.raises(ValueError, match="32 to 512"):
         repinv.explore(size=4096)
+
+
+def test_a_port_that_is_taken_is_refused():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError, match=f"port {port} .* Give another --port"):
+            serve._free(port)
 
 
 def until(condition, seconds=60):
