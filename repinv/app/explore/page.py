@@ -68,14 +68,14 @@ class Page:
 
     def refresh(self) -> None:
         """Show what is new."""
-        for slot, view in enumerate(self.session.views):
-            if view is not self._shown[slot]:
-                self._shown[slot] = view
-                self._columns[slot].show(view)
-        busy = any(view.is_busy for view in self.session.views)
-        if self._stop.disabled is busy:
-            self._stop.disabled = not busy
-        self._curve.object = pictures.curves([v.errors for v in self.session.views], self.width)
+        views = tuple(self.session.views)
+        new = [slot for slot in range(2) if views[slot] is not self._shown[slot]]
+        for slot in new:
+            self._shown[slot] = views[slot]
+            self._columns[slot].show(views[slot])
+        if new:
+            self._stop.disabled = not any(view.is_busy for view in views)
+            self._curve.object = pictures.curves([view.errors for view in views], self.width)
 
     def _build_photograph(self) -> None:
         """Widgets that choose the photograph."""

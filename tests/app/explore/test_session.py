@@ -285,6 +285,26 @@ def test_without_panel_a_sentence_says_what_to_install(run, monkeypatch):
         repinv.explore()
 
 
+def test_a_notebook_shows_the_page_and_refines_it():
+    pytest.importorskip("panel")
+    nbclient, nbformat = pytest.importorskip("nbclient"), pytest.importorskip("nbformat")
+    cells = [
+        "import asyncio, panel, repinv, skimage\n"
+        "page = repinv.explore(skimage.data.coffee(), size=32)\npage",
+        "for _ in range(300):\n"
+        "    await asyncio.sleep(0.2)\n"
+        "    texts = [one.object for one in page.select(panel.pane.HTML)]\n"
+        "    if any('done: ' in text for text in texts):\n"
+        "        break\n"
+        "else:\n"
+        "    raise AssertionError(texts)",
+    ]
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(one) for one in cells])
+    nbclient.NotebookClient(book, timeout=120, kernel_name="python3").execute()
+    kinds = [output.get("data", {}).keys() for output in book.cells[0].outputs]
+    assert any("text/html" in kind and "text/plain" in kind for kind in kinds)
+
+
 def test_a_size_out_of_bounds_is_refused():
     with pytest.raises(ValueError, match="32 to 512"):
         repinv.explore(size=4096)
