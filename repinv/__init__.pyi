@@ -10,6 +10,7 @@ from .encoders.base import Encoder as Encoder
 from .encoders.base import StraightThrough as StraightThrough
 from .encoders.hog.hog import HOG as HOG
 from .encoders.sift.dsift import DSIFT as DSIFT
+from .encoders.sift.sift import SIFT as SIFT
 from .encoders.sparse.hoggle import HOGgle as HOGgle
 from .encoders.words.assignment import LLC as LLC
 from .encoders.words.assignment import HardAssignment as HardAssignment
