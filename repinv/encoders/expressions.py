@@ -27,6 +27,8 @@ FLAVOURS = {
     "dsift.phow": ("DSIFT", "phow"),
     "dsift.natural": ("DSIFT", "natural"),
     "dsift.kornia": ("DSIFT", "kornia"),
+    "sift.opencv": ("SIFT", "opencv"),
+    "sift.load": ("SIFT", "load"),
     "bovw": ("BoVW", "pretrained"),
     "bovw.load": ("BoVW", "load"),
     "hoggle": ("HOGgle", "pretrained"),

@@ -119,8 +119,11 @@ def _sample(flat, width, patches, k, i, first, count, bell, samples):  # type: i
         samples.weight[n] = across_line * bell[middle + n] if inside else zero
     for n in range(np.uint64(count)):
         x = own + n
-        gx = flat[x + next_one] - flat[x - next_one]
-        gy = flat[x - wide] - flat[x + wide]
+        samples.x[n] = flat[x + next_one] - flat[x - next_one]
+        samples.y[n] = flat[x - wide] - flat[x + wide]
+    # Loops over more arrays have more tests of overlap than the compiler puts before vectors.
+    for n in range(np.uint64(count)):
+        gx, gy = samples.x[n], samples.y[n]
         a, b = abs(gx), abs(gy)
         large, small = max(a, b), min(a, b)
         size = math.sqrt(gx * gx + gy * gy)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -90,6 +90,7 @@ class SIFT(Encoder):
     keypoints: np.ndarray
     value_range: tuple[float, float] = (0.0, 255.0)
     channels: int | None = 1
+    is_rounded: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         found = _keypoints.read(self.keypoints)
