@@ -27,6 +27,7 @@ FLAVOURS = {
     "dsift.phow": ("DSIFT", "phow"),
     "dsift.natural": ("DSIFT", "natural"),
     "dsift.kornia": ("DSIFT", "kornia"),
+    "daisy.skimage": ("DAISY", "skimage"),
     "sift.opencv": ("SIFT", "opencv"),
     "sift.load": ("SIFT", "load"),
     "bovw": ("BoVW", "pretrained"),
