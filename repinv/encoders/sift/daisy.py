@@ -236,7 +236,7 @@ class DAISY(Encoder):
                     # No position occurs twice in a grid.
                     blurred[:, y[:, None], x] += from_features[group]
                 grad += window.down.T @ blurred @ window.across
-            return pull_votes(grad)[None] * image.dtype.type(high - low)
+            return np.asarray(pull_votes(grad)[None] * image.dtype.type(high - low))
 
         return features.reshape(rows, columns, size), pullback
 
