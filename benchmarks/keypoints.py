@@ -159,7 +159,7 @@ def where(image: np.ndarray, photograph: np.ndarray, covered: np.ndarray) -> tup
     The share of those, whose SSIM is 1, is taken out of its mean.
     """
     slope, offset = np.polyfit(image[covered], photograph[covered], 1)
-    matched = np.where(covered, slope * image + offset, photograph)
+    matched = np.where(covered, np.clip(slope * image + offset, 0, 1), photograph)
     share = covered.mean()
     ssim = (metrics.ssim(matched, photograph) - (1 - share)) / share
     return float(ssim), float(np.corrcoef(image[covered], photograph[covered])[0, 1])

@@ -136,6 +136,7 @@ functions = pytest.mark.parametrize("function", of(LOSSES | PRIORS))
 OF_GRAY = {
     "SIFT at keypoints, rounded": repinv.SIFT.opencv(KEYPOINTS),
     "SIFT at keypoints": repinv.SIFT.opencv(KEYPOINTS).softened(1.0),
+    "SIFT at keypoints, of scikit-image": repinv.SIFT.skimage(KEYPOINTS).softened(1.0),
     "DAISY": repinv.DAISY.skimage(2, 4),
     "words at keypoints": repinv.BoVW(
         repinv.SIFT.opencv(KEYPOINTS, rootsift=True).softened(1.0), WORDS_OF_SIFT

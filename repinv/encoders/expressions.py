@@ -29,6 +29,7 @@ FLAVOURS = {
     "dsift.kornia": ("DSIFT", "kornia"),
     "daisy.skimage": ("DAISY", "skimage"),
     "sift.opencv": ("SIFT", "opencv"),
+    "sift.skimage": ("SIFT", "skimage"),
     "sift.load": ("SIFT", "load"),
     "bovw": ("BoVW", "pretrained"),
     "bovw.load": ("BoVW", "load"),

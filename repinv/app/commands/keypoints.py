@@ -92,8 +92,7 @@ def made_of(
     # Checked as the command line's are, with a keypoint in place of those that are detected.
     written = call.replace("(", "(keypoints=((1, 1, 1, 0, 0),), ", 1)
     sift = expressions.parse(written)
-    assert isinstance(sift, repinv.SIFT)
-    flavour = sift.flavour
+    flavour: Any = sift.flavour  # type: ignore[attr-defined]
     found = repinv.SIFT.detect(
         images.photograph(source, 1, side),
         n_octave_layers=flavour.n_octave_layers,

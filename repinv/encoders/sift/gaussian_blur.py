@@ -1,7 +1,4 @@
-"""Gaussian blur with mirrored borders, doubling and halving of an image; the adjoints below.
-
-An image mirrored at the centres of its border pixels has the period 2(n − 1) along an axis.
-"""
+"""Gaussian blur with mirrored borders, doubling and halving of an image; the adjoints below."""
 
 from __future__ import annotations
 
@@ -15,12 +12,8 @@ from repinv.encoders._kernels.jit import helper, jit
 
 
 @functools.lru_cache(maxsize=256)
-def taps(sigma: float, dtype: Any) -> np.ndarray:
-    """Right half (reach + 1,) of the Gaussian that OpenCV blurs images of floats with.
-
-    It has round(8σ + 1) taps, or one more where that is even, and the sum 1.
-    """
-    reach = (int(np.rint(8 * sigma + 1)) | 1) // 2
+def taps(sigma: float, reach: int, dtype: Any) -> np.ndarray:
+    """Right half (reach + 1,) of a Gaussian of the sum 1."""
     half = np.exp(-0.5 * (np.arange(reach + 1) / sigma) ** 2)
     found: np.ndarray = (half / (2 * half.sum() - half[0])).astype(dtype)
     found.setflags(write=False)
@@ -28,13 +21,17 @@ def taps(sigma: float, dtype: Any) -> np.ndarray:
 
 
 @helper
-def mirrored(i, size):  # type: ignore[no-untyped-def]
-    """The pixel within an axis that a mirrored one outside of it shows."""
-    if size == 1:
+def mirrored(i, size, twice):  # type: ignore[no-untyped-def]
+    """The pixel within an axis that a mirrored one outside of it shows.
+
+    With `twice` the border's pixel is repeated: the mirror is beside it, not in its middle.
+    """
+    beside = 1 if twice else 0
+    period = 2 * (size - 1 + beside)
+    if period == 0:
         return 0
-    period = 2 * (size - 1)
-    i = abs(i) % period
-    return i if i < size else period - i
+    i = i % period
+    return i if i < size else period - beside - i
 
 
 @helper
@@ -76,7 +73,7 @@ def _across(padded, kernel, count, line):  # type: ignore[no-untyped-def]
 
 
 @helper
-def _down(flat, height, width, y, kernel, line, at):  # type: ignore[no-untyped-def]
+def _down(flat, height, width, y, kernel, twice, line, at):  # type: ignore[no-untyped-def]
     """line[at + x] = Σ kernel[|i|]·image[y + i, x], of an image (H, W) as one line `flat`."""
     reach = kernel.size - 1
     own, to = np.uint64(y * width), np.uint64(at)
@@ -84,17 +81,18 @@ def _down(flat, height, width, y, kernel, line, at):  # type: ignore[no-untyped-
         line[to + x] = kernel[0] * flat[own + x]
     i = 1
     while i + 1 <= reach:
-        first = (mirrored(y - i, height) * width, mirrored(y + i, height) * width)
-        second = (mirrored(y - i - 1, height) * width, mirrored(y + i + 1, height) * width)
+        first = (mirrored(y - i, height, twice) * width, mirrored(y + i, height, twice) * width)
+        before, after = mirrored(y - i - 1, height, twice), mirrored(y + i + 1, height, twice)
+        second = (before * width, after * width)
         _add_pairs(flat, first, second, width, kernel[i], kernel[i + 1], line, at)
         i += 2
     if i <= reach:
-        above, below = mirrored(y - i, height) * width, mirrored(y + i, height) * width
-        _add_pair(flat, above, below, width, kernel[i], line, at)
+        above, below = mirrored(y - i, height, twice), mirrored(y + i, height, twice)
+        _add_pair(flat, above * width, below * width, width, kernel[i], line, at)
 
 
 @jit
-def blur(image, kernel, out):  # type: ignore[no-untyped-def]
+def blur(image, kernel, twice, out):  # type: ignore[no-untyped-def]
     """out (H, W) = image (H, W) blurred along both axes."""
     height, width = image.shape
     reach = kernel.size - 1
@@ -102,10 +100,10 @@ def blur(image, kernel, out):  # type: ignore[no-untyped-def]
     padded = np.empty(width + 2 * reach, image.dtype)
     line = np.empty(width, image.dtype)
     for y in range(height):
-        _down(flat, height, width, y, kernel, padded, reach)
+        _down(flat, height, width, y, kernel, twice, padded, reach)
         for x in range(1, reach + 1):
-            padded[reach - x] = padded[reach + mirrored(-x, width)]
-            padded[reach + width - 1 + x] = padded[reach + mirrored(width - 1 + x, width)]
+            padded[reach - x] = padded[reach + mirrored(-x, width, twice)]
+            padded[reach + width - 1 + x] = padded[reach + mirrored(width - 1 + x, width, twice)]
         _across(padded, kernel, width, line)
         for x in range(width):
             out[y, x] = line[x]
@@ -125,7 +123,7 @@ def _pull_down(flat, height, width, y, kernel, line, at):  # type: ignore[no-unt
 
 
 @jit
-def pull_blur(cotangent, kernel, grad):  # type: ignore[no-untyped-def]
+def pull_blur(cotangent, kernel, twice, grad):  # type: ignore[no-untyped-def]
     """Adjoint of `blur`, added to grad (H, W).
 
     The cotangent is blurred as an image with zeros around it, and what reaches beyond the border
@@ -138,26 +136,27 @@ def pull_blur(cotangent, kernel, grad):  # type: ignore[no-untyped-def]
     flat, into = cotangent.reshape(-1), grad.reshape(-1)
     for y in range(-reach, height + reach):
         if reach <= y < height - reach:
-            _down(flat, height, width, y, kernel, padded, 2 * reach)
+            _down(flat, height, width, y, kernel, twice, padded, 2 * reach)
         else:
             _pull_down(flat, height, width, y, kernel, padded, 2 * reach)
         _across(padded, kernel, width + 2 * reach, line)
-        to = mirrored(y, height)
+        to = mirrored(y, height, twice)
         own, middle = np.uint64(to * width), np.uint64(reach)
         for x in range(np.uint64(width)):
             into[own + x] += line[middle + x]
         for x in range(1, reach + 1):
-            grad[to, mirrored(-x, width)] += line[reach - x]
-            grad[to, mirrored(width - 1 + x, width)] += line[reach + width - 1 + x]
+            grad[to, mirrored(-x, width, twice)] += line[reach - x]
+            grad[to, mirrored(width - 1 + x, width, twice)] += line[reach + width - 1 + x]
 
 
 @jit
-def double(image, near, out):  # type: ignore[no-untyped-def]
-    """out (2H, 2W): linear interpolation of image (H, W), border pixels repeated.
+def double(image, near, edge, out):  # type: ignore[no-untyped-def]
+    """out (2H, 2W): linear interpolation of image (H, W).
 
     An even pixel has the weight `near`, and the one before it the rest; an odd pixel the same of
     the one after it. `near` ¾ keeps the edges of the image, 1 keeps the centre of its first
-    pixel, and then an odd pixel is the mean of two.
+    pixel, and then an odd pixel is the mean of two. Beyond the border lies the border's own pixel,
+    or with `edge` 1 the one beside it.
     """
     height, width = image.shape
     real = image.dtype.type
@@ -165,27 +164,28 @@ def double(image, near, out):  # type: ignore[no-untyped-def]
     far = real(1) - near
     odd = near if near < real(1) else real(0.5)
     after = real(1) - odd
+    first, left, right = min(edge, height - 1), min(edge, width - 1), max(width - 1 - edge, 0)
     line = np.empty(width, image.dtype)
     for row in range(2 * height):
         y = row // 2
         if row % 2 == 0:
-            other = max(y - 1, 0)
+            other = y - 1 if y > 0 else first
             for x in range(width):
                 line[x] = near * image[y, x] + far * image[other, x]
         else:
-            other = min(y + 1, height - 1)
+            other = y + 1 if y < height - 1 else max(height - 1 - edge, 0)
             for x in range(width):
                 line[x] = odd * image[y, x] + after * image[other, x]
-        out[row, 0] = line[0]
+        out[row, 0] = near * line[0] + far * line[left]
         for x in range(1, width):
             out[row, 2 * x] = near * line[x] + far * line[x - 1]
         for x in range(width - 1):
             out[row, 2 * x + 1] = odd * line[x] + after * line[x + 1]
-        out[row, 2 * width - 1] = line[width - 1]
+        out[row, 2 * width - 1] = odd * line[width - 1] + after * line[right]
 
 
 @jit
-def pull_double(cotangent, near, grad):  # type: ignore[no-untyped-def]
+def pull_double(cotangent, near, edge, grad):  # type: ignore[no-untyped-def]
     """Adjoint of `double`, added to grad (H, W)."""
     height, width = grad.shape
     real = grad.dtype.type
@@ -193,6 +193,7 @@ def pull_double(cotangent, near, grad):  # type: ignore[no-untyped-def]
     far = real(1) - near
     odd = near if near < real(1) else real(0.5)
     after = real(1) - odd
+    first, left, right = min(edge, height - 1), min(edge, width - 1), max(width - 1 - edge, 0)
     line = np.empty(width, grad.dtype)
     for row in range(2 * height):
         y = row // 2
@@ -202,12 +203,13 @@ def pull_double(cotangent, near, grad):  # type: ignore[no-untyped-def]
             line[x] += far * cotangent[row, 2 * x + 2]
         for x in range(1, width):
             line[x] += after * cotangent[row, 2 * x - 1]
-        line[0] += far * cotangent[row, 0]
-        line[width - 1] += after * cotangent[row, 2 * width - 1]
+        line[left] += far * cotangent[row, 0]
+        line[right] += after * cotangent[row, 2 * width - 1]
         if row % 2 == 0:
-            other, own, rest = max(y - 1, 0), near, far
+            other, own, rest = (y - 1 if y > 0 else first), near, far
         else:
-            other, own, rest = min(y + 1, height - 1), odd, after
+            own, rest = odd, after
+            other = y + 1 if y < height - 1 else max(height - 1 - edge, 0)
         for x in range(width):
             grad[y, x] += own * line[x]
         for x in range(width):

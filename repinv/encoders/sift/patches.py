@@ -25,6 +25,8 @@ class Patches(NamedTuple):
 
     row: np.ndarray  # (K,) int64, of the pixel at the centre
     column: np.ndarray  # (K,) int64
+    past_row: np.ndarray  # (K,) of the centre itself, from that pixel
+    past_column: np.ndarray  # (K,)
     radius: np.ndarray  # (K,) int64, half the side of the square that holds the patch
     cosine: np.ndarray  # (K,) of the rotation, over the width of a bin in pixels
     sine: np.ndarray  # (K,)
@@ -61,13 +63,14 @@ def _samples(width, kind):  # type: ignore[no-untyped-def]
 def _bell(patches, k, bell):  # type: ignore[no-untyped-def]
     """The Gaussian over a patch, a product of one of the line and one of the column.
 
-    `bell` holds it about its middle.
+    `bell` holds both about the middle.
     """
     real = bell.dtype.type
     scale = (patches.cosine[k] ** 2 + patches.sine[k] ** 2) / (0.5 * BINS * BINS)
-    middle = bell.size // 2
-    for n in range(patches.radius[k] + 1):
-        bell[middle + n] = bell[middle - n] = real(math.exp(-scale * n * n))
+    middle = bell.shape[1] // 2
+    for n in range(-patches.radius[k], patches.radius[k] + 1):
+        bell[0, middle + n] = real(math.exp(-scale * (n - patches.past_row[k]) ** 2))
+        bell[1, middle + n] = real(math.exp(-scale * (n - patches.past_column[k]) ** 2))
 
 
 @helper
@@ -81,9 +84,10 @@ def _span(patches, k, i, width):  # type: ignore[no-untyped-def]
     radius, column = patches.radius[k], patches.column[k]
     cosine, sine = float(patches.cosine[k]), float(patches.sine[k])
     low, high = max(-radius, 1 - column), min(radius + 1, width - 1 - column)
+    line, past = i - patches.past_row[k], patches.past_column[k]
     for turned in range(2):
         slope = cosine if turned else sine
-        at = -i * sine if turned else i * cosine
+        at = (-line * sine if turned else line * cosine) - past * slope
         if abs(slope) > 1e-9:
             one, other = (-edge - at) / slope, (edge - at) / slope
             low = max(low, int(max(min(one, other), -1e6) - 1))
@@ -100,13 +104,15 @@ def _sample(flat, width, patches, k, i, first, count, bell, samples):  # type: i
     real = flat.dtype.type
     zero, one, half = real(0), real(1), real(0.5)
     cosine, sine, turn = real(patches.cosine[k]), real(patches.sine[k]), real(patches.turn[k])
-    edge, begin = real(BINS), real(first)
+    edge, begin = real(BINS), real(first - patches.past_column[k])
     flat_below, dust = real(FLAT), real(1e-37)
     per_radian, full = real(ORIENTATIONS / (2 * math.pi)), real(ORIENTATIONS)
     quarter, eighth = real(ORIENTATIONS // 4), real(ORIENTATIONS // 8)
-    down_at = real(i) * cosine + real(BINS // 2 - 0.5)
-    across_at = real(BINS // 2 - 0.5) - real(i) * sine
-    across_line, middle = bell[bell.size // 2 + i], np.uint64(bell.size // 2 + first)
+    line = real(i - patches.past_row[k])
+    down_at = line * cosine + real(BINS // 2 - 0.5)
+    across_at = real(BINS // 2 - 0.5) - line * sine
+    center = bell.shape[1] // 2
+    of_line, middle = bell[0, center + i], np.uint64(center + first)
     row, column = patches.row[k] + i, patches.column[k] + first
     own, wide, next_one = np.uint64(row * width + column), np.uint64(width), np.uint64(1)
     for n in range(np.uint64(count)):
@@ -116,7 +122,7 @@ def _sample(flat, width, patches, k, i, first, count, bell, samples):  # type: i
         # An index stays an index, whatever it is of.
         samples.down[n] = down if inside else half
         samples.across[n] = across if inside else half
-        samples.weight[n] = across_line * bell[middle + n] if inside else zero
+        samples.weight[n] = of_line * bell[1, middle + n] if inside else zero
     for n in range(np.uint64(count)):
         x = own + n
         samples.x[n] = flat[x + next_one] - flat[x - next_one]
@@ -221,7 +227,7 @@ def votes_of(layer, patches, members, histograms):  # type: ignore[no-untyped-de
     largest = 0
     for k in members:
         largest = max(largest, patches.radius[k])
-    bell = np.empty(2 * largest + 1, layer.dtype)
+    bell = np.empty((2, 2 * largest + 1), layer.dtype)
     for k in members:
         histogram = histograms[k]
         histogram[:] = 0
@@ -251,7 +257,7 @@ def pull_votes(cotangent, layer, patches, members, grad):  # type: ignore[no-unt
     largest = 0
     for k in members:
         largest = max(largest, patches.radius[k])
-    bell = np.empty(2 * largest + 1, layer.dtype)
+    bell = np.empty((2, 2 * largest + 1), layer.dtype)
     for k in members:
         _bell(patches, k, bell)
         radius, centre, column = patches.radius[k], patches.row[k], patches.column[k]
@@ -280,7 +286,7 @@ def weigh(patches, members, grad):  # type: ignore[no-untyped-def]
     largest = 0
     for k in members:
         largest = max(largest, patches.radius[k])
-    bell = np.empty(2 * largest + 1, grad.dtype)
+    bell = np.empty((2, 2 * largest + 1), grad.dtype)
     for k in members:
         _bell(patches, k, bell)
         radius, centre, column = patches.radius[k], patches.row[k], patches.column[k]

@@ -16,6 +16,8 @@ SIZE = BINS * BINS * ORIENTATIONS
 CLIP, NORM = 0.2, 512.0
 #: What a norm is at least, FLT_EPSILON; the largest value of eight bits.
 _EPSILON, _WHITE = 1.1920929e-07, 255.0
+#: How descriptors are rounded to whole numbers.
+NOT, NEAREST, DOWN = 0, 1, 2
 #: Square roots pass nothing below this, where their slope exceeds 1e5.
 _STEEP = 5e-6
 #: Least sum that a RootSIFT divides by.
@@ -47,7 +49,7 @@ def _clipped(values, top):  # type: ignore[no-untyped-def]
 
 
 @jit
-def describe(histograms, rounded, rootsift, features):  # type: ignore[no-untyped-def]
+def describe(histograms, rounding, rootsift, features):  # type: ignore[no-untyped-def]
     """Descriptors (K, SIZE) of histograms, rounded to 0 … 255 or only clipped there."""
     real = features.dtype.type
     white, zero = real(_WHITE), real(0)
@@ -59,7 +61,9 @@ def describe(histograms, rounded, rootsift, features):  # type: ignore[no-untype
         scale = real(NORM) / max(second, real(_EPSILON))
         for i in range(SIZE):
             value = min(values[i] * scale, white)
-            values[i] = np.rint(value) if rounded else value
+            if rounding == NEAREST:
+                value = np.rint(value)
+            values[i] = np.floor(value) if rounding == DOWN else value
         if rootsift:
             total = zero
             for i in range(SIZE):

@@ -3,35 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from typing import Any, ClassVar
 
 import numpy as np
 
-from repinv._core.typing import Array, ImagePullback, Pullback
-from repinv.encoders._parts import array_fields, validation
-from repinv.encoders._parts.batching import encode_images, pullback_of
-from repinv.encoders.base import Encoder
-from repinv.encoders.sift import detection, keypoint_glyphs, scaling
+from repinv._core.typing import Array
+from repinv.encoders._parts import validation
+from repinv.encoders.sift import detection, skimage_sift
 from repinv.encoders.sift import keypoints as _keypoints
+from repinv.encoders.sift.keypoint_encoder import KeypointEncoder
 from repinv.encoders.sift.opencv_sift import OpenCVSIFT
-from repinv.io import image as _image
-
-_ADVICE = "Give the image that the keypoints are of."
+from repinv.encoders.sift.skimage_sift import SkimageSIFT
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class SIFT(Encoder):
+class SIFT(KeypointEncoder):
     """SIFT descriptors at keypoints, exact and differentiable.
 
-    Made by `SIFT.opencv` of keypoints, or by `SIFT.detect` of a photograph. Features are (K, 128),
-    a row for each keypoint, in their order. Batches are NumPy arrays (N, 1, H, W) of float32 or
-    float64 in [0, 1]; images of a batch are shared out between as many threads as
-    ``numba.get_num_threads()`` says.
+    Made by `SIFT.opencv` or `SIFT.skimage` of keypoints, or by `SIFT.detect` of a photograph.
+    Features are (K, 128), a row for each keypoint, in their order. Batches are NumPy arrays
+    (N, 1, H, W) of float32 or float64 in [0, 1]; images of a batch are shared out between as many
+    threads as ``numba.get_num_threads()`` says.
 
     Parameters
     ----------
-    flavour : OpenCVSIFT
+    flavour : OpenCVSIFT or SkimageSIFT
         What is computed for one image.
     keypoints : array, shape (K, 5), or what `opencv` takes
         x, y and size in pixels, angle in degrees, packed octave. Kept as a private copy.
@@ -57,6 +53,8 @@ class SIFT(Encoder):
     layer is rotated; the gradients of its pixels vote for the nearest of 4×4 bins and 8
     orientations under a Gaussian. Descriptors are divided by their norm, clipped at 0.2, scaled to
     the norm 512 and rounded to whole numbers from 0 to 255.
+
+    scikit-image mirrors images at other places, gives patches their exact centres, and rounds down.
 
     Features are rounded, exactly as the library rounds them, and the pullback is that of the
     unrounded numbers; `softened` is the encoder without rounding. Where features have a kink the
@@ -86,7 +84,7 @@ class SIFT(Encoder):
     (1, 128)
     """
 
-    flavour: OpenCVSIFT
+    flavour: OpenCVSIFT | SkimageSIFT
     keypoints: np.ndarray
     value_range: tuple[float, float] = (0.0, 255.0)
     channels: int | None = 1
@@ -153,6 +151,73 @@ class SIFT(Encoder):
             validation.whole("n_octave_layers", n_octave_layers),
             validation.real("sigma", sigma, above=0),
             validation.flag("enable_precise_upscale", enable_precise_upscale),
+            rootsift=validation.flag("rootsift", rootsift),
+        )
+        return cls(flavour, keypoints, value_range)
+
+    @classmethod
+    def skimage(
+        cls,
+        keypoints: Any,
+        *,
+        upsampling: int = 2,
+        n_scales: int = 3,
+        sigma_min: float = 1.6,
+        sigma_in: float = 0.5,
+        lambda_descr: float = 6.0,
+        rootsift: bool = False,
+        value_range: tuple[float, float] = (0.0, 1.0),
+    ) -> SIFT:
+        """The descriptors of ``skimage.feature.SIFT``.
+
+        Parameters
+        ----------
+        keypoints : skimage.feature.SIFT, or as of `opencv`
+            A detector after ``detect``, whose own options are taken; or keypoints as of `opencv`,
+            with twice σ for their size, orientations in degrees as angles, and octaves that begin
+            with −1 if the image is doubled.
+        upsampling : {1, 2}
+            Whether the image is doubled.
+        n_scales, sigma_min, sigma_in, lambda_descr
+            As of ``skimage.feature.SIFT``.
+        rootsift : bool
+            The root of each rounded descriptor over its sum.
+        value_range : tuple of float
+            Pixel values that 0 and 1 of a batch stand for; they change nothing but rounding.
+
+        Returns
+        -------
+        SIFT
+            With features (K, 128), which are rounded down.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As of `opencv`, or if a detector has not detected or has another geometry.
+
+        Examples
+        --------
+        >>> import repinv, skimage.data, skimage.feature
+        >>> image, detector = skimage.data.camera()[::4, ::4], skimage.feature.SIFT()
+        >>> detector.detect(image)
+        >>> repinv.SIFT.skimage(detector)(image).shape == (len(detector.keypoints), 128)
+        True
+        """
+        options = {
+            "upsampling": upsampling,
+            "n_scales": n_scales,
+            "sigma_min": sigma_min,
+            "sigma_in": sigma_in,
+            "lambda_descr": lambda_descr,
+        }
+        if hasattr(keypoints, "detect_and_extract"):
+            keypoints, options = skimage_sift.of_detector(keypoints)
+        flavour = SkimageSIFT(
+            validation.whole("upsampling", options["upsampling"], 1, 2),
+            validation.whole("n_scales", options["n_scales"]),
+            validation.real("sigma_min", options["sigma_min"], above=2 * options["sigma_in"]),
+            validation.real("sigma_in", options["sigma_in"]),
+            validation.real("lambda_descr", options["lambda_descr"], above=0),
             rootsift=validation.flag("rootsift", rootsift),
         )
         return cls(flavour, keypoints, value_range)
@@ -245,155 +310,3 @@ class SIFT(Encoder):
         slope_width = validation.real("width", width, above=0)
         flavour = dataclasses.replace(self.flavour, slope_width=slope_width)
         return dataclasses.replace(self, flavour=flavour)
-
-    def feature_shape(self, image_shape: tuple[int, ...], /) -> tuple[int, ...]:
-        """Shape (K, 128) of the features of one image (1, H, W).
-
-        Raises
-        ------
-        ValueError
-            If keypoints lie outside of the image, it is too small for their octaves, or it is not
-            gray.
-        """
-        _, height, width = validation.image_shape(
-            "SIFT", image_shape, self.channels, (3, 3), _ADVICE
-        )
-        _keypoints.check_inside(self.keypoints, height, width)
-        self.flavour.check_size(self.keypoints, height, width)
-        return len(self.keypoints), scaling.SIZE
-
-    @property
-    def descriptor_axis(self) -> int:
-        """Axis of a descriptor's numbers; see `Encoder`."""
-        return 1
-
-    def frames(self, image_shape: tuple[int, ...], /) -> np.ndarray:
-        """Positions (y, x) of the keypoints, (K, 2); see `Encoder.frames`.
-
-        Examples
-        --------
-        >>> import numpy as np, repinv
-        >>> sift = repinv.SIFT.opencv(np.array([[20, 30, 4.0, 90, 256]]))
-        >>> sift.frames((1, 64, 64)).tolist()
-        [[30.0, 20.0]]
-        """
-        self.feature_shape(image_shape)
-        return self.keypoints[:, [1, 0]]
-
-    def coverage(self, shape: tuple[int, ...]) -> np.ndarray:
-        """How strongly each pixel of an image counts in the descriptors.
-
-        Parameters
-        ----------
-        shape : tuple of int
-            (H, W) of the image.
-
-        Returns
-        -------
-        coverage : ndarray, shape (H, W), float64
-            The sum over all descriptors of a pixel's weight in each: that of the Gaussian over the
-            patch, pulled back through the pyramid. The weights of a descriptor sum to one. Zero
-            where no descriptor depends on a pixel.
-
-        Examples
-        --------
-        >>> import numpy as np, repinv
-        >>> sift = repinv.SIFT.opencv(np.array([[32, 32, 4.0, 90, 256]]))
-        >>> round(float(sift.coverage((64, 64)).sum()), 3)
-        1.0
-        """
-        height, width = shape[:2]
-        self.feature_shape((1, height, width))
-        return self.flavour.coverage(self.keypoints, height, width)
-
-    def glyph(self, features: Array, /, *, shape: tuple[int, ...] | None = None) -> np.ndarray:
-        """A picture of features: for each keypoint its patch, with a star in every spatial bin.
-
-        Rays point along the image gradient and are as bright as their bin is strong. Small patches
-        lie over large ones.
-
-        Parameters
-        ----------
-        features : ndarray, shape (K, 128)
-            Of one image, or flat; or one descriptor (128,), which is drawn upright.
-        shape : tuple of int
-            (H, W) of the image; not needed for one descriptor.
-
-        Returns
-        -------
-        picture : ndarray, shape (height, width)
-            From 0 up, in units of the features.
-
-        Raises
-        ------
-        ValueError
-            If the features are not those of such an image.
-        """
-        given = _image.on_host(features)
-        if given.size == scaling.SIZE:
-            return keypoint_glyphs.star(given.reshape(-1))
-        if shape is None:
-            raise ValueError("give the size of the features' image: glyph(features, shape=(H, W)).")
-        given = validation.of_image(self, given, shape[:2])
-        return keypoint_glyphs.draw(given, self.keypoints, shape[0], shape[1])
-
-    def vjp(self, x: Array, /) -> tuple[Array, Pullback]:
-        """Encode a batch, and return the map that pulls cotangents back; see `Encoder.vjp`.
-
-        Parameters
-        ----------
-        x : ndarray, shape (N, 1, H, W), float32 or float64, in [0, 1]
-            Images.
-
-        Returns
-        -------
-        features : ndarray, shape (N, K, 128), of the same dtype
-        pullback : callable
-
-        Raises
-        ------
-        TypeError
-            If `x` is no NumPy array of float32 or float64.
-        ValueError
-            If its shape does not fit.
-        """
-        images = validation.batch(x, "SIFT", "as_module")
-        features, pulls = self._encode(images)
-        return features, pullback_of(images, features.shape, pulls)
-
-    def encode(self, x: Array, /) -> Array:
-        """Features (N, K, 128) of a batch; see `vjp`."""
-        return self._encode(validation.batch(x, "SIFT", "as_module"))[0]
-
-    def _encode(self, images: np.ndarray) -> tuple[np.ndarray, list[Pullback]]:
-        """Features of a batch, and each image's pullback."""
-        low, high = self.value_range
-        scale, shift = images.dtype.type(high - low), images.dtype.type(low)
-
-        def encode(image: np.ndarray) -> tuple[np.ndarray, ImagePullback]:
-            pixels = image[0] * scale + shift
-            features, pull = self.flavour.vjp(pixels, self.keypoints)
-            return features, lambda v: (scale * pull(v))[None]
-
-        return encode_images(images, self.feature_shape(images.shape[1:]), encode)
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the encoder to an npz file without pickle; it appears whole or not at all."""
-        array_fields.save(self, path)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> SIFT:
-        """Read what `save` wrote.
-
-        Raises
-        ------
-        ValueError
-            If the file is something else, or is damaged.
-        """
-        return array_fields.load(cls, path)
-
-    def __eq__(self, other: object) -> bool:
-        return array_fields.same(self, other)
-
-    def __hash__(self) -> int:
-        return array_fields.hashed(self)

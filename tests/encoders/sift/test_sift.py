@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import itertools
 import json
 
 import cv2
@@ -12,7 +13,6 @@ from scipy import ndimage
 
 import repinv
 from repinv import SIFT
-from repinv.encoders.sift import gaussian_blur
 from repinv.testing import check_encoder, check_vjp
 
 SIZE = (50, 60)
@@ -35,6 +35,10 @@ FLAVOURS = {
     "precise": SIFT.opencv(FOUND.keypoints, enable_precise_upscale=True),
     "not doubled": SIFT.opencv(FOUND.keypoints[FOUND.keypoints[:, 4].astype(int) & 255 < 9]),
     "other layers": SIFT.opencv(FOUND.keypoints, n_octave_layers=4, sigma=1.3),
+    "skimage": SIFT.skimage(FOUND.keypoints[:40]),
+    "skimage, not doubled": SIFT.skimage(
+        FOUND.keypoints[FOUND.keypoints[:, 4].astype(int) & 255 < 9], upsampling=1, rootsift=True
+    ),
     "0..1": SIFT.opencv(FOUND.keypoints, value_range=(0, 1)),
 }
 encoders = pytest.mark.parametrize(
@@ -64,7 +68,8 @@ def test_pullback_of_rounded_features_is_that_of_the_others(encoder: SIFT) -> No
     v = RNG.standard_normal(features.shape)
     np.testing.assert_array_equal(pullback(v), pullback_of_others(v))
     if not encoder.flavour.rootsift:
-        np.testing.assert_array_equal(features, np.rint(others))
+        down = np.floor if "Skimage" in type(encoder.flavour).__name__ else np.rint
+        np.testing.assert_array_equal(features, down(others))
     assert encoder.softened(0.3).softened(0.3) is None
 
 
@@ -134,32 +139,6 @@ def test_rootsift_is_the_root_of_the_rounded_descriptor_over_its_sum() -> None:
     expected = FOUND(IMAGE)
     expected = np.sqrt(expected / expected.sum(axis=1, keepdims=True))
     np.testing.assert_allclose(FLAVOURS["rootsift"](IMAGE), expected, atol=1e-6)
-
-
-@pytest.mark.parametrize("size", [(1, 1), (2, 5), (7, 3), (40, 33)])
-@pytest.mark.parametrize("sigma", [0.4, 2.5])
-def test_blur_is_that_of_scipy_and_of_its_adjoint(size: tuple[int, int], sigma: float) -> None:
-    image, other = RNG.standard_normal((2, *size))
-    taps = gaussian_blur.taps(sigma, np.dtype(np.float64))
-    kernel = np.concatenate([taps[:0:-1], taps])
-    out, pulled = np.empty(size), np.zeros(size)
-    gaussian_blur.blur(image, taps, out)
-    expected = image
-    for axis in (0, 1):
-        if size[axis] > 1:
-            expected = ndimage.correlate1d(expected, kernel, axis, mode="mirror")
-    np.testing.assert_allclose(out, expected, atol=1e-12)
-    gaussian_blur.pull_blur(other, taps, pulled)
-    assert np.vdot(out, other) == pytest.approx(np.vdot(image, pulled), rel=1e-10, abs=1e-12)
-
-
-@pytest.mark.parametrize("near", [0.75, 1.0])
-def test_the_pullback_of_doubling_is_its_adjoint(near: float) -> None:
-    image, other = RNG.standard_normal((5, 7)), RNG.standard_normal((10, 14))
-    out, pulled = np.empty((10, 14)), np.zeros((5, 7))
-    gaussian_blur.double(image, near, out)
-    gaussian_blur.pull_double(other, near, pulled)
-    assert np.vdot(out, other) == pytest.approx(np.vdot(image, pulled))
 
 
 def test_coverage_says_where_descriptors_look() -> None:
@@ -326,8 +305,10 @@ def test_glyphs_show_patches_at_keypoints() -> None:
 
 def test_the_upright_glyph_points_along_the_gradient() -> None:
     ramp = np.tile(np.linspace(0, 1, 64), (64, 1))
-    upright = SIFT.opencv([[32.0, 32.0, 4.0, 0.0, 256.0]])
-    for image, axis in ((ramp, 1), (ramp.T, 0)):
+    for make, (image, axis) in itertools.product(
+        (SIFT.opencv, SIFT.skimage), ((ramp, 1), (ramp.T, 0))
+    ):
+        upright = make([[32.0, 32.0, 4.0, 0.0, 256.0]])
         star = upright.glyph(upright(image)[0])[13:26, 13:26]
         ray = np.argwhere(star > 0.5 * star.max()) - 6
         assert ray[:, axis].max() == 6
@@ -339,4 +320,5 @@ def test_frames_are_the_keypoints_and_words_pool_over_them() -> None:
     words = FOUND(IMAGE)[::8]
     bag = repinv.BoVW(FOUND, words, grid=(2, 2))
     assert bag(IMAGE).shape == (2, 2, len(words))
-    check_vjp(repinv.VLAD(FOUND.softened(1), words, power=1.0).vjp, RNG.random((1, 1, *SIZE)))
+    vlad = repinv.VLAD(FOUND.softened(1), words, power=1.0)
+    check_vjp(vlad.vjp, RNG.random((1, 1, *SIZE)), step=1e-7)
