@@ -117,9 +117,12 @@ class SIFT(KeypointEncoder):
             these names; or a .npz or .json file of one of these. Positions and sizes in pixels,
             0 being the centre of the first pixel; angles in degrees, clockwise; octaves packed as
             OpenCV has them, octave & 255 | layer << 8.
-        n_octave_layers, sigma, enable_precise_upscale
-            As of ``cv2.SIFT_create``: layers of an octave, blur of its first layer, and whether
-            doubling the image maps pixel x to 2x.
+        n_octave_layers : int
+            Layers of an octave.
+        sigma : float
+            Blur of the first layer of an octave, in its pixels.
+        enable_precise_upscale : bool
+            Whether doubling the image maps pixel x to 2x.
         rootsift : bool
             The root of each rounded descriptor over its sum.
         value_range : tuple of float
@@ -178,8 +181,12 @@ class SIFT(KeypointEncoder):
             with −1 if the image is doubled.
         upsampling : {1, 2}
             Whether the image is doubled.
-        n_scales, sigma_min, sigma_in, lambda_descr
-            As of ``skimage.feature.SIFT``.
+        n_scales : int
+            Layers of an octave.
+        sigma_min, sigma_in : float
+            Blur of the first layer of an octave in its pixels, and of the image in its own.
+        lambda_descr : float
+            Half the width of a patch, in σ.
         rootsift : bool
             The root of each rounded descriptor over its sum.
         value_range : tuple of float
@@ -243,8 +250,15 @@ class SIFT(KeypointEncoder):
             Gray; floats lie in [0, 1]. It is rounded to 8 bits, as OpenCV needs it.
         n_features : int
             How many of the strongest keypoints are kept; 0 for all.
-        n_octave_layers, contrast_threshold, edge_threshold, sigma, enable_precise_upscale
-            As of ``cv2.SIFT_create``.
+        n_octave_layers : int
+            Layers of an octave.
+        contrast_threshold, edge_threshold : float
+            As of ``cv2.SIFT_create``: keypoints of lower contrast, and those along edges, are left
+            out.
+        sigma : float
+            Blur of the first layer of an octave, in its pixels.
+        enable_precise_upscale : bool
+            Whether doubling the image maps pixel x to 2x.
         rootsift : bool
             The root of each rounded descriptor over its sum.
 
