@@ -318,6 +318,8 @@ def test_the_upright_glyph_points_along_the_gradient() -> None:
 def test_frames_are_the_keypoints_and_words_pool_over_them() -> None:
     np.testing.assert_array_equal(FOUND.frames((1, *SIZE)), FOUND.keypoints[:, [1, 0]])
     words = FOUND(IMAGE)[::8]
+    far = SIFT.opencv([[5000.0, 3000.0, 4.0, 30.0, 256.0]])
+    assert repinv.BoVW(far, words).local == far
     bag = repinv.BoVW(FOUND, words, grid=(2, 2))
     assert bag(IMAGE).shape == (2, 2, len(words))
     vlad = repinv.VLAD(FOUND.softened(1), words, power=1.0)
