@@ -63,6 +63,9 @@ class SIFT(KeypointEncoder):
     nothing where their slope exceeds 1e5. The descriptor of a flat patch is zero, and so is its
     cotangent.
 
+    Descriptors have the norm 512, or 1 with `rootsift`. Temperatures of soft words are in squared
+    units of the descriptors, and their defaults suit norms of about 1.
+
     References
     ----------
     .. [1] D. G. Lowe, "Distinctive image features from scale-invariant keypoints", IJCV 2004,

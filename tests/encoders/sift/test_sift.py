@@ -9,6 +9,7 @@ import json
 import cv2
 import numpy as np
 import pytest
+import skimage.data
 from scipy import ndimage
 
 import repinv
@@ -324,3 +325,23 @@ def test_frames_are_the_keypoints_and_words_pool_over_them() -> None:
     assert bag(IMAGE).shape == (2, 2, len(words))
     vlad = repinv.VLAD(FOUND.softened(1), words, power=1.0)
     check_vjp(vlad.vjp, RNG.random((1, 1, *SIZE)), step=1e-7)
+
+
+def test_inversions_recover_what_descriptors_cover() -> None:
+    photograph = skimage.data.camera()[::4, ::4]
+    sift = SIFT.detect(photograph)
+    result = repinv.invert(sift(photograph), sift, shape=photograph.shape, max_iter=150)
+    covered = sift.coverage(photograph.shape)
+    covered = covered > np.median(covered)
+    assert float(result.error[0]) < 2e-3
+    assert np.corrcoef(result.image[covered], photograph[covered])[0, 1] > 0.9
+
+
+def test_pre_images_are_smooth_where_no_keypoint_lies() -> None:
+    image = photograph(96, 96, seed=2)
+    keypoints = SIFT.detect(image, contrast_threshold=0.01).keypoints
+    sift = SIFT.opencv(keypoints[keypoints[:, 0] < 40])
+    result = repinv.invert(sift(image), sift, shape=image.shape, max_iter=80)
+    down, across = np.gradient(result.image)
+    energy = down**2 + across**2
+    assert energy[:, 80:].mean() < 0.1 * energy[:, :30].mean()
