@@ -9,6 +9,7 @@ READ = (
     "many_images",
     "hog_sift_words",
     "words_forget",
+    "keypoint_sift",
     "lambda_and_beta",
     "hoggles",
     "linear_classifier",

@@ -9,7 +9,9 @@ from .comparison.table import Reconstruction as Reconstruction
 from .encoders.base import Encoder as Encoder
 from .encoders.base import StraightThrough as StraightThrough
 from .encoders.hog.hog import HOG as HOG
+from .encoders.sift.daisy import DAISY as DAISY
 from .encoders.sift.dsift import DSIFT as DSIFT
+from .encoders.sift.sift import SIFT as SIFT
 from .encoders.sparse.hoggle import HOGgle as HOGgle
 from .encoders.words.assignment import LLC as LLC
 from .encoders.words.assignment import HardAssignment as HardAssignment

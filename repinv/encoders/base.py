@@ -36,6 +36,8 @@ class Encoder(ABC):
     is_network : bool
         Whether features are those of a network, which patterns that nobody sees may excite:
         `repinv.maximize` then looks at random views.
+    is_rounded : bool
+        Whether features are rounded to whole numbers, and `softened` is the encoder without that.
     channel_axis : int
         Axis of the channels of images that a call is given.
     any_channels : bool
@@ -84,6 +86,7 @@ class Encoder(ABC):
     precision: Any = np.float32
     unit_pixels: ClassVar[bool] = False
     is_network: ClassVar[bool] = False
+    is_rounded: ClassVar[bool] = False
     channel_axis: int = -1
     any_channels: bool = False
 

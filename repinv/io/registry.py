@@ -24,6 +24,8 @@ PARTS = {
     "DSIFT.vlfeat_grid": "repinv.encoders.sift.grids:VLFeatGrid",
     "DSIFT.natural_grid": "repinv.encoders.sift.grids:NaturalGrid",
     "DSIFT.kornia_grid": "repinv.encoders.sift.grids:KorniaGrid",
+    "SIFT.opencv": "repinv.encoders.sift.opencv_sift:OpenCVSIFT",
+    "SIFT.skimage": "repinv.encoders.sift.skimage_sift:SkimageSIFT",
     "SquaredError.rectified": "repinv.energy.losses:RectifiedError",
     "InnerProduct.rectified": "repinv.energy.losses:RectifiedInnerProduct",
     "Shortfall.rectified": "repinv.energy.losses:RectifiedShortfall",
