@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 import repinv
-from repinv_cnn._graph import errors, preparation
+from repinv_cnn._graph import errors, forward_mode, preparation
 from repinv_cnn._graph.agreement import LOCK, Ways, laid_out
 from repinv_cnn._graph.cuda_graphs import Replayed
 from repinv_cnn._graph.tape import pulled
@@ -23,6 +23,8 @@ from repinv_cnn.preprocess import Preprocess
 
 #: A pullback, as `repinv.Encoder` has it.
 Pullback: TypeAlias = Callable[[Any], Any]
+#: A pushforward, likewise.
+Pushforward: TypeAlias = Callable[[Any], Any]
 #: Of the outputs of the layers for one image.
 Shapes: TypeAlias = tuple[tuple[int, ...], ...]
 
@@ -154,6 +156,25 @@ class TorchEncoder(repinv.Encoder):
                 return _as(grad.contiguous(), v)
 
         return _as(self._joined(outputs), x), pullback
+
+    def jvp(self, x: Any, /) -> tuple[Any, Pushforward] | None:
+        """Features (N, *F), and the map of changes of the images to theirs, by forward mode.
+
+        None with surrogate slopes, which are of the pullback alone, and of modules with an
+        operation that torch has no forward mode of.
+        """
+        if self._width:
+            return None
+        given = _tensor(x).detach()
+        push = forward_mode.pushed(self._features, given)
+        if push is None:
+            return None
+
+        def pushforward(v: Any) -> Any:
+            with self._guarded(given):
+                return _as(push(_tensor(v)), v)
+
+        return self.encode(x), pushforward
 
     def encode(self, x: Any, /) -> Any:
         """Features (N, *F), without a graph, of the kind of array that `x` is."""
