@@ -8,6 +8,10 @@ from .comparison.table import Comparison as Comparison
 from .comparison.table import Reconstruction as Reconstruction
 from .distortions.distortions import Distortions as Distortions
 from .distortions.eigendistortions import eigendistortions as eigendistortions
+from .distortions.sensitivity import Sensitivity as Sensitivity
+from .distortions.sensitivity import sensitivity as sensitivity
+from .distortions.walk import Walk as Walk
+from .distortions.walk import walk as walk
 from .encoders.base import Encoder as Encoder
 from .encoders.base import StraightThrough as StraightThrough
 from .encoders.hog.hog import HOG as HOG

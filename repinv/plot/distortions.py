@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from repinv.distortions.distortions import Distortions
-from repinv.plot.figures import Panel, draw_into, grid_figure
+from repinv.distortions.sensitivity import Sensitivity
+from repinv.distortions.walk import Walk
+from repinv.plot.figures import (
+    LINES,
+    Panel,
+    ShownFigure,
+    draw_image,
+    draw_into,
+    figure_of,
+    grid_figure,
+)
 
-#: Pictures in a row.
-_COLUMNS = 4
+#: Pictures in a row, and the side of one in inches.
+_COLUMNS, _SIDE = 4, 2.8
 
 
 def distortions_figure(distortions: Distortions, *, axes: Sequence[Axes] | None = None) -> Figure:
@@ -36,3 +46,52 @@ def distortions_panels(distortions: Distortions) -> list[Panel]:
         share = np.max([value, 0]) / distortions.unit
         panels.append(Panel(change, f"{name}\nλ = {share:.2g} of largest", signed=True))
     return panels
+
+
+def walk_figure(walk: Walk, *, axes: Sequence[Axes] | None = None) -> Figure:
+    """The first image, some on the way, the last; parameters as of `repinv.Walk.plot`."""
+    panels = walk_panels(walk)
+    return draw_into(axes, panels) if axes is not None else grid_figure([panels])
+
+
+def walk_panels(walk: Walk) -> list[Panel]:
+    """Images of a walk, evenly spaced, and the difference of the last from the first."""
+    last = len(walk.images) - 1
+    chosen = np.unique(np.round(np.linspace(0, last, _COLUMNS)).astype(int))
+    panels = [Panel(walk.images[0], "image")]
+    for number in chosen[1:]:
+        distance, error = walk.distances[number], 100 * walk.errors[number]
+        label = f"RMS distance {distance:.3f}\nfeature error {error:.2g} %"
+        panels.append(Panel(walk.images[number], label))
+    if last:
+        panels.append(Panel(walk.images[-1] - walk.images[0], "difference", signed=True))
+    return panels
+
+
+def sensitivity_figure(sensitivity: Sensitivity, *, axes: Sequence[Axes] | None = None) -> Figure:
+    """Image, map and spectrum; parameters as of `repinv.Sensitivity.plot`."""
+    if axes is None:
+        figure = ShownFigure(3 * _SIDE + 0.4, _SIDE + 0.4)
+        axes = list(figure.subplots(1, 3))
+    if len(axes) != 3:
+        raise ValueError(f"expected 3 axes, one for each picture; got {len(axes)}.")
+    draw_image(axes[0], Panel(sensitivity.image, "image"), size=9)
+    # A logarithm: flat areas are noticed a thousand times as much where features are normalized.
+    shown = np.log10(np.maximum(sensitivity.map, 1e-6 * sensitivity.map.max()))
+    draw_image(axes[1], Panel(shown, "where: log of sensitivity", unit=False), size=9)
+    draw_spectra(axes[2], {"": sensitivity})
+    return figure_of(axes[0])
+
+
+def draw_spectra(axis: Axes, sensitivities: Mapping[str, Sensitivity]) -> None:
+    """Spectra of several encoders by name, each in units of its mean over all pixels."""
+    for (name, one), (colour, style) in zip(sensitivities.items(), LINES, strict=False):
+        mean = one.trace / one.map.size
+        axis.loglog(one.frequencies, one.spectrum / mean, color=colour, ls=style, label=name)
+    axis.set_xlabel("cycles per pixel", fontsize=9)
+    axis.set_title("at which frequencies", fontsize=9, loc="left")
+    axis.tick_params(labelsize=8, which="both")
+    axis.grid(True, which="major", color="0.9", linewidth=0.8)
+    axis.spines[["top", "right"]].set_visible(False)
+    if any(sensitivities):
+        axis.legend(fontsize=8, frameon=False)
