@@ -8,6 +8,8 @@ from .comparison.table import Comparison as Comparison
 from .comparison.table import Reconstruction as Reconstruction
 from .distortions.distortions import Distortions as Distortions
 from .distortions.eigendistortions import eigendistortions as eigendistortions
+from .distortions.mad import MaximalDifferentiation as MaximalDifferentiation
+from .distortions.mad import mad as mad
 from .distortions.sensitivity import Sensitivity as Sensitivity
 from .distortions.sensitivity import sensitivity as sensitivity
 from .distortions.walk import Walk as Walk

@@ -36,7 +36,7 @@ _LEAST = 1 / 400
 #: Evaluations of a correction at most, and between two looks at its error.
 _CORRECTION, _CHECK = 60, 5
 #: Share of the tolerance at which a correction ends, so that the next one has less to do.
-_ENOUGH = 0.3
+_ENOUGH = 0.8
 #: Products by which a random direction is projected onto what features do not notice.
 _PROJECTION = 60
 #: New directions that are drawn in vain before a walk ends, and the distance, in units of the

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from repinv.distortions.distortions import Distortions
+from repinv.distortions.mad import MaximalDifferentiation
 from repinv.distortions.sensitivity import Sensitivity
 from repinv.distortions.walk import Walk
 from repinv.plot.figures import (
@@ -95,3 +96,15 @@ def draw_spectra(axis: Axes, sensitivities: Mapping[str, Sensitivity]) -> None:
     axis.spines[["top", "right"]].set_visible(False)
     if any(sensitivities):
         axis.legend(fontsize=8, frameon=False)
+
+
+def mad_figure(found: MaximalDifferentiation, *, axes: Sequence[Axes] | None = None) -> Figure:
+    """Reference, start, nearest, farthest; as of `repinv.MaximalDifferentiation.plot`."""
+    near, far = found.distances_b / found.start_b
+    panels = [
+        Panel(found.image, "image"),
+        Panel(found.start, "start: with noise"),
+        Panel(found.nearest, f"nearest\n{near:.2g} of the start's distance"),
+        Panel(found.farthest, f"farthest\n{far:.2g} of the start's distance"),
+    ]
+    return draw_into(axes, panels) if axes is not None else grid_figure([panels])
