@@ -14,6 +14,7 @@ READ = (
     "linear_classifier",
     "cnn_layers",
     "maximize_and_caricature",
+    "what_hog_cannot_see",
     "hog_as_loss",
     "your_own_encoder",
     "study",
