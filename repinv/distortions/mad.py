@@ -133,6 +133,7 @@ def mad(
     Returns
     -------
     found : MaximalDifferentiation
+        With the two images, and their distances by both metrics.
 
     Raises
     ------

@@ -114,6 +114,7 @@ def sensitivity(
     Returns
     -------
     sensitivity : Sensitivity
+        With a map, a spectrum, and how far random cotangents leave the map uncertain.
 
     Raises
     ------

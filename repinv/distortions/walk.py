@@ -164,6 +164,7 @@ def walk(
     Returns
     -------
     walk : Walk
+        With all images of the way; `Walk.stop_reason` says why it ended.
 
     Raises
     ------
