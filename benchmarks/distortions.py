@@ -134,6 +134,7 @@ def eigenvalues(report: Report, photographs: list[np.ndarray]) -> None:
         "s, repinv",
     )
     image = crops(photographs[:1], 64)[0].astype(np.float64)
+    torch.manual_seed(0)  # of the models' weights
     for name, made in (
         ("OnOff", po.models.OnOff(kernel_size=15, pretrained=False)),
         ("LuminanceGainControl", po.models.LuminanceGainControl(kernel_size=15)),
