@@ -221,9 +221,9 @@ def differentiation(report: Report, photographs: list[np.ndarray]) -> None:
                 f"{found.seconds / 2:.1f}",
             )
     report.note(
-        "plenoptic's weight of the held distance is the only one of 1e4, 1e6 and 3e7 that held it to "
-        "1e-3 for the farthest. With 1e6 it drives 1 − SSIM as far as repinv does, and misses the "
-        "held distance by 2 to 3 %."
+        "plenoptic's weight of the held distance is the only one of 1e4, 1e6 and 3e7 that held it "
+        "to 1e-3 for the farthest. With 1e6 it drives 1 − SSIM as far as repinv does, and misses "
+        "the held distance by 2 to 3 %."
     )
 
 
