@@ -15,6 +15,8 @@ READ = (
     "linear_classifier",
     "cnn_layers",
     "maximize_and_caricature",
+    "what_hog_cannot_see",
+    "two_representations_disagree",
     "hog_as_loss",
     "your_own_encoder",
     "study",

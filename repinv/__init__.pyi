@@ -6,6 +6,14 @@ from .comparison.compare import compare as compare
 from .comparison.methods import Method as Method
 from .comparison.table import Comparison as Comparison
 from .comparison.table import Reconstruction as Reconstruction
+from .distortions.distortions import Distortions as Distortions
+from .distortions.eigendistortions import eigendistortions as eigendistortions
+from .distortions.mad import MaximalDifferentiation as MaximalDifferentiation
+from .distortions.mad import mad as mad
+from .distortions.sensitivity import Sensitivity as Sensitivity
+from .distortions.sensitivity import sensitivity as sensitivity
+from .distortions.walk import Walk as Walk
+from .distortions.walk import walk as walk
 from .encoders.base import Encoder as Encoder
 from .encoders.base import StraightThrough as StraightThrough
 from .encoders.hog.hog import HOG as HOG

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from array_api_compat import is_numpy_array, to_device
 
-from repinv._core.typing import Array, Pullback, SizeRange
+from repinv._core.typing import Array, Pullback, Pushforward, SizeRange
 from repinv.io import image as _image
 
 
@@ -56,7 +56,7 @@ class Encoder(ABC):
     -----
     Methods and properties come in three groups.
 
-    *What every encoder needs, or has by default*: `vjp`, `feature_shape`, `encode`, a call,
+    *What every encoder needs, or has by default*: `vjp`, `jvp`, `feature_shape`, `encode`, a call,
     `image_shapes`, and for maps and local descriptors `descriptor_axis`, `layout`, `both_layouts`
     and `frames`. `plot` draws features.
 
@@ -105,6 +105,26 @@ class Encoder(ABC):
         pullback : callable
             v (N, *F) → (N, C, H, W), the product of v with the Jacobian at `x`.
         """
+
+    def jvp(self, x: Array, /) -> tuple[Array, Pushforward] | None:
+        """Encode a batch, and return the map that pushes changes of the images forward.
+
+        None where the encoder has no such map: `repinv.eigendistortions` then takes differences of
+        features.
+
+        Parameters
+        ----------
+        x : array, shape (N, C, H, W), floating
+            Images in [0, 1].
+
+        Returns
+        -------
+        features : array, shape (N, *F)
+        pushforward : callable
+            v (N, C, H, W) → (N, *F), the product of the Jacobian at `x` with v. It is the adjoint
+            of the pullback, at kinks too.
+        """
+        return None
 
     @abstractmethod
     def feature_shape(self, image_shape: tuple[int, ...], /) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ import click
 
 import repinv
 from repinv.app.commands.compare import compare
+from repinv.app.commands.distort import distort
 from repinv.app.commands.excite import caricature, maximize
 from repinv.app.commands.fit import fit
 from repinv.app.commands.invert import invert
@@ -47,7 +48,7 @@ def encoders() -> None:
         click.echo(f"{name}(...)\n    {point.value.replace(':', '.')}\n")
 
 
-for _command in (invert, maximize, caricature, compare, fit, study):
+for _command in (invert, maximize, caricature, distort, compare, fit, study):
     cli.add_command(_command)
 
 
