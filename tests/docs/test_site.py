@@ -117,6 +117,44 @@ def test_every_image_has_a_text_alternative(page, address):
         assert not silent, name
 
 
+def test_tutorials_that_were_run_begin_with_their_picture(page, address):
+    names = [name for name in pages() if re.match(r"gallery/\w+/plot_", name)]
+    assert len(names) >= 20
+    run = 0
+    for name in names:
+        page.goto(f"{address}/{name}")
+        if not page.query_selector(".sphx-glr-single-img, .sphx-glr-multi-img"):
+            continue
+        run += 1
+        kind = page.evaluate("document.querySelector('article section > h1').nextElementSibling"
+                             ".querySelector('img, .img-target') != null || "
+                             "document.querySelector('article section > h1').nextElementSibling"
+                             ".tagName == 'IMG'")  # fmt: skip
+        assert kind, name
+    assert run
+
+
+def test_no_page_is_wider_than_a_telephone(page, address):
+    page.set_viewport_size({"width": 400, "height": 800})
+    wide = []
+    for name in pages():
+        page.goto(f"{address}/{name}")
+        width = page.evaluate("document.documentElement.scrollWidth")
+        if width > 400:
+            wide.append((name, width))
+    assert not wide
+
+
+def test_pictures_are_shown_as_they_are_on_dark_pages(page, address):
+    page.goto(f"{address}/index.html")
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    filters = page.eval_on_selector_all(
+        ".bd-content img", "images => images.map(i => getComputedStyle(i).filter)"
+    )
+    assert filters
+    assert set(filters) == {"none"}
+
+
 def test_search_finds_a_constructor(page, address):
     page.goto(f"{address}/search.html?q=HOG.opencv")
     page.wait_for_selector("#search-results li a", timeout=20_000)

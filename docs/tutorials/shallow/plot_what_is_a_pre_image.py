@@ -20,9 +20,9 @@ result = repinv.invert(features, hog, shape=photograph.shape)
 figure = result.plot(photograph)
 
 # %%
-# The middle shows histograms of oriented gradients (HOG): for each cell of 8x8 pixels, how much edge
-# there is in which direction. Write :math:`\Phi` for the representation and :math:`\Phi_0 = \Phi(x_0)`
-# for the numbers of the photograph :math:`x_0`. A pre-image is an :math:`x` with
+# The middle shows histograms of oriented gradients (HOG): for each cell of 8x8 pixels, how much
+# edge there is in which direction. Write :math:`\Phi` for the representation and :math:`\Phi_0 =
+# \Phi(x_0)` for the numbers of the photograph :math:`x_0`. A pre-image is an :math:`x` with
 # :math:`\Phi(x) = \Phi_0`. How nearly that holds is the relative error,
 #
 # .. math:: \frac{\lVert \Phi(x) - \Phi_0 \rVert^2}{\lVert \Phi_0 \rVert^2}.
@@ -32,14 +32,14 @@ assert result.error[0] < 0.01
 
 # %%
 # The encoder cannot tell the two images apart. You can. Whatever differs between them is what HOG
-# does not see, and that is the point of the exercise: a pre-image shows what a representation keeps
-# by showing an image that it keeps nothing else of.
+# does not see, and that is the point of the exercise: a pre-image shows what a representation
+# keeps by showing an image that it keeps nothing else of.
 #
 # Many images for one code
 # ------------------------
 #
-# There is not one pre-image but many. Four runs from different noise end at four images, each with
-# the photograph's HOG:
+# There is not one pre-image but many. Four runs from different noise end at four images, each
+# with the photograph's HOG:
 
 several = repinv.invert(features, hog, shape=photograph.shape, n_preimages=4, max_iter=200)
 assert (several.error < 0.02).all()
@@ -52,19 +52,20 @@ for axis, title in zip(axes, [f"start {k}" for k in range(4)] + ["spread"], stri
     axis.set_axis_off()
 
 # %%
-# The spread on the right, the standard deviation of every pixel over the four, is bright where the
-# code leaves a pixel open: here beside strong contours, and in the whiskers, which are finer than a
-# cell. Where it is dark, the four agree, and what they agree on was in the numbers.
+# The spread on the right, the standard deviation of every pixel over the four, is bright where
+# the code leaves a pixel open: here beside strong contours, and in the whiskers, which are finer
+# than a cell. Where it is dark, the four agree, and what they agree on was in the numbers.
 #
 # What is lost
 # ------------
 #
-# Each pair below has equal features for the representation named above it, although the images differ:
+# Each pair below has equal features for the representation named above it, although the images
+# differ:
 #
 # - *sign*: scikit-image's HOG takes orientations over half a turn. A negative has the same HOG.
 # - *contrast*: blocks are normalized. Half the contrast changes nothing but what is next to flat.
-# - *place*: a bag of visual words counts what there is, not where. Four quarters of a photograph put
-#   in another order have nearly the same counts; only words across the seams are new.
+# - *place*: a bag of visual words counts what there is, not where. Four quarters of a photograph
+#   put in another order have nearly the same counts; only words across the seams are new.
 #
 # Colour is lost before any of them looks: they take gray images.
 
@@ -99,18 +100,17 @@ for column, (title, (encoder, one, other)) in zip(axes.T, pairs.items(), strict=
 # What the priors add
 # -------------------
 #
-# If many images have the code, which one is shown? A minimum of an *energy*: the error, plus *priors*
-# that are small for images like photographs. Without them, and with every pixel a variable of its
-# own, the first image that fits is found. Its HOG is as good, but shading over larger distances is
-# missing, and every pixel carries some noise that HOG does not mind:
+# If many images have the code, which one is shown? A minimum of an *energy*: the error, plus
+# *priors* that are small for images like photographs. Without them, and with every pixel a
+# variable of its own, the first image that fits is found. Its HOG is as good, but shading over
+# larger distances is missing, and every pixel carries some noise that HOG does not mind:
 
 plain = repinv.invert(
     features, hog, shape=photograph.shape, parametrization=repinv.Pixels(), priors=()
 )
 ncc = [repinv.metrics.ncc(image, photograph) for image in (plain.image, result.image)]
-print(
-    f"error {100 * plain.error[0]:.2f} %; likeness (NCC) without and with: {ncc[0]:.2f}, {ncc[1]:.2f}"
-)
+print(f"error without priors: {100 * plain.error[0]:.2f} %")
+print(f"likeness (NCC) without and with: {ncc[0]:.2f}, {ncc[1]:.2f}")
 assert ncc[1] > ncc[0]
 figure, axes = plt.subplots(1, 3, figsize=(8, 3), layout="constrained")
 shown = {"photograph": photograph, "pixels, no priors": plain.image, "as by default": result.image}
@@ -121,9 +121,9 @@ for axis, (title, image) in zip(axes, shown.items(), strict=True):
 
 # %%
 # The default is a spectrum in which low frequencies are large, as in photographs, and two weak
-# priors, on the range of pixels and on contrast. These are assumptions: what they fill in was not in
-# the code. So a pre-image that looks *right* proves that the code determines what you recognise only
-# as far as the priors could not have made it up. They know nothing of cats.
+# priors, on the range of pixels and on contrast. These are assumptions: what they fill in was not
+# in the code. So a pre-image that looks *right* proves that the code determines what you
+# recognise only as far as the priors could not have made it up. They know nothing of cats.
 #
 # Poorer codes
 # ------------
@@ -146,8 +146,8 @@ for axis, side in zip(axes, (None, 4, 8, 16, 32), strict=True):
 assert likeness[0] > likeness[-1]
 
 # %%
-# **Try it**: put a photograph of yours in place of the cat, and ``repinv.DSIFT.natural()`` in place of
-# the HOG. **Next**: :ref:`sphx_glr_gallery_plot_first_inversion.py` takes features that scikit-image
-# has computed; :doc:`/theory/energy` writes the energy down.
+# **Try it**: put a photograph of yours in place of the cat, and ``repinv.DSIFT.natural()`` in
+# place of the HOG. **Next**: :ref:`sphx_glr_gallery_shallow_plot_first_inversion.py` takes
+# features that scikit-image has computed; :doc:`/theory/energy` writes the energy down.
 
 plt.show()
