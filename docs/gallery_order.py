@@ -23,6 +23,7 @@ READ = {
     "networks": (
         "cnn_layers",
         "maximize_and_caricature",
+        "transformer",
     ),
     "learning": (
         "hoggles",
