@@ -254,6 +254,7 @@ class TorchEncoder(repinv.Encoder):
         Parameters
         ----------
         module : nn.Module
+            Run once on random numbers; it is left as it is.
         image_shape : (int, int, int)
             (C, H, W), as the module takes it.
 
