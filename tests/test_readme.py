@@ -49,7 +49,9 @@ def test_it_is_read_in_a_few_minutes():
 
 def test_its_code_prints_what_stands_below_it():
     """On another machine the last digits differ, and the time; the words do not."""
-    code, printed = re.search(r"```python\n(.*?)```\n\n((?:    [^\n]*\n)+)", README, re.DOTALL).groups()
+    code, printed = re.search(
+        r"```python\n(.*?)```\n\n((?:    [^\n]*\n)+)", README, re.DOTALL
+    ).groups()
     small = code.replace("skimage.data.camera()", "skimage.data.camera()[::4, ::4]")
     with io.StringIO() as out, contextlib.redirect_stdout(out), mpl.rc_context({"backend": "agg"}):
         exec(small.replace('savefig("camera.png")', "set_size_inches(1, 1)"), {})

@@ -9,10 +9,10 @@ nobody can read them. Which image has the highest score, and which the lowest?
 # %%
 # A classifier, and how good it is
 # --------------------------------
-# The digits of scikit-learn are small pictures of handwriting. A pipeline encodes them by VLFeat's
-# HOG, reduces the features to 30 principal components, and separates ten classes by a linear
-# support vector machine. What it looks for is only worth knowing if it recognizes digits that it
-# has not seen, so a third of them is held out.
+# The digits of scikit-learn are small pictures of handwriting. A pipeline encodes them by
+# VLFeat's HOG, reduces the features to 30 principal components, and separates ten classes by a
+# linear support vector machine. What it looks for is only worth knowing if it recognizes digits
+# that it has not seen, so a third of them is held out.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -42,9 +42,9 @@ assert accuracy > 0.95
 # %%
 # From weights to an image
 # ------------------------
-# The weights belong to principal components. :func:`repinv.sklearn.direction` carries them back to
-# HOG itself: a direction in the space of features. :func:`repinv.maximize` takes a
-# direction and finds a natural-looking image whose features go as far along it as they can.
+# The weights belong to principal components. :func:`repinv.sklearn.direction` carries them back
+# to HOG itself: a direction in the space of features. :func:`repinv.maximize` takes a direction
+# and finds a natural-looking image whose features go as far along it as they can.
 
 patterns = [
     repinv.maximize(hog, direction(model, digit), shape=(48, 48), images=train[:100]).image
@@ -65,8 +65,8 @@ plt.show()
 # Each digit can be read, though nobody wrote it, and its strokes are light on a dark ground as in
 # the training images: VLFeat's HOG has bins over a full turn, which tell which side of an edge is
 # bright. Each image scores higher than all held-out images of its digit. What tells a digit from
-# the nine others is exaggerated, such as the hole of the 0 and the corner of the 7; what it shares
-# with them is weak. Far from the strokes, where training images have no edge, the image is
+# the nine others is exaggerated, such as the hole of the 0 and the corner of the 7; what it
+# shares with them is weak. Far from the strokes, where training images have no edge, the image is
 # arbitrary.
 
 scores = model.decision_function(test)
@@ -78,8 +78,8 @@ for digit, image in enumerate(patterns):
 # %%
 # Highest and lowest
 # ------------------
-# The opposite direction leads to the image of the lowest score. It is no empty image: it shows the
-# strokes that the classifier takes for evidence against the digit.
+# The opposite direction leads to the image of the lowest score. It is no empty image: it shows
+# the strokes that the classifier takes for evidence against the digit.
 
 digit = 0
 weights = direction(model, digit)
@@ -101,14 +101,14 @@ assert model.decision_function(lowest[None])[0, digit] < scores[:, digit].min()
 # %%
 # Why it works
 # ------------
-# HOG normalizes its blocks, so no image has features of any size: the score of an image is bounded,
-# and an image of nearly the highest score exists. Of the many images that come near it the priors
-# choose a natural-looking one, as in an inversion.
+# HOG normalizes its blocks, so no image has features of any size: the score of an image is
+# bounded, and an image of nearly the highest score exists. Of the many images that come near it
+# the priors choose a natural-looking one, as in an inversion.
 #
 # Try it
 # ------
-# A detector of OpenCV is a vector of weights and a bias. Its window tells the size of the image, so
-# that one line shows what it looks for, a standing person::
+# A detector of OpenCV is a vector of weights and a bias. Its window tells the size of the image,
+# so that one line shows what it looks for, a standing person::
 #
 #     weights = cv2.HOGDescriptor_getDefaultPeopleDetector().ravel()[:-1]
 #     repinv.maximize(repinv.HOG.opencv(), weights).plot()

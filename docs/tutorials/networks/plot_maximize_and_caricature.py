@@ -33,14 +33,14 @@ for digit, (axis, image) in enumerate(zip(axes.flat, found, strict=True)):
     axis.set_axis_off()
 
 # %%
-# Of networks of colour photographs no such target is set: the margin of a class over all others is
-# raised, through another random view of the image in every step (:class:`repinv.RandomView`), and
-# only phases are optimized under the magnitudes of photographs' spectra (:class:`repinv.Phase`).
-# These are twelve classes of EfficientNet-Lite0, found by
-# ``python benchmarks/maximize.py --sheet twelve.png``, which needs its weights: bald eagle, lion,
-# monarch, giant panda; tandem bicycle, cannon, fountain, pickup truck; soccer ball, vase, traffic
-# light, daisy. :doc:`/benchmarks` says how sure two other networks are of each; of the pickup truck
-# and the daisy they are not.
+# Of networks of colour photographs no such target is set: the margin of a class over all others
+# is raised, through another random view of the image in every step (:class:`repinv.RandomView`),
+# and only phases are optimized under the magnitudes of photographs' spectra
+# (:class:`repinv.Phase`). These are twelve classes of EfficientNet-Lite0, found by ``python
+# benchmarks/maximize.py --sheet twelve.png``, which needs its weights: bald eagle, lion, monarch,
+# giant panda; tandem bicycle, cannon, fountain, pickup truck; soccer ball, vase, traffic light,
+# daisy. :doc:`/benchmarks` says how sure two other networks are of each; of the pickup truck and
+# the daisy they are not.
 #
 # .. image:: /maximize.jpg
 #    :alt: Twelve images that excite classes of EfficientNet-Lite0

@@ -16,9 +16,9 @@ features = skimage.feature.hog(photograph, orientations=9, feature_vector=False)
 print(features.shape, features.dtype)
 
 # %%
-# :meth:`repinv.HOG.skimage` takes the options of ``skimage.feature.hog`` by their names there, and
-# the features in the layout that it returns, or flat. The size of the image is needed as well: many
-# sizes have features of this shape.
+# :meth:`repinv.HOG.skimage` takes the options of ``skimage.feature.hog`` by their names there,
+# and the features in the layout that it returns, or flat. The size of the image is needed as
+# well: many sizes have features of this shape.
 import repinv
 
 hog = repinv.HOG.skimage(orientations=9)
@@ -26,8 +26,8 @@ result = repinv.invert(features, hog, shape=photograph.shape)
 print(result)
 
 # %%
-# The image found has the same HOG, to a fraction of a per cent. It is not the photograph: HOG does
-# not depend on what differs.
+# The image found has the same HOG, to a fraction of a per cent. It is not the photograph: HOG
+# does not depend on what differs.
 
 # sphinx_gallery_thumbnail_number = 1
 figure, axes = plt.subplots(1, 3, figsize=(9, 3.2), layout="constrained")
@@ -50,9 +50,9 @@ print(f"{error(result.image):.2%}")
 # Light and dark
 # --------------
 #
-# Light and dark may be swapped in the pre-image, in all of it or in regions. Orientations over half
-# a turn do not tell which side of an edge is bright, so an image and its negative have the same
-# features. :attr:`repinv.Result.notes` says so where it applies:
+# Light and dark may be swapped in the pre-image, in all of it or in regions. Orientations over
+# half a turn do not tell which side of an edge is bright, so an image and its negative have the
+# same features. :attr:`repinv.Result.notes` says so where it applies:
 print(result.notes[0])
 
 # %%

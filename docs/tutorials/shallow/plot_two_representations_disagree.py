@@ -37,18 +37,19 @@ plt.show()
 # -----------------------
 #
 # Wang and Simoncelli compared measures of image quality in this way (`doi:10.1167/8.12.8
-# <https://doi.org/10.1167/8.12.8>`_). One distance is held at a value, here that of white noise of
-# a standard deviation of 0.05. The other distance is made as small and as large as possible.
-# Neither could change if both distances were functions of each other. An observer who looks at the
-# pair decides which of the two distances describes better what is seen.
+# <https://doi.org/10.1167/8.12.8>`_). One distance is held at a value, here that of white noise
+# of a standard deviation of 0.05. The other distance is made as small and as large as possible.
+# Neither could change if both distances were functions of each other. An observer who looks at
+# the pair decides which of the two distances describes better what is seen.
 #
-# In the nearest image the noise is gone from smooth areas, and contrast has changed instead, which
-# HOG does not notice. In the farthest one, textures of low contrast cover areas that were nearly
-# flat. HOG divides by the norm of each block, so that these textures count as much as edges.
+# In the nearest image the noise is gone from smooth areas, and contrast has changed instead,
+# which HOG does not notice. In the farthest one, textures of low contrast cover areas that were
+# nearly flat. HOG divides by the norm of each block, so that these textures count as much as
+# edges.
 #
-# :func:`repinv.mad` takes encoders, whose distance is the squared difference of their features, or
-# functions that return a distance and its gradient. Every image that it evaluates has the distance
-# that is held.
+# :func:`repinv.mad` takes encoders, whose distance is the squared difference of their features,
+# or functions that return a distance and its gradient. Every image that it evaluates has the
+# distance that is held.
 np.testing.assert_allclose(found.distances_a, found.held, rtol=1e-3)
 print(found)
 print(f"the farthest is {found.ratio:.0f} times as far as the nearest, by HOG")

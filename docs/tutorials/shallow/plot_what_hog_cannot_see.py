@@ -12,8 +12,8 @@ import skimage
 import repinv
 
 # %%
-# These images have the same HOG, to a tenth of a percent. The last picture is the difference of the
-# last image from the photograph.
+# These images have the same HOG, to a tenth of a percent. The last picture is the difference of
+# the last image from the photograph.
 photograph = skimage.util.img_as_float(skimage.data.camera()[100:228, 150:278])
 hog = repinv.HOG.vlfeat(bilinear_orientations=True)
 walk = repinv.walk(photograph, hog, amount=0.08)
@@ -29,10 +29,10 @@ plt.show()
 #
 # A small change v of an image changes its features by J v, where J is the derivative of the
 # features at that image. The squared length of this change is ‖J v‖² = vᵀJᵀJ v. For a change of
-# unit norm it is largest along the eigenvector of JᵀJ of the largest eigenvalue λ, and there it is
-# λ itself. Along the eigenvector of the smallest eigenvalue it is smallest. Such changes are called
-# eigendistortions; Berardino and others used them to test models of human vision (`arXiv:1710.02266
-# <https://arxiv.org/abs/1710.02266>`_).
+# unit norm it is largest along the eigenvector of JᵀJ of the largest eigenvalue λ, and there it
+# is λ itself. Along the eigenvector of the smallest eigenvalue it is smallest. Such changes are
+# called eigendistortions; Berardino and others used them to test models of human vision
+# (`arXiv:1710.02266 <https://arxiv.org/abs/1710.02266>`_).
 #
 # :func:`repinv.eigendistortions` finds both ends. It needs products with J and with its transpose
 # only. The transpose is the encoder's pullback. For HOG the product with J is a difference of
@@ -44,10 +44,10 @@ found.plot(axes=axes)
 plt.show()
 
 # %%
-# The two ends differ by a factor of more than a million. The most noticed changes are small and lie
-# where the photograph is nearly flat: HOG divides each block of cells by its norm, so that a change
-# of a few gray levels decides what a flat block contains. The least noticed change has
-# a large constant part: HOG is made of gradients, and a constant has none.
+# The two ends differ by a factor of more than a million. The most noticed changes are small and
+# lie where the photograph is nearly flat: HOG divides each block of cells by its norm, so that a
+# change of a few gray levels decides what a flat block contains. The least noticed change has a
+# large constant part: HOG is made of gradients, and a constant has none.
 assert found.eigenvalues[0] > 1e6 * found.eigenvalues[-1]
 brightness = np.abs(found.smallest[0].mean()) * np.sqrt(photograph.size)
 print(f"share of the mean in the least noticed change: {brightness:.2f}")
@@ -59,9 +59,9 @@ assert brightness > 0.5
 #
 # This photograph has 16 384 pixels, and its HOG has 7 936 numbers. J maps the pixels to these
 # numbers, so at least 8 448 independent changes are not noticed at all: the null space of J. No
-# direction in it is the smallest. The ones that are found here are random images with the spectrum
-# of photographs, projected onto directions that do not change the features; another ``seed`` gives
-# others.
+# direction in it is the smallest. The ones that are found here are random images with the
+# spectrum of photographs, projected onto directions that do not change the features; another
+# ``seed`` gives others.
 n_features = hog(photograph).size
 print(f"{photograph.size} pixels, {n_features} features")
 assert photograph.size - n_features == 8448
@@ -78,8 +78,8 @@ assert apart > 10 * walk.errors.max()
 
 # %%
 # :func:`repinv.walk` therefore takes short steps. After each it minimizes the distance of the
-# features from those of the photograph, as an inversion does, and so it returns to the images that
-# have the same HOG. Every image of the walk is within the tolerance, not only the last.
+# features from those of the photograph, as an inversion does, and so it returns to the images
+# that have the same HOG. Every image of the walk is within the tolerance, not only the last.
 assert walk.errors.max() <= 1e-3
 assert walk.distances[-1] >= 0.08
 print(walk)
@@ -88,10 +88,10 @@ print(walk)
 # Where and at which frequencies
 # ------------------------------
 #
-# :func:`repinv.sensitivity` averages over all directions. The map is the diagonal of JᵀJ: the mean
-# squared change of the features for a change of one pixel. The spectrum is the same for cosines.
-# All three representations notice high frequencies more than low ones. Each curve is in units of
-# its mean.
+# :func:`repinv.sensitivity` averages over all directions. The map is the diagonal of JᵀJ: the
+# mean squared change of the features for a change of one pixel. The spectrum is the same for
+# cosines. All three representations notice high frequencies more than low ones. Each curve is in
+# units of its mean.
 encoders = {
     "HOG": hog,
     "dense SIFT": repinv.DSIFT.vlfeat(step=4),
@@ -113,5 +113,5 @@ for one in seen.values():
     assert one.spectrum[-3] > one.spectrum[0]
 
 # %%
-# The program ``repinv distort photo.jpg -e hog.vlfeat --figure changes.png --movie walk.gif`` does
-# the same for a file.
+# The program ``repinv distort photo.jpg -e hog.vlfeat --figure changes.png --movie walk.gif``
+# does the same for a file.
