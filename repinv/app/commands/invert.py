@@ -92,7 +92,7 @@ if TYPE_CHECKING:
     "--transforms",
     type=click.Choice(["robust"]),
     help="Compare random views of the image (small rotations, shifts, changes of size) with the "
-    "features in most of the run: the last layers of a network then show their subject.",
+    "features in most of the run, for the last layers of networks.",
 )
 @KEYPOINTS
 @SEED
