@@ -73,12 +73,13 @@ axis.set_ylabel("pre-image of")
 # What to notice
 # --------------
 #
-# The diagonal, what was minimized, is by far the smallest number of its row. Off the diagonal are
-# differences of tens of per cent: an image that one flavour cannot tell from the photograph is
-# another image to all others. Features of different libraries are not interchangeable, even where
-# their names and lengths are.
+# The diagonal, what was minimized, is the smallest number of each row. Off the diagonal are
+# differences of up to tens of per cent: an image that one flavour cannot tell from the photograph
+# is another image to all others. Features of different libraries are not interchangeable, even
+# where their names and lengths are.
 
-assert (np.diag(errors) < 0.1 * (errors + np.eye(6)).min(axis=1)).all()
+assert (errors.argmin(axis=1) == np.arange(6)).all()
+assert errors.max() > 0.1
 
 # %%
 # Why they differ
