@@ -59,7 +59,7 @@ for axis, (name, image) in zip(axes, images.items(), strict=True):
 #
 # All eight have the photograph's HOG to a fraction of a per cent. Large shapes are the same in
 # all, lines between them are not, as the spread shows. Their mean is nearer to the photograph
-# than each of them is: what they have in common the features determine, and what one made up the
+# than most of them: what they have in common the features determine, and what one made up the
 # others did not.
 
 single = [metrics.ncc(image, photograph) for image in result.images]

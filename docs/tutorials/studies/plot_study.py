@@ -72,10 +72,10 @@ print(f"{(folder / 'report.html').stat().st_size // 1024} KiB")
 
 # %%
 # The images that were found, straight from the store.
-from repinv.app.study.study import look
+from repinv.app.study.study import results_of
 
 # sphinx_gallery_thumbnail_number = 1
-found = look(study)
+found = results_of(study)
 results = sorted(Path(found.store.url).rglob("*.npz"))[:4]
 figure, axes = plt.subplots(1, len(results), figsize=(8.5, 2.4), layout="constrained")
 for axis, path in zip(np.atleast_1d(axes), results, strict=True):
