@@ -30,9 +30,6 @@ from .encoders.words.pca import PCA as PCA
 from .encoders.words.vlad import VLAD as VLAD
 from .energy.energy import Energy as Energy
 from .energy.energy import Weighted as Weighted
-from .energy.losses import InnerProduct as InnerProduct
-from .energy.losses import Margin as Margin
-from .energy.losses import Shortfall as Shortfall
 from .energy.losses import SquaredError as SquaredError
 from .energy.priors import AlphaNorm as AlphaNorm
 from .energy.priors import IntensityRange as IntensityRange
@@ -42,6 +39,9 @@ from .energy.reference_priors import CellEnergy as CellEnergy
 from .energy.reference_priors import Diversity as Diversity
 from .energy.reference_priors import Pull as Pull
 from .energy.reference_priors import cell_energies as cell_energies
+from .energy.responses import InnerProduct as InnerProduct
+from .energy.responses import Margin as Margin
+from .energy.responses import Shortfall as Shortfall
 from .plot.live import live as live
 from .search.restorer import Restorer as Restorer
 from .search.result import Result as Result

@@ -10,9 +10,9 @@ from repinv._core.typing import Array
 from repinv.encoders import expressions
 from repinv.encoders.base import Encoder
 from repinv.energy.energy import Weighted
-from repinv.energy.losses import Shortfall
 from repinv.energy.priors import IntensityRange
 from repinv.energy.reference_priors import Pull
+from repinv.energy.responses import Shortfall
 from repinv.io.image import as_batch, as_unit
 from repinv.search import validation
 from repinv.search.problem import Problem

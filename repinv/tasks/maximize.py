@@ -13,9 +13,10 @@ from repinv._core.typing import Array
 from repinv.encoders import expressions
 from repinv.encoders.base import Encoder
 from repinv.energy.energy import Weighted
-from repinv.energy.losses import InnerProduct, Loss, Margin, Shortfall
+from repinv.energy.losses import Loss
 from repinv.energy.priors import IntensityRange, NaturalContrast, TotalVariation
 from repinv.energy.reference_priors import Diversity
+from repinv.energy.responses import InnerProduct, Margin, Shortfall
 from repinv.io.image import as_batch, as_unit, to_gray
 from repinv.io.sample_images import photographs
 from repinv.io.streams import Images, stream
