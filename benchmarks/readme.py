@@ -30,17 +30,6 @@ def _markdown(columns: list[str], rows: list[list[str]]) -> str:
     return "\n".join(line(*cells) for cells in (columns, ["---"] * len(columns), *rows))
 
 
-def _table(name: str, part: str) -> str:
-    """The table of a benchmark in whose name something stands."""
-    table = next(table for table in _held(name) if part in table["name"])
-    return _markdown(table["columns"], table["rows"])
-
-
-def ladder() -> str:
-    """Every code of one photograph."""
-    return _table("ladder", "")
-
-
 def authors() -> str:
     """Of the authors' method and ours: the error, and how near the image is to the photograph."""
     rows = []
@@ -53,19 +42,9 @@ def authors() -> str:
     return _markdown(["", "authors", "ours", "ratio"], rows)
 
 
-def hoggles() -> str:
-    """Ways to invert HOG with bilinear orientations."""
-    return _table("hoggles", "HOGb")
-
-
-def cnn() -> str:
-    """Ways to invert a layer of a network."""
-    return _table("cnn", "layer3.0")
-
-
 def filled(text: str) -> str:
     """README with its tables anew."""
-    for table in (ladder, authors, hoggles, cnn):
+    for table in (authors,):
         begin, end = f"<!-- {table.__name__} -->\n", "\n<!-- / -->"
         pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
         if not pattern.search(text):

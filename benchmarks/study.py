@@ -201,7 +201,7 @@ def resume(folder: Path) -> None:
         assert (progress.done, progress.computed) == (100_000, 1_000), progress
         _say(f"going on from 99 % of 100,000 jobs, {name}", seconds, "s", 30)
     began = time.perf_counter()
-    study.look(path)
+    study.results_of(path)
     _note(f"Looking at 100,000 results takes {time.perf_counter() - began:.1f} s.")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     _say("memory of a study of 100,000 results", peak, "GiB", 1)

@@ -15,6 +15,9 @@ import repinv_cnn
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
+
+import gallery_order  # noqa: E402 — beside this file
+
 SHORT = os.environ.get("REPINV_DOCS") == "short"
 
 project = "repinv"
@@ -108,6 +111,7 @@ sphinx_gallery_conf = {
     "gallery_dirs": "gallery",
     "filename_pattern": r"/plot_(first|which_hog)" if SHORT else r"/plot_",
     "within_subsection_order": "gallery_order.AsRead",
+    "subsection_order": [f"tutorials/{folder}" for folder in gallery_order.READ],
     "backreferences_dir": "api/backreferences",
     "doc_module": ("repinv", "repinv_cnn"),
     "reference_url": {"repinv": None, "repinv_cnn": None},
@@ -145,7 +149,26 @@ def described(app, doctree) -> None:
             image["alt"] = f"a picture of the tutorial: {found[1].replace('_', ' ')}"
 
 
+def pictured(app, docname: str, source: list[str]) -> None:
+    """A tutorial begins with its picture, that of its thumbnail, where it was run."""
+    found = re.fullmatch(r"gallery/(\w+)/plot_(\w+)", docname)
+    if not found:
+        return
+    folder, name = found.groups()
+    script = (HERE / "tutorials" / folder / f"plot_{name}.py").read_text()
+    number = re.search(r"sphinx_gallery_thumbnail_number = (\d+)", script)
+    picture = (
+        f"gallery/{folder}/images/sphx_glr_plot_{name}_{int(number[1] if number else 1):03d}.png"
+    )
+    if not (HERE / picture).exists():
+        return
+    heading = re.search(r"^(.+)\n=+\n", source[0], re.MULTILINE)
+    directive = f"\n.. image:: /{picture}\n   :alt: The main figure: {heading[1]}\n\n"
+    source[0] = source[0][: heading.end()] + directive + source[0][heading.end() :]
+
+
 def setup(app) -> None:
     """Called by Sphinx; after numpydoc has made sections of docstrings."""
+    app.connect("source-read", pictured)
     app.connect("doctree-read", described)
     app.connect("autodoc-process-docstring", plain, priority=900)

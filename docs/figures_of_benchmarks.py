@@ -6,8 +6,9 @@ from typing import Any
 
 HERE = Path(__file__).parent
 #: The order of the page; what is not named here comes last.
-ORDER = ("ladder", "invert_hog", "unsigned", "invert_dsift", "invert_bovw", "hoggles", "cnn",
-         "maximize", "gpu", "hog_kernels", "dsift_kernels", "transfer", "study")  # fmt: skip
+ORDER = ("ladder", "invert_hog", "unsigned", "blindness", "invert_dsift", "keypoints",
+         "invert_bovw", "hoggles", "cnn", "last_layers", "maximize", "distortions", "gpu",
+         "hog_kernels", "dsift_kernels", "transfer", "study")  # fmt: skip
 INTRODUCTION = """\
 Benchmarks
 ==========

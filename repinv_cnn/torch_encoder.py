@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 import repinv
-from repinv_cnn._graph import errors, preparation, trials
+from repinv_cnn._graph import errors, forward_mode, preparation, trials
 from repinv_cnn._graph.agreement import Ways, laid_out
 from repinv_cnn._graph.cuda_graphs import Replayed
 from repinv_cnn._graph.tape import pulled
@@ -26,6 +26,8 @@ from repinv_cnn.preprocess import Preprocess
 
 #: A pullback, as `repinv.Encoder` has it.
 Pullback: TypeAlias = Callable[[Any], Any]
+#: A pushforward, likewise.
+Pushforward: TypeAlias = Callable[[Any], Any]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -174,12 +176,31 @@ class TorchEncoder(repinv.Encoder):
 
         return _as(self._joined(outputs, shapes), x), pullback
 
+    def jvp(self, x: Any, /) -> tuple[Any, Pushforward] | None:
+        """Features (N, *F), and the map of changes of the images to theirs, by forward mode.
+
+        None with surrogate slopes, which are of the pullback alone, and of modules with an
+        operation that torch has no forward mode of.
+        """
+        if self._width:
+            return None
+        given, shapes = _tensor(x).detach(), self._trials.shapes(tuple(x.shape[1:]))
+        push = forward_mode.pushed(lambda images: self._features(images, shapes), given)
+        if push is None:
+            return None
+
+        def pushforward(v: Any) -> Any:
+            with self._guarded(given):
+                return _as(push(_tensor(v)), v)
+
+        return self.encode(x), pushforward
+
     def encode(self, x: Any, /) -> Any:
         """Features (N, *F), without a graph, of the kind of array that `x` is."""
         shapes = self._trials.shapes(tuple(x.shape[1:]))
         given = _tensor(x)
         with torch.no_grad(), self._guarded(given):
-            return _as(self._joined(self._outputs(self._prepared(given)), shapes), x)
+            return _as(self._features(given, shapes), x)
 
     def in_layout(self, image: Any) -> Any:
         """A user's image (H, W, C): gray ones repeated, and (C, H, W) where that alone fits."""
@@ -233,6 +254,7 @@ class TorchEncoder(repinv.Encoder):
         Parameters
         ----------
         module : nn.Module
+            Run once on random numbers; it is left as it is.
         image_shape : (int, int, int)
             (C, H, W), as the module takes it.
 
@@ -328,6 +350,10 @@ class TorchEncoder(repinv.Encoder):
         parts = torch.split(flat, [*map(math.prod, shapes)])
         named = zip(self._names, parts, shapes, strict=True)
         return {name: _as(part.reshape(shape), features) for name, part, shape in named}
+
+    def _features(self, x: Tensor, shapes: trials.Shapes) -> Tensor:
+        """Outputs of the layers (N, *F), those of several as one vector."""
+        return self._joined(self._outputs(self._prepared(x)), shapes)
 
     def _prepared(self, x: Tensor) -> Tensor:
         """Images as the layers take them."""

@@ -25,6 +25,8 @@ BILINEAR = repinv.HOG.vlfeat(4, bilinear_orientations=True)
 WORDS = RNG.uniform(0, 0.4, (10, 31))
 # Of a generator of its own: what follows stays what it was.
 NOISE_ATOMS = np.random.default_rng(3).standard_normal((12, 4 * 31))
+WORDS_OF_SIFT = np.random.default_rng(4).uniform(0, 0.2, (10, 128))
+KEYPOINTS = np.array([[9, 8, 2.5, 70, 1 << 8 | 255], [15, 12, 4.2, 300, 1 << 8]])
 ENCODERS = {
     "HOG, hard": HARD,
     "HOG, bilinear": BILINEAR,
@@ -128,6 +130,24 @@ def assert_near(got, expected, dtype, factor=50):
 dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 # Losses and priors are both functions of an array, with a value for each problem.
 functions = pytest.mark.parametrize("function", of(LOSSES | PRIORS))
+
+
+#: Those of gray images alone.
+OF_GRAY = {
+    "SIFT at keypoints, rounded": repinv.SIFT.opencv(KEYPOINTS),
+    "SIFT at keypoints": repinv.SIFT.opencv(KEYPOINTS).softened(1.0),
+    "SIFT at keypoints, of scikit-image": repinv.SIFT.skimage(KEYPOINTS).softened(1.0),
+    "DAISY": repinv.DAISY.skimage(2, 4),
+    "words at keypoints": repinv.BoVW(
+        repinv.SIFT.opencv(KEYPOINTS, rootsift=True).softened(1.0), WORDS_OF_SIFT
+    ),
+}
+
+
+@pytest.mark.parametrize("encoder", of(OF_GRAY))
+def test_encoders_of_gray_images_keep_their_contract(encoder):
+    rounded = isinstance(encoder, repinv.SIFT) and encoder.flavour.rounded
+    check_encoder(encoder, (1, 21, 26), gradient=not rounded)
 
 
 @pytest.mark.parametrize("encoder", of(ENCODERS))

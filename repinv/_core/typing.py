@@ -11,7 +11,10 @@ import numpy as np
 Array: TypeAlias = Any
 #: Maps a cotangent of the features ``(N, *F)`` to one of the images ``(N, C, H, W)``.
 Pullback: TypeAlias = Callable[[Array], Array]
-#: The same of one image, in NumPy: a cotangent of what was computed to one of what it was made of.
+#: Maps a tangent of the images ``(N, C, H, W)`` to one of the features ``(N, *F)``.
+Pushforward: TypeAlias = Callable[[Array], Array]
+#: The pullback of one image, in NumPy: a cotangent of what was computed to one of what it was made
+#: of.
 ImagePullback: TypeAlias = Callable[[np.ndarray], np.ndarray]
 #: Smallest and largest height, smallest and largest width (inclusive).
 SizeRange: TypeAlias = tuple[tuple[int, int], tuple[int, int]]

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from array_api_compat import is_numpy_array, to_device
 
-from repinv._core.typing import Array, Pullback, SizeRange
+from repinv._core.typing import Array, Pullback, Pushforward, SizeRange
 from repinv.io import image as _image
 
 
@@ -36,6 +36,8 @@ class Encoder(ABC):
     is_network : bool
         Whether features are those of a network, which patterns that nobody sees may excite:
         `repinv.maximize` then looks at random views.
+    is_rounded : bool
+        Whether features are rounded to whole numbers, and `softened` is the encoder without that.
     channel_axis : int
         Axis of the channels of images that a call is given.
     any_channels : bool
@@ -54,7 +56,7 @@ class Encoder(ABC):
     -----
     Methods and properties come in three groups.
 
-    *What every encoder needs, or has by default*: `vjp`, `feature_shape`, `encode`, a call,
+    *What every encoder needs, or has by default*: `vjp`, `jvp`, `feature_shape`, `encode`, a call,
     `image_shapes`, and for maps and local descriptors `descriptor_axis`, `layout`, `both_layouts`
     and `frames`. `plot` draws features.
 
@@ -84,6 +86,7 @@ class Encoder(ABC):
     precision: Any = np.float32
     unit_pixels: ClassVar[bool] = False
     is_network: ClassVar[bool] = False
+    is_rounded: ClassVar[bool] = False
     channel_axis: int = -1
     any_channels: bool = False
 
@@ -102,6 +105,26 @@ class Encoder(ABC):
         pullback : callable
             v (N, *F) → (N, C, H, W), the product of v with the Jacobian at `x`.
         """
+
+    def jvp(self, x: Array, /) -> tuple[Array, Pushforward] | None:
+        """Encode a batch, and return the map that pushes changes of the images forward.
+
+        None where the encoder has no such map: `repinv.eigendistortions` then takes differences of
+        features.
+
+        Parameters
+        ----------
+        x : array, shape (N, C, H, W), floating
+            Images in [0, 1].
+
+        Returns
+        -------
+        features : array, shape (N, *F)
+        pushforward : callable
+            v (N, C, H, W) → (N, *F), the product of the Jacobian at `x` with v. It is the adjoint
+            of the pullback, at kinks too.
+        """
+        return None
 
     @abstractmethod
     def feature_shape(self, image_shape: tuple[int, ...], /) -> tuple[int, ...]:

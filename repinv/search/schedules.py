@@ -42,6 +42,13 @@ RECTIFIED = (
     *(Stage(0.3, LBFGS(), pre_activations=True, surrogate_width=width) for width in _WIDTHS),
     _EXACT,
 )
+#: For encoders whose features are rounded: without rounding, whose best images are the same within
+#: it. Descriptors at keypoints differ much in how sensitive they are to a pixel, for which a long
+#: memory is of more use than weights that are averaged over regions.
+ROUNDED = (
+    Stage(0.1, LBFGS(memory=40), softness=1.0, without=("contrast",), surrogate_width=_WIDTHS[0]),
+    Stage(0.9, LBFGS(memory=40), softness=1.0),
+)
 #: Starts whose average a restorer is given.
 SEEDS = 4
 #: For several starts that are only averaged: structure common to them appears early. Restorers were
@@ -85,10 +92,11 @@ _HARD = Stage(0.05, LBFGS(), softness=0.05, straight_through=True)
 def stages(encoder: Encoder) -> tuple[Stage, ...]:
     """The stages that `invert` takes where no solver is given.
 
-    For encoders without hard assignments `SMOOTH`, or `RECTIFIED` if they end with a rectifier. For
-    others a stage for each entry of their `Encoder.annealing`, from smooth to hard: the first
-    leaves the prior on contrast out, the second doubles the priors, the first that begins after .3
-    of the run changes to weighted variables. The encoder itself ends the run.
+    For encoders without hard assignments `SMOOTH`, or `RECTIFIED` if they end with a rectifier, and
+    `ROUNDED` if their features are only rounded. For others a stage for each entry of their
+    `Encoder.annealing`, from smooth to hard: the first leaves the prior on contrast out, the second
+    doubles the priors, the first that begins after .3 of the run changes to weighted variables. The
+    encoder itself ends the run.
 
     Examples
     --------
@@ -98,6 +106,8 @@ def stages(encoder: Encoder) -> tuple[Stage, ...]:
     [1.0, 1.0, 0.3, 0.055, 0.01, 0.05]
     """
     annealing = encoder.annealing
+    if annealing and encoder.is_rounded:
+        return ROUNDED
     if not annealing:
         return SMOOTH if encoder.pre_activations is None else RECTIFIED
     begins = np.cumsum([0.0] + [share for share, _ in annealing])

@@ -10,9 +10,9 @@ from repinv._core.typing import Array
 from repinv.encoders import expressions
 from repinv.encoders.base import Encoder
 from repinv.energy.energy import Weighted
-from repinv.energy.losses import Shortfall
 from repinv.energy.priors import IntensityRange
 from repinv.energy.reference_priors import Pull
+from repinv.energy.responses import Shortfall
 from repinv.io.image import as_batch, as_unit
 from repinv.search import validation
 from repinv.search.problem import Problem
@@ -43,7 +43,8 @@ def caricature(
     image: Array,
     encoder: Encoder | str,
     *,
-    strength: float = 0.5,
+    strength: float | None = None,
+    pull: float = _PULL,
     max_iter: int = 100,
     solver: UpdateRule | None = None,
     parametrization: Parametrization | None = None,
@@ -63,8 +64,12 @@ def caricature(
         call of the encoder takes them.
     encoder : Encoder or str
         Φ; of a network, the layer is the encoder's. Or its expression on the command line.
-    strength : float
-        From 0, the image itself, to 1, twice its response.
+    strength : float, optional
+        How much more it shall respond: 0 is the image itself, 1 twice its response, and so on. By
+        default .5; of networks of colour images, which reach half as much again by changes that
+        nobody sees, 2.
+    pull : float
+        Weight of the pull to the image; 0 lets what is seen grow freely, as DeepDream [2]_ does.
     max_iter : int
         Evaluations of the energy.
     solver : UpdateRule, optional
@@ -95,6 +100,7 @@ def caricature(
     References
     ----------
     .. [1] Mahendran and Vedaldi, IJCV 120, 2016, sec. 2 and 7. :doi:`10.1007/s11263-016-0911-8`
+    .. [2] Mordvintsev, Olah and Tyka, "Inceptionism: going deeper into neural networks", 2015.
 
     Examples
     --------
@@ -107,8 +113,10 @@ def caricature(
     """
     encoder = expressions.encoder_of(encoder)
     validation.check_counts(max_iter=max_iter, check_every=check_every)
-    if not 0 <= strength <= 1:
-        raise ValueError(f"strength must lie between 0 and 1; got {strength}.")
+    if strength is None:
+        strength = 2.0 if encoder.is_network and encoder.channels == 3 else 0.5
+    if not (0 <= strength < np.inf and 0 <= pull < np.inf):
+        raise ValueError(f"strength and pull must be >= 0 and finite; got {strength} and {pull}.")
     unit = as_unit(encoder.in_layout(image))
     pixels = as_batch(unit, channels=encoder.channels, any_channels=encoder.any_channels)
     x = encoder.asarray(pixels)
@@ -128,7 +136,7 @@ def caricature(
         parametrization = Decorrelated(spectral) if channels == 3 else spectral
     if priors is None:
         priors = (
-            Weighted("pull", _PULL, Pull(x)),
+            *((Weighted("pull", float(pull), Pull(x)),) if pull else ()),
             Weighted("range", 1.0, IntensityRange()),
         )
     problem = Problem(

@@ -148,12 +148,12 @@ def invert(
 
     Notes
     -----
-    The last layers of a network leave nearly all of an image undetermined, and what is found by
-    default is a pattern of small error in which nobody sees the photograph's subject. With
-    `transforms` every view of the image must have the target's features, as views of a photograph
-    nearly have, and the subject is seen, at an error that is larger: of the image itself
-    (`Result.error`), and larger still of its views (`Result.view_error`). Four fifths of the run
-    look at views, by Adam; the rest at the image itself, without views, by the default stages.
+    The last layers of a network leave nearly all of an image undetermined. By default the image of
+    least error is looked for. With `transforms` every view of the image must have the target's
+    features, as views of a photograph nearly have: what shows at one position and size alone
+    averages out. The error is then larger, of the image itself (`Result.error`), and larger still
+    of its views (`Result.view_error`). Four fifths of the run look at views, by Adam; the rest at
+    the image itself, without views, by the default stages.
 
     References
     ----------

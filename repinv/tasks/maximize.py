@@ -13,9 +13,10 @@ from repinv._core.typing import Array
 from repinv.encoders import expressions
 from repinv.encoders.base import Encoder
 from repinv.energy.energy import Weighted
-from repinv.energy.losses import InnerProduct, Loss, Margin, Shortfall
+from repinv.energy.losses import Loss
 from repinv.energy.priors import IntensityRange, NaturalContrast, TotalVariation
 from repinv.energy.reference_priors import Diversity
+from repinv.energy.responses import InnerProduct, Margin, Shortfall
 from repinv.io.image import as_batch, as_unit, to_gray
 from repinv.io.sample_images import photographs
 from repinv.io.streams import Images, stream
@@ -64,6 +65,7 @@ def maximize(
     scale: float | None = None,
     images: Images | None = None,
     n_images: int = 1,
+    initial: Any = None,
     diversity: float = 0.0,
     max_iter: int = 300,
     solver: UpdateRule | None = None,
@@ -102,6 +104,9 @@ def maximize(
         What the largest response is measured on; by default crops of scikit-image's photographs.
     n_images : int
         Images to find.
+    initial : array, shape (H, W) or (H, W, C), in [0, 1], optional
+        Image to start from, in place of noise; as nearly as the variables can stand for it: of
+        `Phase` its phases.
     diversity : float
         Weight of their mean squared correlation: drives them apart.
     max_iter : int
@@ -183,7 +188,7 @@ def maximize(
         scale = _largest(encoder, direction, _references(images, size))
     elif not scale > 0:
         raise ValueError(f"scale must be > 0; got {scale}.")
-    chosen = (strength, solver, parametrization, priors, transforms, jitter)
+    chosen = (strength, solver, parametrization, priors, transforms, jitter, initial)
     is_plain = all(option is None for option in chosen) and not diversity
     if is_plain and not encoder.is_network and _is_pattern(found):
         limits = {"max_iter": int(max_iter), "tol": tol, "check_every": int(check_every)}
@@ -215,7 +220,11 @@ def maximize(
         tol=tol,
         check_every=int(check_every),
     )
-    z = parametrization.start(encoder.asarray(initialization.noise(seed, n_images, size)))
+    if initial is None:
+        z = parametrization.start(encoder.asarray(initialization.noise(seed, n_images, size)))
+    else:
+        x = np.repeat(validation.initial(initial, size), n_images, axis=0)
+        z = parametrization.inverse(encoder.asarray(x))
     return run(problem, RunState(z), Watch(time_limit, callback, progress))
 
 

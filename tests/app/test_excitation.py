@@ -117,8 +117,8 @@ def test_a_movie_that_cannot_be_written_is_refused_before_the_work(
     assert "movie" in err
 
 
-def test_a_strength_beyond_one_is_bad_usage(capsys, photograph):
-    code, _, err = run(capsys, "caricature", photograph, "-e", HOG, "--strength", 2)
+def test_a_negative_strength_is_bad_usage(capsys, photograph):
+    code, _, err = run(capsys, "caricature", photograph, "-e", HOG, "--strength", -1)
     assert code == 2
     assert "See 'repinv caricature --help'" in err
 

@@ -1,5 +1,6 @@
 """The built site as a reader's browser shows it; `make docs` or `make docs-short` builds it."""
 
+import contextlib
 import functools
 import html
 import http.server
@@ -49,21 +50,57 @@ def browser():
         found.close()
 
 
-@pytest.fixture
-def page(browser, address):
+@contextlib.contextmanager
+def opened(browser, address):
     """A page whose errors are collected; what is not of this site is not fetched."""
     context = browser.new_context(viewport={"width": 1200, "height": 900})
-    opened = context.new_page()
-    opened.faults = []
-    opened.route("**/*", lambda route: route.continue_() if address in route.request.url
-                 else route.fulfill(body="", content_type="text/javascript"))  # fmt: skip
-    opened.on("console", lambda message: opened.faults.append(message.text)
-              if message.type == "error" else None)  # fmt: skip
-    opened.on("pageerror", lambda error: opened.faults.append(str(error)))
-    opened.on("response", lambda response: opened.faults.append(f"{response.status} {response.url}")
-              if response.status >= 400 else None)  # fmt: skip
-    yield opened
+    page = context.new_page()
+    page.faults = []
+    page.route("**/*", lambda route: route.continue_() if address in route.request.url
+               else route.fulfill(body="", content_type="text/javascript"))  # fmt: skip
+    page.on("console", lambda message: page.faults.append(message.text)
+            if message.type == "error" else None)  # fmt: skip
+    page.on("pageerror", lambda error: page.faults.append(str(error)))
+    page.on("response", lambda response: page.faults.append(f"{response.status} {response.url}")
+            if response.status >= 400 else None)  # fmt: skip
+    yield page
     context.close()
+
+
+@pytest.fixture
+def page(browser, address):
+    with opened(browser, address) as found:
+        yield found
+
+
+#: What is looked for on every page, in the browser.
+LOOK = """() => {
+    const images = [...document.images];
+    const first = document.querySelector('article section > h1')?.nextElementSibling;
+    return {
+        broken: images.filter(i => i.loading != 'lazy' && i.complete && !i.naturalWidth)
+            .map(i => i.src),
+        silent: [...document.querySelectorAll('.bd-content img')].filter(i => !i.alt)
+            .map(i => i.src),
+        wasRun: !!document.querySelector('.sphx-glr-single-img, .sphx-glr-multi-img'),
+        picture: !!first && (first.tagName == 'IMG' || !!first.querySelector('img')),
+    };
+}"""
+
+
+@pytest.fixture(scope="module")
+def seen(browser, address):
+    """What a browser finds on every page, by its name; each is loaded once."""
+    found = {}
+    with opened(browser, address) as page:
+        for name in pages():
+            page.faults.clear()
+            page.set_viewport_size({"width": 1200, "height": 900})
+            page.goto(f"{address}/{name}")
+            found[name] = page.evaluate(LOOK) | {"faults": list(page.faults)}
+            page.set_viewport_size({"width": 400, "height": 800})
+            found[name]["width"] = page.evaluate("document.documentElement.scrollWidth")
+    return found
 
 
 def pages():
@@ -72,15 +109,10 @@ def pages():
     )
 
 
-def test_every_page_loads_without_errors_and_with_its_images(page, address):
-    for name in pages():
-        page.goto(f"{address}/{name}")
-        broken = page.evaluate(
-            "[...document.images].filter(i => !i.loading || i.loading != 'lazy')"
-            ".filter(i => i.complete && !i.naturalWidth).map(i => i.src)"
-        )
-        assert not broken, name
-        assert not page.faults, (name, page.faults)
+def test_every_page_loads_without_errors_and_with_its_images(seen):
+    assert len(seen) > 100
+    assert not [(name, page["broken"]) for name, page in seen.items() if page["broken"]]
+    assert not [(name, page["faults"]) for name, page in seen.items() if page["faults"]]
 
 
 def test_every_link_within_the_site_leads_somewhere():
@@ -108,13 +140,30 @@ def test_the_start_page_links_to_every_constructor_of_hog(page, address):
         assert any(link.endswith(f"#repinv.HOG.{name}") for link in links), name
 
 
-def test_every_image_has_a_text_alternative(page, address):
-    for name in pages():
-        page.goto(f"{address}/{name}")
-        silent = page.evaluate(
-            "[...document.querySelectorAll('.bd-content img')].filter(i => !i.alt).map(i => i.src)"
-        )
-        assert not silent, name
+def test_every_image_has_a_text_alternative(seen):
+    assert not [(name, page["silent"]) for name, page in seen.items() if page["silent"]]
+
+
+def test_tutorials_that_were_run_begin_with_their_picture(seen):
+    tutorials = {name: page for name, page in seen.items() if re.match(r"gallery/\w+/plot_", name)}
+    assert len(tutorials) >= 20
+    run = {name: page for name, page in tutorials.items() if page["wasRun"]}
+    assert len(run) >= 2
+    assert not [name for name, page in run.items() if not page["picture"]]
+
+
+def test_no_page_is_wider_than_a_telephone(seen):
+    assert not [(name, page["width"]) for name, page in seen.items() if page["width"] > 401]
+
+
+def test_pictures_are_shown_as_they_are_on_dark_pages(page, address):
+    page.goto(f"{address}/index.html")
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    filters = page.eval_on_selector_all(
+        ".bd-content img", "images => images.map(i => getComputedStyle(i).filter)"
+    )
+    assert filters
+    assert set(filters) == {"none"}
 
 
 def test_sliders_are_moved_by_the_keyboard_and_say_what_they_show(page, address):
@@ -160,7 +209,8 @@ def test_pages_are_usable_on_a_telephone(page, address, theme):
     page.set_viewport_size({"width": 400, "height": 800})
     page.emulate_media(color_scheme=theme)
     for name in ("index.html", "start/index.html", "start/cheatsheet.html", "theory/energy.html",
-                 "gallery/index.html", "gallery/plot_first_inversion.html", "benchmarks.html",
+                 "gallery/index.html", "gallery/shallow/plot_first_inversion.html",
+                 "benchmarks.html",
                  "api/index.html", "api/generated/repinv.invert.html"):  # fmt: skip
         page.goto(f"{address}/{name}")
         wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")

@@ -1,5 +1,6 @@
 """Encoder expressions are parsed; nothing in them is ever run."""
 
+import numpy as np
 import pytest
 
 import repinv
@@ -35,13 +36,27 @@ def test_dense_sift_and_bags_of_words_are_made():
     assert expressions.parse("bovw(grid=None)") == repinv.BoVW.pretrained(grid=None)
 
 
-@pytest.mark.parametrize("flavour", [f for f in expressions.FLAVOURS if not f.endswith(".load")])
+#: Flavours with no options but those that have defaults.
+COMPLETE = [f for f in expressions.FLAVOURS if not f.endswith(".load") and f[:5] != "sift."]
+
+
+@pytest.mark.parametrize("flavour", COMPLETE)
 def test_every_flavour_can_be_made_and_listed(flavour):
     assert isinstance(expressions.parse(flavour), repinv.Encoder)
     defaults = expressions.options(flavour)
     assert defaults
     written = ", ".join(f"{name}={value!r}" for name, value in defaults.items())
     assert expressions.parse(f"{flavour}({written})") == expressions.parse(flavour)
+
+
+def test_keypoints_are_named_by_their_file(tmp_path):
+    file = tmp_path / "points.npz"
+    np.savez(file, keypoints=np.array([[3.0, 4.0, 2.0, 0.0, 255.0]]))
+    found = expressions.parse(f"sift.opencv(keypoints={str(file)!r}, rootsift=True)")
+    assert found == repinv.SIFT.opencv(file, rootsift=True)
+    assert len(expressions.files_in(f"sift.opencv({str(file)!r})")) == 1
+    with pytest.raises(ValueError, match="missing a required argument: 'keypoints'"):
+        expressions.parse("sift.opencv")
 
 
 @pytest.mark.parametrize(
@@ -94,7 +109,7 @@ def test_whatever_is_more_than_plain_values_is_refused_in_one_line(
         ("hog", "Did you mean hog.skimage or hog.vlfeat or hog.opencv or hog.dpm"),
         ("dsift", "Did you mean dsift.vlfeat or dsift.phow or dsift.natural or dsift.kornia"),
         ("DSIFT", "Did you mean dsift.vlfeat or dsift.phow"),
-        ("sift", "Did you mean dsift.vlfeat or dsift.phow"),
+        ("sift", "Did you mean sift.opencv or sift.skimage or sift.load"),
         ("BoVW", "Did you mean bovw"),
         ("bow", "Did you mean bovw"),
         ("bovw.pretrained", "Did you mean bovw"),

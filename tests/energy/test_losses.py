@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from repinv import InnerProduct, Shortfall, SquaredError
-from repinv.energy.losses import RectifiedError, RectifiedShortfall
+from repinv.energy.losses import RectifiedError
+from repinv.energy.responses import RectifiedShortfall
 
 RNG = np.random.default_rng(2)
 TARGET = RNG.standard_normal((1, 4, 5))

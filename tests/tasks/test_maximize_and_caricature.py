@@ -30,6 +30,15 @@ def test_a_channel_is_excited_beyond_what_photographs_do():
     assert result.image.max() <= 1
 
 
+def test_a_search_may_begin_from_an_image():
+    found = repinv.maximize(HOG, 4, shape=SHAPE, initial=IMAGE, max_iter=1, jitter=0)
+    assert metrics.ncc(found.image, IMAGE) > 0.95
+    longer = repinv.maximize(HOG, 4, shape=SHAPE, initial=IMAGE, max_iter=60)
+    assert longer.response[0] > 1.3 * found.response[0]
+    with pytest.raises(ValueError, match="initial must be an image of"):
+        repinv.maximize(HOG, 4, shape=SHAPE, initial=IMAGE[1:])
+
+
 def test_one_feature_and_its_direction_are_the_same_question():
     direction = np.zeros(HOG(IMAGE).shape)
     direction[3, 2, 5] = 1
@@ -144,6 +153,14 @@ def test_strength_goes_from_the_image_itself_to_more_and_more():
     assert found[0].response[0] < found[1].response[0] < found[2].response[0]
 
 
+def test_without_the_pull_it_goes_further_from_the_image():
+    kept, free = (
+        repinv.caricature(IMAGE, HOG, strength=3, max_iter=60, pull=pull) for pull in (1.0, 0.0)
+    )
+    assert free.response[0] > kept.response[0]
+    assert metrics.ncc(free.image, IMAGE) < metrics.ncc(kept.image, IMAGE)
+
+
 def test_a_caricature_does_not_drift_without_end():
     likeness = [
         metrics.ncc(repinv.caricature(IMAGE, HOG, max_iter=n).image, IMAGE) for n in (100, 400)
@@ -161,7 +178,8 @@ def test_integers_are_fractions_of_white():
 @pytest.mark.parametrize(
     ("image", "options", "match"),
     [
-        (IMAGE, {"strength": 1.5}, "strength must lie between 0 and 1"),
+        (IMAGE, {"strength": -0.5}, "strength and pull must be >= 0"),
+        (IMAGE, {"pull": np.nan}, "strength and pull must be >= 0"),
         (np.full(SHAPE, 0.5), {}, "no positive feature"),
         (IMAGE + 2, {}, "pixels in"),
         (np.full(SHAPE, np.nan), {}, "finite"),

@@ -140,11 +140,18 @@ def maximize(
 @COLOR
 @click.option(
     "--strength",
-    type=click.FloatRange(min=0, max=1),
-    default=0.5,
-    show_default=True,
+    type=click.FloatRange(min=0),
     metavar="S",
-    help="From 0, the image itself, to 1, twice its response.",
+    help="How much more it shall respond: 0 is the image itself, 1 twice its response. By default "
+    "0.5, and 2 for networks of colour images.",
+)
+@click.option(
+    "--pull",
+    type=click.FloatRange(min=0),
+    default=1.0,
+    show_default=True,
+    metavar="W",
+    help="Weight of the pull to the image; without it what is seen grows freely.",
 )
 @OUT
 @max_iter_option(100)
@@ -154,7 +161,8 @@ def caricature(
     encoder: tuple[str, Encoder],
     size: int | None,
     color: bool,
-    strength: float,
+    strength: float | None,
+    pull: float,
     out: Path | None,
     figure: Path | None,
     movie: Path | None,
@@ -178,6 +186,7 @@ def caricature(
         photograph,
         made,
         strength=strength,
+        pull=pull,
         max_iter=max_iter,
         time_limit=time_limit,
         callback=outputs.callback,

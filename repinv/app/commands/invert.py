@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import repinv
+from repinv.app.commands.keypoints import KEYPOINTS, encoder_or_none, made_of
 from repinv.app.commands.options import (
     COLOR,
     LAYOUT,
@@ -18,9 +19,10 @@ from repinv.app.commands.options import (
     SEED,
     SIZE,
     check_source,
+    encoder_option,
     max_iter_option,
     shape_of,
-    shared,
+    shared_but_encoder,
 )
 from repinv.app.commands.outputs import Outputs
 from repinv.app.commands.report import course, print_report
@@ -90,13 +92,16 @@ if TYPE_CHECKING:
     "--transforms",
     type=click.Choice(["robust"]),
     help="Compare random views of the image (small rotations, shifts, changes of size) with the "
-    "features in most of the run: the last layers of a network then show their subject.",
+    "features in most of the run, for the last layers of networks.",
 )
+@KEYPOINTS
 @SEED
-@shared
+@encoder_option(encoder_or_none)
+@shared_but_encoder
 def invert(
     source: Path,
-    encoder: tuple[str, Encoder],
+    encoder: tuple[str, Encoder | None],
+    keypoints: Path | None,
     shape: tuple[int, int] | None,
     layout: str | None,
     rescale: bool,
@@ -130,7 +135,7 @@ def invert(
     """  # noqa: D301
     check_source(source, shape=shape, layout=layout, rescale=rescale, size=size)
     outputs = Outputs(source, out, figure, movie)
-    expression, made = encoder
+    expression, made = made_of(encoder, keypoints, source, size)
     starts = n_preimages * (seeds or 1)
     given = read_source(
         source, made, shape=shape, layout=layout, side=size, color=color, starts=starts

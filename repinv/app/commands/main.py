@@ -11,6 +11,7 @@ import click
 
 import repinv
 from repinv.app.commands.compare import compare
+from repinv.app.commands.distort import distort
 from repinv.app.commands.excite import caricature, maximize
 from repinv.app.commands.explore import explore
 from repinv.app.commands.fit import fit
@@ -48,7 +49,7 @@ def encoders() -> None:
         click.echo(f"{name}(...)\n    {point.value.replace(':', '.')}\n")
 
 
-for _command in (invert, maximize, caricature, compare, explore, fit, study):
+for _command in (invert, maximize, caricature, distort, compare, explore, fit, study):
     cli.add_command(_command)
 
 

@@ -80,6 +80,19 @@ def yardstick_of(
     return None if value is None else encoder_of(context, parameter, value)[1]
 
 
+def encoder_option(callback: Callable[..., Any] = encoder_of) -> Callable[[_Command], _Command]:
+    """``--encoder``, whose value a callback reads."""
+    return click.option(
+        "--encoder",
+        "-e",
+        required=True,
+        callback=callback,
+        metavar="EXPR",
+        help="Flavour and options: bovw, or 'hog.vlfeat(cell_size=4)'. "
+        "'repinv encoders' lists them.",
+    )
+
+
 TIME_LIMIT = click.option(
     "--time-limit",
     type=click.FloatRange(min=0, min_open=True),
@@ -91,15 +104,7 @@ JSON = click.option(
 )
 QUIET = click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")
 _SHARED = (
-    click.option(
-        "--encoder",
-        "-e",
-        required=True,
-        callback=encoder_of,
-        metavar="EXPR",
-        help="Flavour and options: bovw, or 'hog.vlfeat(cell_size=4)'. "
-        "'repinv encoders' lists them.",
-    ),
+    encoder_option(),
     click.option(
         "--figure",
         "-f",
@@ -122,7 +127,17 @@ _SHARED = (
 
 def shared(command: _Command) -> _Command:
     """The options that all commands with an encoder have."""
-    for option in reversed(_SHARED):
+    return _with(_SHARED, command)
+
+
+def shared_but_encoder(command: _Command) -> _Command:
+    """The same without ``--encoder``."""
+    return _with(_SHARED[1:], command)
+
+
+def _with(options: tuple[Any, ...], command: _Command) -> _Command:
+    """A command with options, the first one first."""
+    for option in reversed(options):
         command = option(command)
     return command
 

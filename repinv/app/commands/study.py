@@ -220,9 +220,9 @@ def report(path: str, store: str | None, out: Path) -> None:
 
 def _looked(path: str, store: str | None) -> Study:
     """The results of a study so far."""
-    from repinv.app.study.study import look
+    from repinv.app.study.study import results_of
 
-    return look(path, store=store)
+    return results_of(path, store=store)
 
 
 def _finished(path: str, store: str | None) -> Study:

@@ -42,7 +42,7 @@ _SHARED = 16
 #: after which a missing one is replaced.
 _ATTEMPTS, _WATCH, _PATIENCE = 8, 2.0, 5
 
-Orders = Mapping[str, Any]
+Settings = Mapping[str, Any]
 
 
 @contextlib.contextmanager
@@ -141,7 +141,7 @@ def _kept_up(client: Any, cluster: Any, count: int) -> Iterator[None]:
 
 
 def run(
-    orders: Iterable[Orders],
+    settings: Iterable[Settings],
     client: Any,
     perform: Callable[..., list[dict[str, Any]]],
     *common: Any,
@@ -151,7 +151,7 @@ def run(
 
     Parameters
     ----------
-    orders : iterable of mapping
+    settings : iterable of mapping
         Read one at a time; never all in memory as futures.
     client : distributed.Client
     perform : callable
@@ -171,11 +171,11 @@ def run(
         If a worker could not write; results that are stored remain.
     """
     distributed = needed("distributed")
-    waiting = iter(orders)
-    alone: list[Orders] = []
+    waiting = iter(settings)
+    alone: list[Settings] = []
     pace = _SPELL  # seconds of a job, as far as is known
     flying = distributed.as_completed(loop=client.loop)
-    sent: dict[str, list[Orders]] = {}
+    sent: dict[str, list[Settings]] = {}
     room, looked = 0, -_LOOK
     left = True
     try:
@@ -212,7 +212,7 @@ def run(
         flying.clear()
 
 
-def _message(waiting: Iterator[Orders], pace: float) -> list[Orders]:
+def _message(waiting: Iterator[Settings], pace: float) -> list[Settings]:
     """The next jobs, as many as a message holds if each takes `pace` seconds; none at the end."""
     group = list(itertools.islice(waiting, 1))
     if group:
@@ -222,7 +222,7 @@ def _message(waiting: Iterator[Orders], pace: float) -> list[Orders]:
 
 
 def _timed(
-    perform: Callable[..., list[dict[str, Any]]], group: list[Orders], *common: Any
+    perform: Callable[..., list[dict[str, Any]]], group: list[Settings], *common: Any
 ) -> tuple[float, list[dict[str, Any]]]:
     """Run the jobs of a message on a worker; with the seconds that they took."""
     began = time.perf_counter()
@@ -230,7 +230,7 @@ def _timed(
     return time.perf_counter() - began, outcomes
 
 
-def _outcomes(future: Any, group: list[Orders]) -> tuple[float, list[dict[str, Any]]]:
+def _outcomes(future: Any, group: list[Settings]) -> tuple[float, list[dict[str, Any]]]:
     """The outcomes of the jobs of a message, and the seconds that they took."""
     if future.status == "finished":
         outcomes: tuple[float, list[dict[str, Any]]] = future.result()
@@ -243,7 +243,7 @@ def _outcomes(future: Any, group: list[Orders]) -> tuple[float, list[dict[str, A
     else:
         reason = str(error) or type(error).__name__ if error else f"it was {future.status}"
     reason = " ".join(reason.split())
-    return 0.0, [{"key": orders["key"], "failure": reason, "lost": True} for orders in group]
+    return 0.0, [{"key": settings["key"], "failure": reason, "lost": True} for settings in group]
 
 
 def _is_full(future: Any) -> bool:

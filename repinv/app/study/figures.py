@@ -188,7 +188,7 @@ def _distinct(of: Callable[[Job], Any], found: _Found) -> list[Any]:
 
 
 def _is_logarithmic(measure: str) -> bool:
-    """Whether a measure spans orders of magnitude."""
+    """Whether a measure spans powers of ten."""
     return measure in ("error", "pairwise_error", "seconds")
 
 

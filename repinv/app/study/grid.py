@@ -53,7 +53,7 @@ class Job(NamedTuple):
         """The values of sweeps in this cell, by the path of the setting."""
         return {**self.task.swept, **self.prior.swept, **self.solver.swept}
 
-    def orders(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, Any]:
         """What a worker needs of the job, as JSON can hold it."""
         return {
             "key": self.key,

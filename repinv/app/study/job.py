@@ -1,4 +1,4 @@
-"""One job of a study on a worker: from its orders to a file in the store."""
+"""One job of a study on a worker: from its settings to a file in the store."""
 
 from __future__ import annotations
 
@@ -44,24 +44,26 @@ def perform_all(group: Sequence[Mapping[str, Any]], store: Store) -> list[dict[s
     See `perform`.
     """
     alike: dict[str, list[Mapping[str, Any]]] = {}
-    for orders in group:
-        if orders.get("shared") and _kept(orders, store) is None:
-            settled = [orders[name] for name in ("encoder", "task", "prior", "solver", "shared")]
-            alike.setdefault(json.dumps(settled, sort_keys=True), []).append(orders)
+    for settings in group:
+        if settings.get("shared") and _kept(settings, store) is None:
+            settled = [settings[name] for name in ("encoder", "task", "prior", "solver", "shared")]
+            alike.setdefault(json.dumps(settled, sort_keys=True), []).append(settings)
     found: dict[str, Found] = {}
     with one_thread():
         for several in alike.values():
             found |= _computed_together(several, store)
-    return [perform(orders, store, found.get(orders["key"])) for orders in group]
+    return [perform(settings, store, found.get(settings["key"])) for settings in group]
 
 
-def perform(orders: Mapping[str, Any], store: Store, found: Found | None = None) -> dict[str, Any]:
+def perform(
+    settings: Mapping[str, Any], store: Store, found: Found | None = None
+) -> dict[str, Any]:
     """Run a job, and store its result, or why it failed.
 
     Parameters
     ----------
-    orders : mapping
-        From `Job.orders`.
+    settings : mapping
+        From `Job.settings`.
     store : Store
     found : optional
         The result of the job, if it has been computed.
@@ -78,43 +80,43 @@ def perform(orders: Mapping[str, Any], store: Store, found: Found | None = None)
         If the store cannot be written.
     """
     began = time.time()
-    kept = _kept(orders, store) if found is None else None
+    kept = _kept(settings, store) if found is None else None
     if kept is not None:
         return kept
     try:
         # One thread a job: cores are used by running several jobs.
         with one_thread():
-            record, arrays = found or computed(orders, store)
+            record, arrays = found or computed(settings, store)
     except StoreError:
         raise
     # Any error of a job is stored as its result, and the other jobs run.
     except Exception as error:
         reason = " ".join((str(error) or type(error).__name__).split())
         last = "".join(traceback.format_exception(error)[-3:])
-        failure = {"key": orders["key"], "reason": reason, "traceback": last, "at": time.time()}
-        store.put_failure(orders["key"], failure)
-        return {"key": orders["key"], "failure": reason}
+        failure = {"key": settings["key"], "reason": reason, "traceback": last, "at": time.time()}
+        store.put_failure(settings["key"], failure)
+        return {"key": settings["key"], "failure": reason}
     took = time.time() - began if found is None else record["seconds"]
-    record |= {"key": orders["key"], "at": time.time(), "took": took}
+    record |= {"key": settings["key"], "at": time.time(), "took": took}
     record["worker"] = socket.gethostname()
-    n_bytes = store.put_result(orders["key"], record, arrays)
-    return {"key": orders["key"], "record": record, "bytes": n_bytes}
+    n_bytes = store.put_result(settings["key"], record, arrays)
+    return {"key": settings["key"], "record": record, "bytes": n_bytes}
 
 
-def _kept(orders: Mapping[str, Any], store: Store) -> dict[str, Any] | None:
+def _kept(settings: Mapping[str, Any], store: Store) -> dict[str, Any] | None:
     """The outcome of a job whose worker was lost after it had stored the result."""
     try:
-        record, n_bytes = store.record(orders["key"])
+        record, n_bytes = store.record(settings["key"])
     except (FileNotFoundError, ValueError):
         return None
-    return {"key": orders["key"], "record": record, "bytes": n_bytes}
+    return {"key": settings["key"], "record": record, "bytes": n_bytes}
 
 
-def computed(orders: Mapping[str, Any], store: Store) -> Found:
+def computed(settings: Mapping[str, Any], store: Store) -> Found:
     """The figures of a job, and its images and the energy on the way to them."""
-    encoder = _encoder(orders["encoder"])
-    seen, target = _asked(orders, encoder, store)
-    result = _answered(orders, encoder, seen, target)
+    encoder = _encoder(settings["encoder"])
+    seen, target = _asked(settings, encoder, store)
+    result = _answered(settings, encoder, seen, target)
     return _record(result, seen, None if target is None else to_host(target)), _arrays(result)
 
 
@@ -124,9 +126,9 @@ def _computed_together(several: Sequence[Mapping[str, Any]], store: Store) -> di
         return {}
     try:
         encoder = _encoder(several[0]["encoder"])
-        asked = [_asked(orders, encoder, store) for orders in several]
+        asked = [_asked(settings, encoder, store) for settings in several]
         wanted = [
-            (target, orders["seed"]) for (_, target), orders in zip(asked, several, strict=True)
+            (target, settings["seed"]) for (_, target), settings in zip(asked, several, strict=True)
         ]
         results = invert_each(
             wanted, encoder, **_options(several[0], asked[0][0].shape, encoder.layout)
@@ -137,49 +139,49 @@ def _computed_together(several: Sequence[Mapping[str, Any]], store: Store) -> di
         parts = several[:half], several[half:]
         return {key: one for part in parts for key, one in _computed_together(part, store).items()}
     return {
-        orders["key"]: (_record(result, seen, to_host(target)), _arrays(result))
-        for orders, (seen, target), result in zip(several, asked, results, strict=True)
+        settings["key"]: (_record(result, seen, to_host(target)), _arrays(result))
+        for settings, (seen, target), result in zip(several, asked, results, strict=True)
     }
 
 
-def _asked(orders: Mapping[str, Any], encoder: Encoder, store: Store) -> tuple[Any, Any]:
+def _asked(settings: Mapping[str, Any], encoder: Encoder, store: Store) -> tuple[Any, Any]:
     """The image of a job as its encoder takes it, and its features if these are inverted."""
-    if orders["image"] is None:
+    if settings["image"] is None:
         return None, None
-    seen = as_seen(_image(store.url, orders["image"]), encoder)
-    if orders["task"]["kind"] != "invert":
+    seen = as_seen(_image(store.url, settings["image"]), encoder)
+    if settings["task"]["kind"] != "invert":
         return seen, None
     x = encoder.asarray(as_batch(seen, channels=encoder.channels))
     return seen, encoder.encode(x)[0, ...]
 
 
 def _options(
-    orders: Mapping[str, Any], shape: tuple[int, ...] | None, layout: str | None
+    settings: Mapping[str, Any], shape: tuple[int, ...] | None, layout: str | None
 ) -> dict[str, Any]:
     """Keyword arguments of a job's task, from its task, prior and solver."""
-    options = task_options.task_arguments(orders["task"])
+    options = task_options.task_arguments(settings["task"])
     shape = options["shape"] if shape is None else shape
-    options |= task_options.solver_arguments(orders["solver"], shape)
-    priors = task_options.priors_of(orders["prior"])
+    options |= task_options.solver_arguments(settings["solver"], shape)
+    priors = task_options.priors_of(settings["prior"])
     if priors is not None:
         options["priors"] = priors
-    if orders["task"]["kind"] == "invert":
+    if settings["task"]["kind"] == "invert":
         options["shape"] = shape
         options["layout"] = layout
     return options
 
 
 def _answered(
-    orders: Mapping[str, Any], encoder: Encoder, seen: np.ndarray | None, target: Any
+    settings: Mapping[str, Any], encoder: Encoder, seen: np.ndarray | None, target: Any
 ) -> Result:
     """The result of a task."""
-    kind, shape = orders["task"]["kind"], None if seen is None else seen.shape
-    options = _options(orders, shape, encoder.layout)
+    kind, shape = settings["task"]["kind"], None if seen is None else seen.shape
+    options = _options(settings, shape, encoder.layout)
     if kind == "maximize":
-        return repinv.maximize(encoder, options.pop("component"), seed=orders["seed"], **options)
+        return repinv.maximize(encoder, options.pop("component"), seed=settings["seed"], **options)
     if kind == "caricature":
         return repinv.caricature(seen, encoder, **options)
-    return repinv.invert(target, encoder, seed=orders["seed"], **options)
+    return repinv.invert(target, encoder, seed=settings["seed"], **options)
 
 
 def _record(result: Result, seen: np.ndarray | None, target: np.ndarray | None) -> dict[str, Any]:

@@ -136,7 +136,7 @@ class Store:
         StoreError
             If it is another study's, was written by a newer version, or is no store.
         """
-        said = self.said()
+        said = self.description()
         if said is None:
             fs, root = self._where
             paths = fs.ls(root, detail=False) if fs.isdir(root) else []
@@ -154,7 +154,7 @@ class Store:
             )
         return said
 
-    def said(self) -> dict[str, Any] | None:
+    def description(self) -> dict[str, Any] | None:
         """The file that describes the study in the store, or None.
 
         Raises
@@ -178,7 +178,7 @@ class Store:
             )
         return dict(said)
 
-    def say(self, **said: Any) -> None:
+    def describe(self, **said: Any) -> None:
         """Write the file that describes the study in the store."""
         text = json.dumps({"version": VERSION, **said}, indent=1, ensure_ascii=False)
         self.put("study.json", text.encode())

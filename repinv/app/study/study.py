@@ -191,7 +191,7 @@ def checked(path: str | Path, *, say: Callable[[str], object] = lambda message: 
     return len(grid.plan(declaration, images).jobs)
 
 
-def look(path: str | Path, *, store: str | None = None) -> Study:
+def results_of(path: str | Path, *, store: str | None = None) -> Study:
     """The results of a study so far; its image files are not needed, and it may be running.
 
     Parameters
@@ -208,7 +208,7 @@ def look(path: str | Path, *, store: str | None = None) -> Study:
     """
     if store is None and ("://" in str(path) or Path(path).is_dir()):
         place = Store(str(path))
-        said = place.said()
+        said = place.description()
         if said is None:
             raise StoreError(f"{place.url} holds no study.")
     else:
@@ -247,7 +247,7 @@ def _begun(declaration: Declaration, place: Store) -> Study:
     plan = grid.plan(declaration, images)
     _keep(place, kept)
     place.sweep()
-    place.say(
+    place.describe(
         name=declaration.name,
         text=declaration.text,
         images=[{"name": i.name, "digest": i.digest, "shape": list(i.shape)} for i in images],
@@ -259,12 +259,16 @@ def _begun(declaration: Declaration, place: Store) -> Study:
     return study
 
 
-def _orders(cell: Job, shared: frozenset[str]) -> dict[str, Any]:
+def _settings(cell: Job, shared: frozenset[str]) -> dict[str, Any]:
     """What a worker needs of a job; if it shares a run with others, the shape of their images."""
-    orders = cell.orders()
-    if cell.image is None or orders["task"]["kind"] != "invert" or orders["encoder"] not in shared:
-        return orders
-    return orders | {"shared": list(cell.image.shape)}
+    settings = cell.settings()
+    if (
+        cell.image is None
+        or settings["task"]["kind"] != "invert"
+        or settings["encoder"] not in shared
+    ):
+        return settings
+    return settings | {"shared": list(cell.image.shape)}
 
 
 def _keep(place: Store, kept: list[Any]) -> None:
@@ -325,8 +329,8 @@ def _do(study: Study, todo: list[Job], client: Any, counts: dict[str, int], prog
 
     try:
         with bar:
-            orders = (_orders(cell, study.shared) for cell in todo)
-            dask_engine.run(orders, client, job.perform_all, study.store, done=note)
+            settings = (_settings(cell, study.shared) for cell in todo)
+            dask_engine.run(settings, client, job.perform_all, study.store, done=note)
     finally:
         # The records so far are written also where the run is interrupted or the disk is full.
         with contextlib.suppress(OSError):

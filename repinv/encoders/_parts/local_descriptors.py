@@ -28,6 +28,10 @@ Code: TypeAlias = Callable[
 _KEPT = 2**26
 
 
+#: Sides of images that a local encoder is tried on; its keypoints may lie far from the corner.
+_SIDES = (64, 256, 1024, 4096, 16384)
+
+
 def encoder_of(given: Encoder | str) -> Encoder:
     """A local encoder, or the one that an expression names."""
     return expressions.encoder_of(given)
@@ -80,7 +84,7 @@ def _sizes(local: Encoder) -> list[int]:
     """Numbers that descriptors may have, of gray or colour images of sizes that may fit."""
     found = []
     for channels in (1, 3) if local.channels is None else (local.channels,):
-        for size in (64, 256, 1024):
+        for size in _SIDES:
             try:
                 shape = local.feature_shape((channels, size, size))
             except ValueError:

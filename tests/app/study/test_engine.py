@@ -11,8 +11,8 @@ def _echo(jobs, offset):
 
 def test_the_engine_does_every_job_once(client):
     found = []
-    orders = ({"key": str(k)} for k in range(100))
-    dask_engine.run(orders, client, _echo, 5, done=found.append)
+    settings = ({"key": str(k)} for k in range(100))
+    dask_engine.run(settings, client, _echo, 5, done=found.append)
     assert sorted(outcome["value"] for outcome in found) == list(range(5, 105))
 
 
@@ -20,7 +20,7 @@ def _most_at_a_time(client, jobs, perform, *common):
     """The jobs that are taken and not done yet, at most."""
     taken, most = [0], [0]
 
-    def orders():
+    def settings():
         for k in range(jobs):
             taken[0] += 1
             yield {"key": str(k)}
@@ -29,7 +29,7 @@ def _most_at_a_time(client, jobs, perform, *common):
         most[0] = max(most[0], taken[0])
         taken[0] -= 1
 
-    dask_engine.run(orders(), client, perform, *common, done=done)
+    dask_engine.run(settings(), client, perform, *common, done=done)
     return most[0]
 
 
@@ -80,6 +80,6 @@ def _counted(jobs):
 
 def test_long_jobs_that_share_a_run_are_sent_together(client):
     found = []
-    orders = ({"key": str(k), "shared": True} for k in range(40))
-    dask_engine.run(orders, client, _counted, done=found.append)
+    settings = ({"key": str(k), "shared": True} for k in range(40))
+    dask_engine.run(settings, client, _counted, done=found.append)
     assert [outcome["with"] for outcome in found] == [16] * 32 + [8] * 8

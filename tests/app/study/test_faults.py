@@ -72,7 +72,9 @@ def _check(write, tmp_path, kills, jobs):
     victims = _killed(path, tmp_path / "killed", kills, seed=kills)
     assert sum(victims.values()) == kills, victims
     study.run(path, store=str(tmp_path / "whole"), workers=2)
-    killed, whole = (study.look(path, store=str(tmp_path / name)) for name in ("killed", "whole"))
+    killed, whole = (
+        study.results_of(path, store=str(tmp_path / name)) for name in ("killed", "whole")
+    )
     names = sorted(p.stem for p in (tmp_path / "killed" / "results").rglob("*.npz"))
     assert names == sorted(whole.plan.jobs)
     assert not killed.summary.damaged

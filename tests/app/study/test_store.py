@@ -78,7 +78,7 @@ def test_failures_are_kept_until_they_are_forgotten(store):
 
 
 def test_an_empty_store_has_nothing(store):
-    assert store.said() is None
+    assert store.description() is None
     assert store.open("x") is None
     assert store.listing("results") == {}
     with pytest.raises(FileNotFoundError):
@@ -86,7 +86,7 @@ def test_an_empty_store_has_nothing(store):
 
 
 def test_two_studies_in_one_folder_are_refused(store):
-    store.say(name="one")
+    store.describe(name="one")
     assert store.open("one")["name"] == "one"
     with pytest.raises(StoreError, match="holds the study 'one', and this is 'two'"):
         store.open("two")
@@ -189,7 +189,7 @@ def test_temporary_files_of_dead_writers_are_removed_and_those_of_others_are_not
 
 def test_a_protocol_that_nobody_knows_is_refused(extra):
     with pytest.raises(StoreError, match="cannot open"):
-        Store("nonsense://x/y").said()
+        Store("nonsense://x/y").description()
 
 
 def test_a_study_in_a_bucket_is_as_in_a_folder(write, client, bucket, tmp_path):
@@ -197,7 +197,7 @@ def test_a_study_in_a_bucket_is_as_in_a_folder(write, client, bucket, tmp_path):
     first, again = (study.run(write(), store=url, client=client) for _ in range(2))
     assert (first.computed, again.computed, again.done) == (16, 0, 16)
     study.run(write(), store=str(tmp_path / "folder"), client=client)
-    ours, theirs = study.look(url), study.look(tmp_path / "folder")
+    ours, theirs = study.results_of(url), study.results_of(tmp_path / "folder")
     for key in theirs.plan.jobs:
         arrays = ours.store.result(key)[1]
         for name, values in theirs.store.result(key)[1].items():

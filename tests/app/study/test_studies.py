@@ -72,7 +72,7 @@ def test_quiet_is_quiet(run, write, in_process):
 
 
 def test_jobs_that_failed_are_told_and_give_the_status(run, write, in_process, monkeypatch):
-    def failing(orders, store):
+    def failing(settings, store):
         raise ValueError("no luck")
 
     path = write()

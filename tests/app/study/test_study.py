@@ -24,7 +24,7 @@ OLD = pathlib.Path(__file__).parents[2] / "golden" / "files_0_1" / "study"
 
 
 def test_every_job_has_what_invert_finds(finished):
-    found = study.look(finished)
+    found = study.results_of(finished)
     records = found.records()
     assert len(records) == 16
     cell, record = next(
@@ -45,7 +45,7 @@ def test_every_job_has_what_invert_finds(finished):
 
 
 def test_the_papers_unit_is_that_of_the_studys_images(finished):
-    found = study.look(finished)
+    found = study.results_of(finished)
     hog = repinv.HOG.vlfeat(bilinear_orientations=True)
     targets = np.stack(
         [hog.encode(found.store.image(image.digest)[None, None])[0] for image in found.plan.images]
@@ -77,12 +77,12 @@ def test_results_of_an_older_version_are_found(old, run):
     status, out, err = run("study", "status", old)
     assert (status, err) == (0, "")
     assert "2 of 2 jobs done" in out
-    assert {cell.prior.name for cell, _ in study.look(old).records()} == {"default", "tv"}
+    assert {cell.prior.name for cell, _ in study.results_of(old).records()} == {"default", "tv"}
 
 
 def test_jobs_of_a_version_that_found_other_images_are_computed_anew(old, monkeypatch):
     monkeypatch.setattr(grid, "RESULTS", "99")
-    assert not list(study.look(old).records())
+    assert not list(study.results_of(old).records())
 
 
 def test_jobs_that_an_older_version_did_are_not_computed_again(old, client):
@@ -91,12 +91,12 @@ def test_jobs_that_an_older_version_did_are_not_computed_again(old, client):
 
 
 def test_the_table_of_results_is_made_again_where_it_is_lost_or_damaged(finished, client):
-    store = study.look(finished).store
+    store = study.results_of(finished).store
     for spoil in (lambda: store.put("summary.parquet", b"nonsense"),
                   lambda: store.remove("summary.parquet")):  # fmt: skip
-        before = study.look(finished).summary.records
+        before = study.results_of(finished).summary.records
         spoil()
-        assert study.look(finished).summary.records == before
+        assert study.results_of(finished).summary.records == before
         assert study.run(finished, client=client).computed == 0
         assert store.get("summary.parquet")[:4] == b"PAR1"
 
@@ -114,7 +114,7 @@ def test_the_table_of_results_is_for_everybody(finished):
 def test_a_damaged_result_is_set_aside_and_its_job_done_again(write, client):
     path = write()
     study.run(path, client=client)
-    found = study.look(path)
+    found = study.results_of(path)
     key = next(iter(found.plan.jobs))
     whole = found.store.result(key)[1]["images"]
     found.store.put(f"results/{key[:2]}/{key}.npz", b"half")
@@ -151,10 +151,10 @@ def _fails_for(seed):
     """Jobs of a seed fail."""
     computed = job.computed
 
-    def failing(orders, store):
-        if orders["seed"] == seed:
+    def failing(settings, store):
+        if settings["seed"] == seed:
             raise RuntimeError("out of\nluck")
-        return computed(orders, store)
+        return computed(settings, store)
 
     return failing
 
@@ -164,7 +164,7 @@ def test_failures_are_kept_with_their_reason_and_tried_again_on_request(write, c
     monkeypatch.setattr(job, "computed", _fails_for(1))
     progress = study.run(path, client=client)
     assert (progress.done, progress.failed) == (8, 8)
-    failures = study.look(path).failures()
+    failures = study.results_of(path).failures()
     assert len(failures) == 8
     (reason,) = {failure["reason"] for failure in failures.values()}
     assert reason == "out of luck"
@@ -174,7 +174,7 @@ def test_failures_are_kept_with_their_reason_and_tried_again_on_request(write, c
     assert (progress.done, progress.failed, progress.computed) == (8, 8, 0)
     progress = study.run(path, client=client, retry_failed=True)
     assert (progress.done, progress.failed, progress.computed) == (16, 0, 8)
-    assert study.look(path).failures() == {}
+    assert study.results_of(path).failures() == {}
 
 
 def test_a_full_disk_ends_a_run_and_what_was_finished_stays(write, client, monkeypatch):
@@ -191,7 +191,7 @@ def test_a_full_disk_ends_a_run_and_what_was_finished_stays(write, client, monke
     with pytest.raises(StoreError, match="No space left on device"):
         study.run(path, client=client)
     monkeypatch.undo()
-    before = len(study.look(path).summary.records)
+    before = len(study.results_of(path).summary.records)
     assert 0 < before < 16
     progress = study.run(path, client=client)
     assert progress.done == 16
@@ -205,7 +205,7 @@ def test_images_come_from_the_store_and_not_from_their_files(write, client, tmp_
     path = write(write().read_text().replace('"skimage:camera"', '"x.png"'))
     study.run(path, client=client)
     (tmp_path / "x.png").unlink()
-    found = study.look(path)
+    found = study.results_of(path)
     assert len(found.records()) == 16
     held = found.store.image(found.plan.images[0].digest)
     np.testing.assert_allclose(held, as_unit((255 * picture).astype(np.uint8)), atol=1e-6)
@@ -219,7 +219,7 @@ def test_images_that_were_left_out_are_remembered(write, client, tmp_path):
     progress = study.run(path, client=client, say=said.append)
     assert (progress.jobs, progress.done) == (8, 8)
     assert any("left out bad.png" in message for message in said)
-    assert study.look(path).skipped == progress.skipped
+    assert study.results_of(path).skipped == progress.skipped
 
 
 @pytest.mark.parametrize(
@@ -234,8 +234,8 @@ def test_all_tasks_are_done(write, client, tasks, measures):
     path = write(write().read_text().replace("[priors.default]", f"{tasks}\n[priors.default]"))
     path.write_text(path.read_text().replace('sift = "dsift.natural"\n', ""))
     progress = study.run(path, client=client)
-    assert progress.done == progress.jobs > 0, study.look(path).failures()
-    assert all(measures <= set(record) for _, record in study.look(path).records())
+    assert progress.done == progress.jobs > 0, study.results_of(path).failures()
+    assert all(measures <= set(record) for _, record in study.results_of(path).records())
 
 
 def test_the_authors_method_is_a_solver(write, client):
@@ -247,7 +247,7 @@ def test_the_authors_method_is_a_solver(write, client):
 def test_a_store_in_memory_is_filled_by_workers_of_this_process(extra, write):
     progress = study.run(write(), store="memory://studies/small", workers=1)
     assert (progress.done, progress.failed) == (16, 0)
-    assert len(study.look(write(), store="memory://studies/small").records()) == 16
+    assert len(study.results_of(write(), store="memory://studies/small").records()) == 16
     with pytest.raises(ValueError, match="this process alone"):
         study.run(write(), store="memory://studies/small", scheduler="tcp://127.0.0.1:1")
 
@@ -270,7 +270,7 @@ def test_a_scheduler_of_somebody_else_runs_a_study(client, write):
 
 def test_a_study_that_was_not_begun_is_said(extra, write):
     with pytest.raises(StoreError, match="no study yet"):
-        study.look(write())
+        study.results_of(write())
 
 
 @pytest.mark.parametrize("module", ["distributed", "fsspec", "pyarrow"])
@@ -287,14 +287,14 @@ def test_a_missing_package_is_said_and_how_to_get_it(write, module):
 
 
 def test_a_job_whose_result_is_there_is_not_computed_again(finished, monkeypatch):
-    there = study.look(finished)
+    there = study.results_of(finished)
     cell = next(iter(there.plan.jobs.values()))
 
     def computed(*_):
         raise AssertionError("computed again")
 
     monkeypatch.setattr(job, "computed", computed)
-    outcome = job.perform(cell.orders(), there.store)
+    outcome = job.perform(cell.settings(), there.store)
     assert outcome["record"] == there.store.record(cell.key)[0]
 
 
@@ -326,7 +326,7 @@ def test_jobs_that_share_a_run_find_what_each_finds_alone(client, write, tmp_pat
     monkeypatch.setattr(job, "invert_each", counted)
     study.run(path, store=str(tmp_path / "shared"), client=client)
     assert runs == [6]
-    alone, shared = (study.look(tmp_path / name) for name in ("alone", "shared"))
+    alone, shared = (study.results_of(tmp_path / name) for name in ("alone", "shared"))
     assert list(alone.summary.records) == list(shared.summary.records)
     for key, record in alone.summary.records.items():
         assert shared.summary.records[key]["error"] == pytest.approx(record["error"], rel=1e-3)
@@ -351,13 +351,13 @@ def test_jobs_that_cannot_share_a_run_are_done_by_themselves(client, write, tmp_
 
 
 def test_jobs_can_be_told_to_workers_as_json(finished):
-    orders = [cell.orders() for cell in study.look(finished).plan.jobs.values()]
-    assert json.loads(json.dumps(orders)) == orders
+    settings = [cell.settings() for cell in study.results_of(finished).plan.jobs.values()]
+    assert json.loads(json.dumps(settings)) == settings
 
 
 def test_a_worker_opens_the_store_itself(extra, tmp_path):
     import pickle
 
     store = Store(str(tmp_path / "s"))
-    store.say(name="x")
-    assert pickle.loads(pickle.dumps(store)).said()["name"] == "x"  # noqa: S301
+    store.describe(name="x")
+    assert pickle.loads(pickle.dumps(store)).description()["name"] == "x"  # noqa: S301

@@ -15,7 +15,7 @@ from repinv.io import tables
 
 @pytest.fixture(scope="module")
 def found(finished):
-    return study.look(finished)
+    return study.results_of(finished)
 
 
 def test_the_table_is_of_means_over_images_and_seeds(found):
@@ -104,7 +104,7 @@ def swept(client, finished, tmp_path_factory):
     path = tmp_path_factory.mktemp("swept") / "study.toml"
     path.write_text(text + _FIGURES.replace("{{", "{").replace("}}", "}"))
     study.run(path, client=client)
-    return study.look(path)
+    return study.results_of(path)
 
 
 def test_declared_figures_are_drawn_and_empty_ones_are_not(swept):
@@ -172,7 +172,7 @@ def test_a_report_stands_alone_and_escapes_what_it_is_told(swept):
 
 
 def test_a_report_lists_what_failed_and_what_was_left_out(write, client, monkeypatch, tmp_path):
-    def failing(orders, store):
+    def failing(settings, store):
         raise ValueError("<b>no luck</b>")
 
     (tmp_path / "bad.png").write_bytes(b"x")
@@ -180,7 +180,7 @@ def test_a_report_lists_what_failed_and_what_was_left_out(write, client, monkeyp
     path = write(text.replace('"skimage:camera"', '"skimage:camera", "bad.png"'))
     monkeypatch.setattr(job, "computed", failing)
     study.run(path, client=client)
-    found = _Page(page.study_page(study.look(path)))
+    found = _Page(page.study_page(study.results_of(path)))
     assert "Failed: 16" in found.text
     assert "<b>no luck</b>" in found.text
     assert "bad.png" in found.text

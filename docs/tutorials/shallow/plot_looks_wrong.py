@@ -1,0 +1,160 @@
+"""
+My picture looks wrong
+======================
+
+Pictures that are not what you expected, with the reason and the remedy. Light and dark, to begin
+with: both images below have the same HOG.
+"""
+
+# sphinx_gallery_thumbnail_number = 1
+import matplotlib.pyplot as plt
+import numpy as np
+import skimage
+
+import repinv
+
+cup = skimage.util.img_as_float32(skimage.data.coffee()[8:392:2, 100:484:2]).mean(axis=-1)
+
+
+def show(images, match=None):
+    """Images side by side, each under its title."""
+    _, axes = plt.subplots(
+        1, len(images), figsize=(2.6 * len(images), 2.9), layout="constrained", squeeze=False
+    )
+    for axis, (title, image) in zip(axes[0], images.items(), strict=True):
+        if match is not None and image.shape == match.shape:
+            image = repinv.metrics.affine_match(image, match)
+        axis.imshow(np.clip(image, 0, 1), cmap="gray", vmin=0, vmax=1)
+        axis.set_title(title, fontsize=9)
+        axis.set_axis_off()
+
+
+unsigned = repinv.HOG.skimage()
+found = repinv.invert(unsigned(cup), unsigned, shape=cup.shape, max_iter=200)
+show({"photograph": cup, "found": found.image, "1 - found": 1 - found.image})
+
+# %%
+# Light and dark are swapped
+# --------------------------
+#
+# *Reason*: orientations over half a turn (scikit-image, OpenCV, Dalal and Triggs) do not tell
+# which side of an edge is bright. A note of the result says so:
+
+print(found.notes[0])
+assert "light and dark" in found.notes[0]
+
+# %%
+# *Remedy*: ``polarity=image`` makes the result light where an image of yours is. Without one,
+# look at ``1 - result.image`` as well. HOG with signs (``HOG.vlfeat``) does not have this
+# ambiguity.
+#
+# The picture is a gray relief
+# ----------------------------
+#
+# *Reason*: the same blindness, with ``polarity=None`` or a solver of your own: every few pixels
+# of a contour choose for themselves. *Remedy*: leave ``polarity`` at its default, under which
+# large structures decide.
+
+relief = repinv.invert(unsigned(cup), unsigned, shape=cup.shape, max_iter=200, polarity=None)
+followed = repinv.invert(unsigned(cup), unsigned, shape=cup.shape, max_iter=200, polarity=cup)
+show({"polarity=None": relief.image, "default": found.image, "polarity=photograph": followed.image})
+assert repinv.metrics.ncc(followed.image, cup) > 0.3
+
+# %%
+# The picture is washed out, or too contrasted
+# --------------------------------------------
+#
+# *Reason*: most representations normalize contrast, so that it is not in the features; what you
+# see is a guess. *Remedy*: compare at the photograph's mean and contrast, as `Result.plot` does
+# by default, or with `repinv.metrics.affine_match`.
+
+hog = repinv.HOG.vlfeat()
+plain = repinv.invert(hog(cup), hog, shape=cup.shape, max_iter=200).image
+matched = repinv.metrics.affine_match(plain, cup)
+assert abs(matched.std() - cup.std()) < abs(plain.std() - cup.std()) + 1e-6
+show({"photograph": cup, "as found": plain, "matched": matched})
+
+# %%
+# A border of the image is empty
+# ------------------------------
+#
+# *Reason*: cells and blocks that do not fit into the image are left out, so that no feature sees
+# the last rows and columns. Of 200 rows, cells of 16 pixels see 192. *Remedy*: none is needed; or
+# crop the image to a multiple of the cell. The map shows how strongly each pixel counts.
+
+cells = repinv.HOG.skimage(pixels_per_cell=(16, 16))
+part = skimage.util.img_as_float32(skimage.data.coffee()[:206, 150:356]).mean(axis=-1)
+image = repinv.invert(cells(part), cells, shape=part.shape, max_iter=100).image
+x = part[None, None]
+_, pullback = cells.vjp(x)
+signs = np.random.default_rng(0).choice([-1, 1], size=cells.encode(x).shape).astype(np.float32)
+counts = np.abs(pullback(signs)[0, 0])
+assert counts[:, 200:].max() < counts[:, :190].max() / 100
+show({"found": image, "where features look": counts / np.quantile(counts, 0.99)})
+
+# %%
+# There is noise, or a fine pattern
+# ---------------------------------
+#
+# *Reason*: the code is poorer than the image, and something has to stand where it says nothing;
+# or ``parametrization=repinv.Pixels()`` or ``priors=()`` took away what keeps images smooth; or a
+# network with strides or pooling sees a checkerboard no better than an even gray. *Remedy*: the
+# default parametrization; several starts, whose average keeps what they have in common
+# (``seeds=4``); a learned prior for gray images (``prior="learned"``).
+
+rough = repinv.invert(
+    hog(cup), hog, shape=cup.shape, max_iter=200, parametrization=repinv.Pixels(), priors=()
+)
+ncc = [repinv.metrics.ncc(image, cup) for image in (rough.image, plain)]
+assert ncc[0] < ncc[1]
+show(
+    {
+        f"pixels, no priors\nNCC {ncc[0]:.2f}": rough.image,
+        f"default\nNCC {ncc[1]:.2f}": plain,
+    },
+    match=cup,
+)
+
+# %%
+# Colours are gone
+# ----------------
+#
+# *Reason*: the encoder takes gray images; ``encoder.channels`` is 1. *Remedy*: none for dense
+# SIFT and words. ``HOG.skimage(channel_axis=-1)`` takes colour (of each pixel the channel with
+# the strongest gradient), and so do networks. Colours that were found are a guess as far as
+# features leave them open.
+#
+# The error does not fall
+# -----------------------
+#
+# *Reason*: features at another scale than the encoder's, such as SIFT as uint8 up to 255 or
+# counts of words, cannot be reached. Another reason is another order of the numbers, or options
+# that differ from those of the library. *Remedy*: read the notes; ``rescale=True``; and compute
+# the features of one photograph by both, to see whether they are equal.
+
+sift = repinv.DSIFT.vlfeat(step=8, size=4)
+scaled = repinv.invert(512 * sift(cup), sift, shape=cup.shape, max_iter=30)
+print(f"error {100 * scaled.error[0]:.0f} %")
+print(scaled.notes[0])
+assert scaled.error[0] > 0.9
+mended = repinv.invert(512 * sift(cup), sift, shape=cup.shape, max_iter=30, rescale=True)
+assert mended.error[0] < 0.2
+
+# %%
+# The first run is slow
+# ---------------------
+#
+# *Reason*: kernels are compiled when they are first needed, which takes up to half a minute, and
+# kept for later runs. *Remedy*: none; where the package's folder cannot be written to, set
+# ``NUMBA_CACHE_DIR`` to one that can.
+#
+# Memory
+# ------
+#
+# *Reason*: an inversion holds a few dozen arrays of the image's size, and nine of the features'.
+# One that cannot fit is refused before it starts, with figures. *Remedy*: a smaller image
+# (``--size``), a larger step of dense SIFT, fewer images at once.
+#
+# **Next**: :doc:`/howto/result` says what error, notes and trace mean.
+
+plt.show()

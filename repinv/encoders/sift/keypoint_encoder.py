@@ -1,0 +1,185 @@
+"""What encoders of local descriptors at given keypoints have in common."""
+
+from __future__ import annotations
+
+import os
+from typing import TypeVar
+
+import numpy as np
+
+from repinv._core.typing import Array, ImagePullback, Pullback
+from repinv.encoders._parts import array_fields, validation
+from repinv.encoders._parts.batching import encode_images, pullback_of
+from repinv.encoders.base import Encoder
+from repinv.encoders.sift import keypoint_glyphs, pyramid, scaling
+from repinv.encoders.sift import keypoints as _keypoints
+from repinv.encoders.sift.opencv_sift import OpenCVSIFT
+from repinv.encoders.sift.skimage_sift import SkimageSIFT
+from repinv.io import image as _image
+
+_E = TypeVar("_E", bound="KeypointEncoder")
+_ADVICE = "Give the image that the keypoints are of."
+
+
+class KeypointEncoder(Encoder):
+    """Descriptors at keypoints of a gray image, by a flavour that computes those of one image.
+
+    A subclass is a frozen dataclass without a comparison of its own (``eq=False``).
+    """
+
+    flavour: OpenCVSIFT | SkimageSIFT
+    keypoints: np.ndarray
+    value_range: tuple[float, float]
+
+    def feature_shape(self, image_shape: tuple[int, ...], /) -> tuple[int, ...]:
+        """Shape (K, 128) of the features of one image (1, H, W).
+
+        Raises
+        ------
+        ValueError
+            If keypoints lie outside of the image, it is too small for their octaves, or it is not
+            gray.
+        """
+        _, height, width = validation.image_shape(
+            "SIFT", image_shape, self.channels, (3, 3), _ADVICE
+        )
+        _keypoints.check_inside(self.keypoints, height, width)
+        pyramid.check_size(self.keypoints, height, width)
+        return len(self.keypoints), scaling.SIZE
+
+    @property
+    def descriptor_axis(self) -> int:
+        """Axis of a descriptor's numbers; see `Encoder`."""
+        return 1
+
+    def frames(self, image_shape: tuple[int, ...], /) -> np.ndarray:
+        """Positions (y, x) of the keypoints, (K, 2); see `Encoder.frames`.
+
+        Examples
+        --------
+        >>> import numpy as np, repinv
+        >>> sift = repinv.SIFT.opencv(np.array([[20, 30, 4.0, 90, 256]]))
+        >>> sift.frames((1, 64, 64)).tolist()
+        [[30.0, 20.0]]
+        """
+        self.feature_shape(image_shape)
+        return self.keypoints[:, [1, 0]]
+
+    def coverage(self, shape: tuple[int, ...]) -> np.ndarray:
+        """How strongly each pixel of an image counts in the descriptors.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            (H, W) of the image.
+
+        Returns
+        -------
+        coverage : ndarray, shape (H, W), float64
+            The sum over all descriptors of a pixel's weight in each: that of the Gaussian over the
+            patch, pulled back through the pyramid. The weights of a descriptor sum to one. Zero
+            where no descriptor depends on a pixel.
+
+        Examples
+        --------
+        >>> import numpy as np, repinv
+        >>> sift = repinv.SIFT.opencv(np.array([[32, 32, 4.0, 90, 256]]))
+        >>> round(float(sift.coverage((64, 64)).sum()), 3)
+        1.0
+        """
+        height, width = shape[:2]
+        self.feature_shape((1, height, width))
+        return self.flavour.plan(self.keypoints, (height, width), np.dtype(np.float64)).coverage()
+
+    def glyph(self, features: Array, /, *, shape: tuple[int, ...] | None = None) -> np.ndarray:
+        """A picture of features: for each keypoint its patch, with a star in every spatial bin.
+
+        Rays point along the image gradient and are as bright as their bin is strong. Small patches
+        lie over large ones.
+
+        Parameters
+        ----------
+        features : ndarray, shape (K, 128)
+            Of one image, or flat; or one descriptor (128,), which is drawn upright.
+        shape : tuple of int
+            (H, W) of the image; not needed for one descriptor.
+
+        Returns
+        -------
+        picture : ndarray, shape (height, width)
+            From 0 up, in units of the features.
+
+        Raises
+        ------
+        ValueError
+            If the features are not those of such an image.
+        """
+        given = _image.on_host(features)
+        if given.size == scaling.SIZE:
+            return keypoint_glyphs.star(given.reshape(-1), self.flavour.rightward)
+        if shape is None:
+            raise ValueError("give the size of the features' image: glyph(features, shape=(H, W)).")
+        given = validation.of_image(self, given, shape[:2])
+        rules = self.flavour.rightward, self.flavour.clockwise
+        return keypoint_glyphs.draw(given, self.keypoints, (shape[0], shape[1]), *rules)
+
+    def vjp(self, x: Array, /) -> tuple[Array, Pullback]:
+        """Encode a batch, and return the map that pulls cotangents back; see `Encoder.vjp`.
+
+        Parameters
+        ----------
+        x : ndarray, shape (N, 1, H, W), float32 or float64, in [0, 1]
+            Images.
+
+        Returns
+        -------
+        features : ndarray, shape (N, K, 128), of the same dtype
+        pullback : callable
+
+        Raises
+        ------
+        TypeError
+            If `x` is no NumPy array of float32 or float64.
+        ValueError
+            If its shape does not fit.
+        """
+        images = validation.batch(x, "SIFT", "as_module")
+        features, pulls = self._encode(images)
+        return features, pullback_of(images, features.shape, pulls)
+
+    def encode(self, x: Array, /) -> Array:
+        """Features (N, K, 128) of a batch; see `vjp`."""
+        return self._encode(validation.batch(x, "SIFT", "as_module"))[0]
+
+    def _encode(self, images: np.ndarray) -> tuple[np.ndarray, list[Pullback]]:
+        """Features of a batch, and each image's pullback."""
+        low, high = self.value_range
+        scale, shift = images.dtype.type(high - low), images.dtype.type(low)
+
+        def encode(image: np.ndarray) -> tuple[np.ndarray, ImagePullback]:
+            pixels = image[0] * scale + shift
+            features, pull = self.flavour.vjp(pixels, self.keypoints)
+            return features, lambda v: (scale * pull(v))[None]
+
+        return encode_images(images, self.feature_shape(images.shape[1:]), encode)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the encoder to an npz file without pickle; it appears whole or not at all."""
+        array_fields.save(self, path)
+
+    @classmethod
+    def load(cls: type[_E], path: str | os.PathLike[str]) -> _E:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        ValueError
+            If the file is something else, or is damaged.
+        """
+        return array_fields.load(cls, path)
+
+    def __eq__(self, other: object) -> bool:
+        return array_fields.same(self, other)
+
+    def __hash__(self) -> int:
+        return array_fields.hashed(self)
