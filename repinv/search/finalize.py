@@ -16,8 +16,9 @@ NATURAL, VISIBLE = 0.25, 0.05
 NETWORK_COST, NETWORK_SMALL = 1.1, 0.01
 #: Standard deviations that a pattern may be given, and the share of its response that must be left.
 CONTRASTS, SAME_RESPONSE = (VISIBLE, 0.1, 0.15, 0.2, NATURAL), 0.9
-#: Relative feature error that a visible contrast may cost.
-SMALL_ERROR = 0.03
+#: Relative feature error that a visible contrast may cost, and the largest for which it may become
+#: several times as large.
+SMALL_ERROR, LARGE_ERROR = 0.03, 0.1
 
 
 def finished(
@@ -84,7 +85,9 @@ def _contrasted(
         its_features = encoder.encode(stretched)
         its_error = loss.value_and_grad(its_features)[0]
         faint = xp.std(rows(best), axis=1) < contrast
-        better = faint & ~flat & ((its_error <= factor * error) | (its_error <= least))
+        # A large error is not made larger for the sake of contrast.
+        most = xp.where(factor * error <= LARGE_ERROR, factor, xp.minimum(factor, 1.1 + 0 * factor))
+        better = faint & ~flat & ((its_error <= most * error) | (its_error <= least))
         one, other = (stretched, its_features, its_error), (best, features, error)
         best, features, error = _where(better, one, other)
     return best, features, {"error": error}

@@ -39,12 +39,17 @@ from repinv.search.schedules import (
 from repinv.search.state import RunState
 from repinv.solvers import memory
 from repinv.solvers.lbfgs import LBFGS
+from repinv.solvers.minimize import to_host
 from repinv.solvers.rules import UpdateRule
 from repinv.variables.base import Parametrization, is_centred
 from repinv.variables.pixels import Pixels
 from repinv.variables.spectral import Spectral
 from repinv.variables.transforms import Jitter, RandomView, transformed
 
+#: Share of an image in flat areas from which it is a cut-out or a graphic: of 39 photographs none
+#: has more than .15, cut-outs and drawings on an even ground have .37 and more. Under a steep
+#: spectrum these end at several times the error.
+_MUCH_FLAT = 0.25
 #: A problem, and the state where its search starts.
 Start: TypeAlias = tuple[Problem, RunState]
 
@@ -142,6 +147,8 @@ def setup(reading: Reading, encoder: Encoder, options: InvertOptions) -> Start:
     if target.weight is None and not options.changes and is_centred(space):
         state = _with_flat_areas(problem, state, noise if image is None else None, options.seed)
     if _may_swap(problem, state, options) and polarity.is_blind(encoder, noise[:1]):
+        if _flat_share(state) > _MUCH_FLAT:
+            return problem, state.replace(notes=(*state.notes, polarity.NOTE))
         return _graduated(problem, state, noise, reading, options)
     return problem, state
 
@@ -287,6 +294,11 @@ def _may_swap(problem: Problem, state: RunState, options: InvertOptions) -> bool
     is_graphic = state.areas is not None and state.areas is not state.proven_areas
     is_off = options.polarity is None
     return is_plain and not is_graphic and not is_off and state.initial is None
+
+
+def _flat_share(state: RunState) -> float:
+    """The share of an image that lies in areas which the features prove to be flat."""
+    return 0.0 if state.areas is None else float(np.mean(to_host(state.areas) > 0))
 
 
 def _graduated(

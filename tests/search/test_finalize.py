@@ -59,3 +59,30 @@ def test_contrast_that_is_free_becomes_a_visible_one():
     best, _, scores = finished(hog, x, SquaredError(target))
     assert best.std() > 0.0499
     assert scores["error"][0] < 0.03
+
+
+class Centred(repinv.Encoder):
+    """Pixels less their mean: brightness is free, contrast is not."""
+
+    channels = 1
+
+    def feature_shape(self, image_shape):
+        return image_shape
+
+    def vjp(self, x, /):
+        def centred(v):
+            return v - v.mean(axis=(1, 2, 3), keepdims=True)
+
+        return centred(x), centred
+
+
+def test_a_large_error_is_not_made_larger_for_contrast():
+    """Of shallow encoders too: contrast may cost several times a small error, and no large one."""
+    rng = np.random.default_rng(0)
+    one, other = rng.standard_normal((2, 1, 1, 64, 64)).astype(np.float32)
+    encoder, faint = Centred(), 0.5 + 0.02 * one
+    loss = SquaredError(0.06 * other)
+    as_it_is = float(loss.value_and_grad(encoder.encode(faint))[0][0])
+    assert as_it_is > 1
+    error = float(finished(encoder, faint, loss)[2]["error"][0])
+    assert error <= 1.1 * as_it_is
