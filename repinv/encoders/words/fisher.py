@@ -229,7 +229,8 @@ class FisherVector(DescriptorEncoder):
         Parameters
         ----------
         softness : float
-            s in (0, 1]. The temperature is the larger of the encoder's own and s·`warm`.
+            s in (0, 1]. The temperature is the larger of the encoder's own and s·`warm`. From 0.1 up
+            there is no power.
 
         Returns
         -------
@@ -237,9 +238,17 @@ class FisherVector(DescriptorEncoder):
         """
         s = validation.softness(softness)
         local, temperature = self.local.softened(s), max(self.temperature, s * self.warm)
-        if local is None and temperature == self.temperature:
+        power = scaling.softer_power(self.power, s)
+        if local is None and temperature == self.temperature and power == self.power:
             return None
-        return dataclasses.replace(self, local=local or self.local, temperature=temperature)
+        return dataclasses.replace(
+            self, local=local or self.local, temperature=temperature, power=power
+        )
+
+    def softened_features(self, features: np.ndarray, softness: float, /) -> np.ndarray:
+        """Features with the power of the softened encoder; see `Encoder.softened_features`."""
+        soft = self.softened(softness) or self
+        return scaling.with_power(features, self.power, soft.power, self.norm)
 
     @property
     def annealing(self) -> tuple[tuple[float, float], ...]:

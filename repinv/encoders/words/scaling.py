@@ -13,6 +13,8 @@ from repinv.encoders._parts import validation
 LEAST = 1e-12
 #: Where a power is steeper, it passes nothing.
 _STEEPEST = 1e5
+#: Softness down to which there is no power, and from which on it is the encoder's own.
+_PLAIN, _OWN = 0.1, 0.05
 
 _Scaled = tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]
 
@@ -50,6 +52,20 @@ def normed(z: np.ndarray, norm: str | None) -> _Scaled:
         return grad
 
     return unit, pullback
+
+
+def softer_power(power: float, softness: float) -> float:
+    """The exponent of a softened encoder: 1 at first, where roots have an infinite slope at 0."""
+    share = (softness - _OWN) / (_PLAIN - _OWN)
+    return power + (1 - power) * min(max(share, 0.0), 1.0)
+
+
+def with_power(code: np.ndarray, before: float, after: float, norm: str | None) -> np.ndarray:
+    """Codes (N, *F) of one power, whole as `normed` leaves them, as those of another."""
+    if before == after:
+        return code
+    strong = powered(code, after / before)[0]
+    return normed(strong.reshape(len(code), -1), norm)[0].reshape(code.shape)
 
 
 def power(value: Any) -> float:

@@ -180,14 +180,23 @@ class VLAD(DescriptorEncoder):
         ----------
         softness : float
             s in (0, 1]. The temperature is the larger of the encoder's own and s·`warm`, the
-            regularization of LLC the larger of its own and s/10.
+            regularization of LLC the larger of its own and s/10. From 0.1 up there is no power,
+            unless `intra` is set.
 
         Returns
         -------
         VLAD or None
         """
         soft: VLAD | None = assignments.softened_encoder(self, softness)
-        return soft
+        power = self.power if self.intra else scaling.softer_power(self.power, softness)
+        if power == self.power:
+            return soft
+        return dataclasses.replace(soft or self, power=power)
+
+    def softened_features(self, features: np.ndarray, softness: float, /) -> np.ndarray:
+        """Features with the power of the softened encoder; see `Encoder.softened_features`."""
+        soft = self.softened(softness) or self
+        return scaling.with_power(features, self.power, soft.power, self.norm)
 
     @property
     def annealing(self) -> tuple[tuple[float, float], ...]:
