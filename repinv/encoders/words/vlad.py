@@ -180,15 +180,16 @@ class VLAD(DescriptorEncoder):
         ----------
         softness : float
             s in (0, 1]. The temperature is the larger of the encoder's own and s·`warm`, the
-            regularization of LLC the larger of its own and s/10. From 0.1 up there is no power,
-            unless `intra` is set.
+            regularization of LLC the larger of its own and s/10. The power is 1 from s = 0.1
+            up, since a root has an infinite slope at zero, and the encoder's own from 0.01 down;
+            with `intra` always its own.
 
         Returns
         -------
         VLAD or None
         """
         soft: VLAD | None = assignments.softened_encoder(self, softness)
-        power = self.power if self.intra else scaling.softer_power(self.power, softness)
+        power = self.power if self.intra else scaling.softer_power(self.power, 1.0, softness)
         if power == self.power:
             return soft
         return dataclasses.replace(soft or self, power=power)
