@@ -242,9 +242,9 @@ class FisherVector(DescriptorEncoder):
         """
         s = validation.softness(softness)
         local, temperature = self.local.softened(s), max(self.temperature, s * self.warm)
-        power = scaling.softer_power(self.power, min(self.power, _ROOT), s)
-        if local is None and temperature == self.temperature and power == self.power:
+        if local is None and temperature == self.temperature:
             return None
+        power = scaling.softer_power(self.power, min(self.power, _ROOT), s)
         return dataclasses.replace(
             self, local=local or self.local, temperature=temperature, power=power
         )

@@ -189,10 +189,9 @@ class VLAD(DescriptorEncoder):
         VLAD or None
         """
         soft: VLAD | None = assignments.softened_encoder(self, softness)
-        power = self.power if self.intra else scaling.softer_power(self.power, 1.0, softness)
-        if power == self.power:
+        if soft is None or self.intra:
             return soft
-        return dataclasses.replace(soft or self, power=power)
+        return dataclasses.replace(soft, power=scaling.softer_power(self.power, 1.0, softness))
 
     def softened_features(self, features: np.ndarray, softness: float, /) -> np.ndarray:
         """Features with the power of the softened encoder; see `Encoder.softened_features`."""
