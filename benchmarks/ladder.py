@@ -1,12 +1,13 @@
 """What HOG, dense SIFT and bags of words keep of one photograph: prints and draws the ladder.
 
 Every rung is inverted from its code alone. Prints bytes of the code (float32), relative feature
-error, SSIM and NCC to the photograph after affine intensity matching, and seconds. Vocabularies
-other than the shipped ones are learned on the way, from the photographs inside scikit-image's and
-scikit-learn's wheels.
+error, SSIM and NCC to the photograph after affine intensity matching, and seconds; and of a FOLDER
+the medians over its first photographs, since one photograph flatters. Vocabularies other than the
+shipped ones are learned on the way, from the photographs inside scikit-image's and scikit-learn's
+wheels.
 
-    python benchmarks/ladder.py [--photograph FILE] [--figure FILE] [--evaluations N]
-                               [--json FILE]
+    python benchmarks/ladder.py [FOLDER] [--limit N] [--photograph FILE] [--figure FILE]
+                               [--evaluations N] [--only WORD] [--json FILE]
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ for _name in ("NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "M
 import argparse
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 from report import Report
@@ -36,11 +38,15 @@ from repinv.io.image import as_unit
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 import learn_vocabularies as learning
 
+#: An encoder, or how it is made for a photograph.
+Rung: TypeAlias = repinv.Encoder | Callable[[np.ndarray], repinv.Encoder]
 SIDE, BINS = 256, 5
 #: Rungs that are drawn, in the order of the figure.
 DRAWN = (
     "HOG, bilinear",
+    "HOG without signs",
     "DSIFT, step 5",
+    "SIFT at keypoints",
     "1024 words, 16x16",
     "1024 words, 8x8",
     "1024 words, 4x4",
@@ -58,10 +64,20 @@ def tiles() -> list[np.ndarray]:
     return [tile for name in names for tile in learning.tiles(learning.photograph(name))]
 
 
-def rungs() -> Iterator[tuple[str, repinv.Encoder]]:
+def at_keypoints(image: np.ndarray) -> repinv.Encoder:
+    """SIFT at the keypoints that OpenCV finds in an image by default."""
+    import cv2
+
+    peer: Any = cv2.SIFT_create()  # type: ignore[attr-defined]
+    return repinv.SIFT.opencv(peer.detect(np.rint(255 * image).astype(np.uint8), None))
+
+
+def rungs() -> Iterator[tuple[str, Rung]]:
     """Names and encoders, from what keeps most to what keeps least."""
     yield "HOG, bilinear", repinv.HOG.vlfeat(bilinear_orientations=True)
     yield "HOG, hard", repinv.HOG.vlfeat()
+    yield "HOG without signs", repinv.HOG.skimage()
+    yield "SIFT at keypoints", at_keypoints
     local = repinv.DSIFT.vlfeat(step=BINS, size=BINS, fast=True)
     yield "DSIFT, step 5", local
     yield "DSIFT of the paper", repinv.DSIFT.natural(BINS)
@@ -81,6 +97,22 @@ def rungs() -> Iterator[tuple[str, repinv.Encoder]]:
     mixture = {"descriptors_per_image": 200, "sample_size": 30_000, "progress": False}
     fisher = repinv.FisherVector.fit(learned, local, 64, grid=(4, 4), power=1.0, **mixture)  # type: ignore[arg-type]
     yield "Fisher of 64, 4x4", fisher
+
+
+def climbed(image: np.ndarray, rung: Rung, evaluations: int) -> tuple[np.ndarray, list[float]]:
+    """What is found of a photograph, and bytes, error, SSIM, NCC and seconds."""
+    encoder = rung if isinstance(rung, repinv.Encoder) else rung(image)
+    features = encoder.encode(image[None, None])[0]
+    began = time.perf_counter()
+    result = repinv.invert(features, encoder, shape=image.shape, max_iter=evaluations)
+    seconds = time.perf_counter() - began
+    likeness = [float(measure(result.image, image)) for measure in (metrics.ssim, metrics.ncc)]
+    return result.image, [4 * features.size, float(result.error[0]), *likeness, seconds]
+
+
+def cells(size: float, error: float, ssim: float, ncc: float, seconds: float) -> tuple[str, ...]:
+    """The figures of a row."""
+    return f"{size:,.0f}", f"{100 * error:.3g} %", f"{ssim:.2f}", f"{ncc:.2f}", f"{seconds:.1f}"
 
 
 def photograph(path: Path | None) -> np.ndarray:
@@ -120,31 +152,36 @@ def draw(image: np.ndarray, found: dict[str, tuple[np.ndarray, str]], path: Path
 def main() -> None:
     """Climb, print and draw."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", nargs="?", type=Path, help="of photographs for the medians")
+    parser.add_argument("--limit", type=int, default=12, help="photographs of the folder")
     parser.add_argument("--photograph", type=Path)
     parser.add_argument("--figure", type=Path)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--evaluations", type=int, default=800)
+    parser.add_argument("--only", default="", help="a word that names of rungs contain")
     options = parser.parse_args()
     image = photograph(options.photograph)
+    paths = [] if options.folder is None else sorted(options.folder.glob("*.[jJp][pPn]*[gG]"))
+    others = [photograph(path) for path in paths[: options.limit]]
+    beside = f" Beside it: medians of {len(others)} other photographs." if others else ""
     report = Report(
         "The ladder of codes",
         "Codes of one photograph, 256x256, from what keeps most of it to what keeps least, each "
         f"inverted alone with {options.evaluations} evaluations on one thread. Codes are of "
-        f"float32; the photograph itself takes {image.size:,} bytes.",
+        f"float32; the photograph itself takes {image.size:,} bytes.{beside}",
     )
-    report.table("", "bytes", "error", "SSIM", "NCC", "seconds")
+    columns = ["bytes", "error", "SSIM", "NCC", "seconds"]
+    medians = [f"{name}: median" for name in columns[1:]] if others else []
+    report.table("", *columns, *medians)
     found = {}
-    for name, encoder in rungs():
-        features = encoder.encode(image[None, None])[0]
-        began = time.perf_counter()
-        result = repinv.invert(features, encoder, shape=image.shape, max_iter=options.evaluations)
-        seconds = time.perf_counter() - began
-        size = 4 * features.size
-        error, ssim = float(result.error[0]), metrics.ssim(result.image, image)
-        ncc = metrics.ncc(result.image, image)
-        shown_error = f"{100 * error:.3g} %"
-        report.row(name, f"{size:,}", shown_error, f"{ssim:.2f}", f"{ncc:.2f}", f"{seconds:.1f}")
-        found[name] = result.image, f"{size / 1024:,.0f} KiB, SSIM {ssim:.2f}"
+    for name, rung in rungs():
+        if options.only not in name:
+            continue
+        picture, figures = climbed(image, rung, options.evaluations)
+        rest = [climbed(other, rung, options.evaluations)[1] for other in others]
+        more = cells(*np.median(rest, axis=0))[1:] if others else ()
+        report.row(name, *cells(*figures), *more)
+        found[name] = picture, f"{figures[0] / 1024:,.0f} KiB, SSIM {figures[2]:.2f}"
     report.write(options.json)
     if options.figure:
         draw(image, found, options.figure)

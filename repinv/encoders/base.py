@@ -60,7 +60,8 @@ class Encoder(ABC):
     `image_shapes`, and for maps and local descriptors `descriptor_axis`, `layout`, `both_layouts`
     and `frames`. `plot` draws features.
 
-    *What makes inversions better*: `softened` and `annealing` for hard assignments,
+    *What makes inversions better*: `softened`, `softened_features` and `annealing` for hard
+    assignments,
     `with_surrogate_slopes` and `pre_activations` for rectifiers and clips, `balance` for parts of
     different scale, `flat_places` and `still_pixels` for flat areas, and the name of a `restorer`.
 
@@ -233,6 +234,25 @@ class Encoder(ABC):
             In (0, 1]; 1 is the smoothest, and towards 0 the smoothed version tends to this encoder.
         """
         return None
+
+    def softened_features(self, features: Array, softness: float, /) -> Array:
+        """Features as the smoothed version scales them, where that can be computed from them.
+
+        An inversion compares the features of a smoothed version with these. Most encoders return
+        the features as they are.
+
+        Parameters
+        ----------
+        features : array, shape (N, *F)
+            Of this encoder.
+        softness : float
+            As of `softened`.
+
+        Returns
+        -------
+        features : array, shape (N, *F)
+        """
+        return features
 
     @property
     def annealing(self) -> tuple[tuple[float, float], ...]:

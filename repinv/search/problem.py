@@ -12,7 +12,7 @@ from array_api_compat import is_array_api_obj
 from repinv._core.typing import Array
 from repinv.encoders.base import Encoder, StraightThrough
 from repinv.energy.energy import Energy, Weighted
-from repinv.energy.losses import Loss
+from repinv.energy.losses import Loss, SquaredError
 from repinv.energy.reference_priors import Pull
 from repinv.io import serialization
 from repinv.search.restorer import Restorer
@@ -114,8 +114,17 @@ class Problem:
         )
         if stage.pull and state.reference is not None:
             priors += (Weighted("pull", stage.pull, Pull(state.reference)),)
-        loss = self.loss.of_pre_activations() if self._unrectified(stage) is not None else None
-        return Energy(self.stage_encoder(stage), loss or self.loss, self.space(state), priors)
+        return Energy(self.stage_encoder(stage), self._loss(stage), self.space(state), priors)
+
+    def _loss(self, stage: Stage) -> Loss:
+        """The loss of the features that a stage compares."""
+        if self._unrectified(stage) is not None:
+            return self.loss.of_pre_activations() or self.loss
+        is_soft = self._softened(stage) is not None and not stage.straight_through
+        if not is_soft or not isinstance(self.loss, SquaredError):
+            return self.loss
+        target = self.encoder.softened_features(self.loss.target, stage.softness)
+        return dataclasses.replace(self.loss, target=target)
 
     def described(self) -> dict[str, Any] | str:
         """The problem as a file holds it, or why it cannot be written to one."""

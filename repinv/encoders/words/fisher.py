@@ -18,6 +18,9 @@ from repinv.encoders.words.moments import add_moments, pull_moments
 from repinv.encoders.words.softmax import pull_softmax_rows, softmax_rows
 from repinv.io.streams import Images
 
+#: Power of softened encoders.
+_ROOT = 0.5
+
 
 def _lifted(x: np.ndarray, centre: np.ndarray) -> np.ndarray:
     """(y, y²) with y = x − centre: all that log densities of diagonal Gaussians are linear in."""
@@ -121,7 +124,7 @@ class FisherVector(DescriptorEncoder):
     power: float = 0.5
     norm: str | None = "l2"
     temperature: float = 1.0
-    warm: float = 100.0
+    warm: float = 300.0
 
     def __post_init__(self) -> None:
         weights = array_fields.private("weights", self.weights, 1)
@@ -229,7 +232,9 @@ class FisherVector(DescriptorEncoder):
         Parameters
         ----------
         softness : float
-            s in (0, 1]. The temperature is the larger of the encoder's own and s·`warm`.
+            s in (0, 1]. The temperature is the larger of the encoder's own and s·`warm`. From
+            s = 0.1 up the power is ½ at most, lest few large second moments decide, and from 0.01
+            down the encoder's own.
 
         Returns
         -------
@@ -239,7 +244,15 @@ class FisherVector(DescriptorEncoder):
         local, temperature = self.local.softened(s), max(self.temperature, s * self.warm)
         if local is None and temperature == self.temperature:
             return None
-        return dataclasses.replace(self, local=local or self.local, temperature=temperature)
+        power = scaling.softer_power(self.power, min(self.power, _ROOT), s)
+        return dataclasses.replace(
+            self, local=local or self.local, temperature=temperature, power=power
+        )
+
+    def softened_features(self, features: np.ndarray, softness: float, /) -> np.ndarray:
+        """Features with the power of the softened encoder; see `Encoder.softened_features`."""
+        soft = self.softened(softness) or self
+        return scaling.with_power(features, self.power, soft.power, self.norm)
 
     @property
     def annealing(self) -> tuple[tuple[float, float], ...]:

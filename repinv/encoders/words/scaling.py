@@ -13,6 +13,9 @@ from repinv.encoders._parts import validation
 LEAST = 1e-12
 #: Where a power is steeper, it passes nothing.
 _STEEPEST = 1e5
+#: Softness down to which a softened encoder has a power of its own, and from which on there is the
+#: encoder's.
+_SOFT, _OWN = 0.1, 0.01
 
 _Scaled = tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]
 
@@ -26,6 +29,8 @@ def powered(z: np.ndarray, power: float) -> _Scaled:
     def pullback(v: np.ndarray) -> np.ndarray:
         # power·|z|^(power − 1) reaches _STEEPEST at this |z|.
         least = (_STEEPEST / power) ** (1 / (power - 1))
+        # Of powers near 1, so small a number that it would be zero.
+        least = max(least, float(np.finfo(z.dtype).tiny))
         slope = power * np.maximum(size, z.dtype.type(least)) ** (power - 1)
         passed: np.ndarray = np.where(size >= least, slope * v, z.dtype.type(0))
         return passed
@@ -50,6 +55,20 @@ def normed(z: np.ndarray, norm: str | None) -> _Scaled:
         return grad
 
     return unit, pullback
+
+
+def softer_power(power: float, soft: float, softness: float) -> float:
+    """The exponent of a softened encoder: `soft` at first, and then nearer to its own."""
+    share = (softness - _OWN) / (_SOFT - _OWN)
+    return power + (soft - power) * min(max(share, 0.0), 1.0)
+
+
+def with_power(code: np.ndarray, before: float, after: float, norm: str | None) -> np.ndarray:
+    """Codes (N, *F) of one power, whole as `normed` leaves them, as those of another."""
+    if before == after:
+        return code
+    strong = powered(code, after / before)[0]
+    return normed(strong.reshape(len(code), -1), norm)[0].reshape(code.shape)
 
 
 def power(value: Any) -> float:

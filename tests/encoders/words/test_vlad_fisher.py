@@ -168,9 +168,9 @@ def test_hard_decisions_are_softened_and_smooth_ones_are_not():
     assert hard.softened(0.2).assignment == SoftAssignment(0.2 * 0.5)
     assert hard.softened(0.2).local == hard.local.softened(0.2)
     assert repinv.VLAD(SMOOTH, WORDS, assignment=SoftAssignment(0.5)).softened(1.0) is None
-    assert fisher().softened(0.5).temperature == 50
-    assert fisher().softened(0.01) is None
-    assert fisher(temperature=100.0).softened(1.0) is None
+    assert fisher().softened(0.5).temperature == 150
+    assert fisher().softened(1 / 300) is None
+    assert fisher(temperature=300.0).softened(1.0) is None
     over = dataclasses.replace(fisher(), local=hard.local)
     assert over.softened(0.2).local == hard.local.softened(0.2)
 
@@ -246,3 +246,29 @@ def test_inverting_a_fisher_vector_recovers_it(fitted):
     target, adam = plain(PHOTOGRAPH), repinv.Adam(0.05)
     result = repinv.invert(target, plain, shape=(64, 64), max_iter=400, solver=adam)
     assert result.error[0] < 0.3
+
+
+@pytest.mark.parametrize("power", [0.6, 0.9, 0.99])
+def test_powers_near_one_are_finite_at_zero(power):
+    vlad = repinv.VLAD(SMOOTH, WORDS.astype(np.float32), power=power)
+    features, pullback = vlad.vjp(np.full((1, 1, 24, 30), 0.5, np.float32))
+    assert np.isfinite(features).all()
+    assert np.isfinite(pullback(np.ones_like(features))).all()
+
+
+@pytest.mark.parametrize("norm", ["l1", "l2", None])
+@pytest.mark.parametrize("softness", [1.0, 0.05, 0.005])
+def test_softened_features_have_the_power_of_the_softened_encoder(norm, softness):
+    for encoder in (repinv.VLAD(SMOOTH, WORDS, norm=norm), fisher(power=1.0, norm=norm)):
+        expected = dataclasses.replace(encoder, power=encoder.softened(softness).power)
+        got = encoder.softened_features(encoder.encode(IMAGES), softness)
+        np.testing.assert_allclose(got, expected.encode(IMAGES), rtol=1e-9, atol=1e-12)
+
+
+def test_the_power_changes_while_a_run_is_soft():
+    vlad = repinv.VLAD(SMOOTH, WORDS)
+    powers = [vlad.softened(softness).power for softness in (1.0, 0.1, 0.01)]
+    assert powers == [1.0, 1.0, 0.5]
+    assert repinv.VLAD(SMOOTH, WORDS, intra=True).softened(1.0).power == 0.5
+    powers = [fisher(power=1.0).softened(softness).power for softness in (1.0, 0.1, 0.01)]
+    assert powers == [0.5, 0.5, 1.0]
