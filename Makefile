@@ -55,7 +55,8 @@ docs: $(VENV)/.installed-docs
 
 docs-short: $(VENV)/.installed-docs
 	REPINV_DOCS=short $(SPHINX)
-	$(BIN)/python -m pytest tests/docs tests/app/explore
+	$(BIN)/python -m pytest -n 2 --dist loadgroup tests/docs/test_reference.py tests/docs/test_site.py \
+	  tests/app/explore/test_page.py
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

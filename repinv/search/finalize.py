@@ -16,8 +16,6 @@ NATURAL, VISIBLE = 0.25, 0.05
 NETWORK_COST, NETWORK_SMALL = 1.1, 0.01
 #: Standard deviations that a pattern may be given, and the share of its response that must be left.
 CONTRASTS, SAME_RESPONSE = (VISIBLE, 0.1, 0.15, 0.2, NATURAL), 0.9
-#: Range of pixels that is well seen, however few have its ends.
-RANGE = 0.3
 #: Relative feature error that a visible contrast may cost, and the largest that it may lead to
 #: where it makes an error several times as large.
 SMALL_ERROR, LARGE_ERROR = 0.03, 0.2
@@ -87,8 +85,6 @@ def _contrasted(
         its_features = encoder.encode(stretched)
         its_error = loss.value_and_grad(its_features)[0]
         faint = xp.std(rows(best), axis=1) < contrast
-        if contrast == VISIBLE:  # a few thin lines are seen as well
-            faint = faint & (xp.max(rows(best), axis=1) - xp.min(rows(best), axis=1) < RANGE)
         # A large error is not made larger for the sake of contrast.
         most = xp.where(its_error <= LARGE_ERROR, factor, xp.minimum(factor, 1.1 + 0 * factor))
         better = faint & ~flat & ((its_error <= most * error) | (its_error <= least))
