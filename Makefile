@@ -48,7 +48,7 @@ coverage: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n auto --cov --cov-report=term-missing:skip-covered
 
 doctest: $(VENV)/.installed-test
-	$(BIN)/python -m pytest --doctest-modules repinv repinv_cnn
+	$(BIN)/python -m pytest -n 2 --doctest-modules repinv repinv_cnn
 
 docs: $(VENV)/.installed-docs
 	$(SPHINX)

@@ -90,10 +90,12 @@ LOOK = """() => {
 
 @pytest.fixture(scope="module")
 def seen(browser, address):
-    """What a browser finds on every page, by its name; each is loaded once."""
+    """What a browser finds on every page, by its name; of the reference, on every fourth one."""
     found = {}
+    reference = [name for name in pages() if name.startswith("api/generated/")]
+    chosen = [name for name in pages() if name not in reference] + reference[::4]
     with opened(browser, address) as page:
-        for name in pages():
+        for name in chosen:
             page.faults.clear()
             page.set_viewport_size({"width": 1200, "height": 900})
             page.goto(f"{address}/{name}")
@@ -110,7 +112,7 @@ def pages():
 
 
 def test_every_page_loads_without_errors_and_with_its_images(seen):
-    assert len(seen) > 100
+    assert len(seen) > 60
     assert not [(name, page["broken"]) for name, page in seen.items() if page["broken"]]
     assert not [(name, page["faults"]) for name, page in seen.items() if page["faults"]]
 
