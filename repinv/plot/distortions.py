@@ -8,10 +8,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from repinv.distortions.distortions import Distortions
-from repinv.distortions.mad import MaximalDifferentiation
-from repinv.distortions.sensitivity import Sensitivity
-from repinv.distortions.walk import Walk
 from repinv.plot.figures import (
     LINES,
     Panel,
@@ -21,6 +17,10 @@ from repinv.plot.figures import (
     figure_of,
     grid_figure,
 )
+from repinv.tasks.distortions.distortions import Distortions
+from repinv.tasks.distortions.mad import MaximalDifferentiation
+from repinv.tasks.distortions.sensitivity import Sensitivity
+from repinv.tasks.distortions.walk import Walk
 
 #: Pictures in a row, and the side of one in inches.
 _COLUMNS, _SIDE = 4, 2.8

@@ -10,7 +10,8 @@ import numpy as np
 from array_api_compat import is_array_api_obj
 
 from repinv._core.typing import Array
-from repinv.encoders.base import Encoder, StraightThrough
+from repinv.encoders.base import Encoder
+from repinv.encoders.straight_through import StraightThrough
 from repinv.energy.energy import Energy, Weighted
 from repinv.energy.losses import Loss, SquaredError
 from repinv.energy.reference_priors import Pull

@@ -69,7 +69,7 @@ class InvertOptions:
     priors: tuple[Weighted, ...] | None = None
     prior: str | Restorer | None = None
     seeds: int | None = None
-    transforms: str | Sequence[Jitter | RandomView] = ()
+    transforms: str | Sequence[Jitter | RandomView] | None = None
     jitter: int = 0
     initial: Any = None
     polarity: Any = "auto"
@@ -80,7 +80,7 @@ class InvertOptions:
     @property
     def changes(self) -> tuple[Jitter | RandomView, ...]:
         """Random changes of the image in every step, the first applied first."""
-        found = ROBUST if isinstance(self.transforms, str) else tuple(self.transforms)
+        found = ROBUST if isinstance(self.transforms, str) else tuple(self.transforms or ())
         return (Jitter(amount=self.jitter), *found) if self.jitter else found
 
 

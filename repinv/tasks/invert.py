@@ -39,7 +39,7 @@ def invert(
     priors: tuple[Weighted, ...] | None = None,
     prior: str | Restorer | None = None,
     seeds: int | None = None,
-    transforms: str | Sequence[Jitter | RandomView] = (),
+    transforms: str | Sequence[Jitter | RandomView] | None = None,
     jitter: int = 0,
     initial: Any = None,
     polarity: Any = "auto",

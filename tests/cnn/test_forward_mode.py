@@ -5,7 +5,7 @@ from torch import nn
 
 import repinv
 import repinv_cnn
-from repinv.distortions.linearization import Linearization
+from repinv.tasks.distortions.linearization import Linearization
 
 IMAGE = np.random.default_rng(0).uniform(0.1, 0.9, (24, 24))
 

@@ -11,7 +11,7 @@ import numpy as np
 from repinv.encoders.base import Encoder
 from repinv.io import serialization
 
-_E = TypeVar("_E", bound=Encoder)
+_E = TypeVar("_E", bound="ArrayEncoder")
 
 
 def private(name: str, value: Any, ndim: int) -> np.ndarray:
@@ -62,36 +62,49 @@ def hashed(one: Any) -> int:
     return hash((type(one), *plain))
 
 
-def save(encoder: Encoder, path: str | os.PathLike[str]) -> None:
-    """Write an encoder to an npz file without pickle.
+class ArrayEncoder(Encoder):
+    """What encoders with arrays among their fields have in common: equality and files.
 
-    Raises
-    ------
-    TypeError
-        If its local encoder is not one of repinv's own.
+    A subclass is a frozen dataclass without a comparison of its own (``eq=False``).
     """
-    serialization.save(path, {"kind": "encoder", "encoder": serialization.describe(encoder)}, {})
 
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the encoder to an npz file without pickle; it appears whole or not at all.
 
-def load(cls: type[_E], path: str | os.PathLike[str]) -> _E:
-    """Read an encoder of a class from what `save` wrote.
+        Raises
+        ------
+        TypeError
+            If the encoder inside it is not one of repinv's own.
+        """
+        content = {"kind": "encoder", "encoder": serialization.describe(self)}
+        serialization.save(path, content, {})
 
-    Raises
-    ------
-    ValueError
-        If the file is something else, is damaged, or holds another encoder.
-    """
-    header, _ = serialization.load(path, kind="encoder")
-    try:
-        found = serialization.restore(header["encoder"])
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise ValueError(f"{path} holds no encoder that this version takes: {error}") from None
-    if not isinstance(found, cls):
-        raise ValueError(
-            f"expected a {cls.__name__} in {path}; got a {type(found).__name__}. "
-            f"Load it with repinv.{type(found).__name__}.load."
-        )
-    return found
+    @classmethod
+    def load(cls: type[_E], path: str | os.PathLike[str]) -> _E:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        ValueError
+            If the file is something else, is damaged, or holds another encoder.
+        """
+        header, _ = serialization.load(path, kind="encoder")
+        try:
+            found = serialization.restore(header["encoder"])
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise ValueError(f"{path} holds no encoder that this version takes: {error}") from None
+        if not isinstance(found, cls):
+            raise ValueError(
+                f"expected a {cls.__name__} in {path}; got a {type(found).__name__}. "
+                f"Load it with repinv.{type(found).__name__}.load."
+            )
+        return found
+
+    def __eq__(self, other: object) -> bool:
+        return same(self, other)
+
+    def __hash__(self) -> int:
+        return hashed(self)
 
 
 def spelled(encoder: Encoder) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from abc import abstractmethod
 from collections.abc import Callable
 from typing import TypeVar
@@ -11,13 +10,14 @@ from typing import TypeVar
 import numpy as np
 
 from repinv._core.typing import Array, Pullback
-from repinv.encoders._parts import array_fields, local_descriptors
+from repinv.encoders._parts import local_descriptors
+from repinv.encoders._parts.array_fields import ArrayEncoder
 from repinv.encoders.base import Encoder
 
 _E = TypeVar("_E", bound="DescriptorEncoder")
 
 
-class DescriptorEncoder(Encoder):
+class DescriptorEncoder(ArrayEncoder):
     """What encoders have in common that hold a local encoder and arrays learned for it.
 
     A subclass is a frozen dataclass without a comparison of its own (``eq=False``). It codes the
@@ -74,30 +74,3 @@ class DescriptorEncoder(Encoder):
     def _with_local(self: _E, local: Encoder | None) -> _E | None:
         """The same of another local encoder, or None without one."""
         return None if local is None else dataclasses.replace(self, local=local)  # type: ignore[type-var]
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the encoder to an npz file without pickle; it appears whole or not at all.
-
-        Raises
-        ------
-        TypeError
-            If the local encoder is not one of repinv's own.
-        """
-        array_fields.save(self, path)
-
-    @classmethod
-    def load(cls: type[_E], path: str | os.PathLike[str]) -> _E:
-        """Read what `save` wrote.
-
-        Raises
-        ------
-        ValueError
-            If the file is something else, or is damaged.
-        """
-        return array_fields.load(cls, path)
-
-    def __eq__(self, other: object) -> bool:
-        return array_fields.same(self, other)
-
-    def __hash__(self) -> int:
-        return array_fields.hashed(self)

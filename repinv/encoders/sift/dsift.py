@@ -8,10 +8,10 @@ import functools
 import numpy as np
 
 from repinv._core.typing import Array, Pullback, SizeRange
-from repinv.encoders._parts import validation
+from repinv.encoders._parts import star_glyphs, validation
 from repinv.encoders._parts.batching import encode_images, pullback_of
 from repinv.encoders.base import Encoder
-from repinv.encoders.sift import flavours, glyphs
+from repinv.encoders.sift import flavours
 from repinv.encoders.sift.flavours import DenseSIFT
 from repinv.io import image as _image
 
@@ -419,7 +419,7 @@ class DSIFT(Encoder):
         given = _image.on_host(features)
         if given.size == self.flavour.size:
             bins = self.flavour.grids[0].bins
-            return glyphs.draw(given.reshape(1, 1, *bins, self.flavour.orientations))
+            return star_glyphs.draw(given.reshape(1, 1, *bins, self.flavour.orientations))
         if shape is None:
             raise ValueError("give the size of the features' image: glyph(features, shape=(H, W)).")
         given = validation.of_image(self, given, shape)

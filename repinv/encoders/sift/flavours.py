@@ -10,8 +10,8 @@ import numpy as np
 
 from repinv._core.typing import ImagePullback
 from repinv.encoders._kernels.gradient import C_FLOAT, Binning
-from repinv.encoders._parts import still_bins, validation
-from repinv.encoders.sift import glyphs, normalization
+from repinv.encoders._parts import star_glyphs, still_bins, validation
+from repinv.encoders.sift import normalization
 from repinv.encoders.sift.grids import KorniaGrid, NaturalGrid, Sizes, VLFeatGrid
 from repinv.encoders.sift.normalization import Normalization
 from repinv.encoders.sift.pooling_axes import Layout
@@ -217,7 +217,7 @@ class DenseSIFT:
             reach = windows.windows.stop[of_first].max() - windows.windows.start[of_first].min()
             step = line[1] - line[0] if len(line) > 1 else reach
             every.append(max(crowded, round(0.75 * reach / step)))
-        return glyphs.draw(own[:: every[0], :: every[1]])
+        return star_glyphs.draw(own[:: every[0], :: every[1]])
 
     def _arranged(self, descriptors: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
         """(C, frames, D) → the mirrored layout, channels side by side in a descriptor."""

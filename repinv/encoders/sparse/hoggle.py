@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -15,7 +14,7 @@ from repinv.encoders._parts import array_fields, learning, local_descriptors, va
 from repinv.encoders._parts.descriptor_encoder import DescriptorEncoder
 from repinv.encoders.base import Encoder
 from repinv.encoders.hog.hog import HOG
-from repinv.encoders.sparse import cell_windows, lasso
+from repinv.encoders.sparse import cell_windows, lasso, pairs
 from repinv.io import shipped
 from repinv.io.streams import Images, stream, total
 
@@ -153,8 +152,8 @@ class HOGgle(DescriptorEncoder):
         penalty = validation.real("penalty", penalty, above=0)
         most = validation.whole("windows_per_image", windows_per_image)
         bar = tqdm(stream(images, local), total=total(images), disable=not progress, unit="image")
-        pairs = _pairs(bar, local, side, most, seed)
-        joint = learning.dictionary(pairs, count, penalty, seed)
+        rows = pairs.stream(bar, local, side, most, seed)
+        joint = learning.dictionary(rows, count, penalty, seed)
         cut = cell_windows.patch_side(side) ** 2
         return cls(local, joint[:, cut:], joint[:, :cut], penalty)
 
@@ -383,33 +382,3 @@ class HOGgle(DescriptorEncoder):
 def _gram(atoms: np.ndarray) -> np.ndarray:
     exact = atoms.astype(np.float64)
     return np.asarray(exact @ exact.T)
-
-
-def _pairs(
-    images: Iterable[Any], local: Encoder, side: int, most: int, seed: int
-) -> Iterator[np.ndarray]:
-    """Patches and windows of images, each without its mean and of unit norm, side by side."""
-    for number, image in enumerate(images):
-        rng = np.random.default_rng((seed, number))
-        yield paired(np.asarray(image), local, side, most, rng)
-
-
-def paired(
-    image: np.ndarray, local: Encoder, side: int, most: int, rng: np.random.Generator
-) -> np.ndarray:
-    """Rows (M, p² + side² · D) of one gray image: a patch, and the window of cells in it."""
-    if image.ndim != 2:
-        raise ValueError(f"expected gray images (H, W); got shape {image.shape}. Make them gray.")
-    gray = image.astype(np.result_type(image.dtype, np.float32), copy=False)
-    cells = cell_windows.lattice(local, (1, *image.shape))
-    features = np.moveaxis(local(image), local.descriptor_axis or 0, -1)
-    down, across = cells.windows(side)
-    chosen = rng.permutation(down * across)[:most]
-    found = cell_windows.windows(features, side)[chosen] if len(chosen) else np.empty((0, 1))
-    if not len(chosen):
-        return found
-    places = np.stack(np.divmod(chosen, across), axis=1)
-    below, _ = cell_windows.standardized(cell_windows.patches(gray, cells, side, places))
-    above, _ = cell_windows.standardized(found)
-    varies = np.any(above != 0, axis=1) & np.any(below != 0, axis=1)
-    return np.concatenate([below[varies], above[varies]], axis=1)

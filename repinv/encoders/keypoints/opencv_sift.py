@@ -9,10 +9,10 @@ from typing import ClassVar
 import numpy as np
 
 from repinv._core.typing import ImagePullback
-from repinv.encoders.sift import gaussian_blur, patches, pyramid, scaling
-from repinv.encoders.sift.patches import Patches
-from repinv.encoders.sift.pyramid import Pyramid, Rules
-from repinv.encoders.sift.pyramid_patches import Plan
+from repinv.encoders.keypoints import gaussian_blur, patches, pyramid, scaling
+from repinv.encoders.keypoints.patches import Patches
+from repinv.encoders.keypoints.pyramid import Pyramid, Rules
+from repinv.encoders.keypoints.pyramid_patches import Plan
 
 #: Standard deviation of the blur that a photograph is taken to have, in pixels.
 _CAMERA_SIGMA = 0.5

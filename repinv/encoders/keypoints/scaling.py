@@ -8,7 +8,7 @@ import numpy as np
 
 from repinv.encoders._kernels.clipping import passed
 from repinv.encoders._kernels.jit import helper, jit
-from repinv.encoders.sift.patches import BINS, CELLS, LANES, ORIENTATIONS
+from repinv.encoders.keypoints.patches import BINS, CELLS, LANES, ORIENTATIONS
 
 #: Numbers of a descriptor.
 SIZE = BINS * BINS * ORIENTATIONS

@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from repinv._core.typing import ImagePullback
-from repinv.encoders.sift import gaussian_blur, patches, pyramid, scaling
-from repinv.encoders.sift.patches import Patches
-from repinv.encoders.sift.pyramid import Pyramid, Rules
-from repinv.encoders.sift.pyramid_patches import Plan
+from repinv.encoders.keypoints import gaussian_blur, patches, pyramid, scaling
+from repinv.encoders.keypoints.patches import Patches
+from repinv.encoders.keypoints.pyramid import Pyramid, Rules
+from repinv.encoders.keypoints.pyramid_patches import Plan
 
 _RULES = Rules(near=0.75, edge=1, twice=True, rounds_up=True)
 #: Where a Gaussian is cut, in σ.

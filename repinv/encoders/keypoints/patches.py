@@ -60,6 +60,15 @@ def _samples(width, kind):  # type: ignore[no-untyped-def]
 
 
 @helper
+def _empty_bell(patches, members, like):  # type: ignore[no-untyped-def]
+    """Where `_bell` writes, for the largest patch; of the precision of an array."""
+    largest = 0
+    for k in members:
+        largest = max(largest, patches.radius[k])
+    return np.empty((2, 2 * largest + 1), like.dtype)
+
+
+@helper
 def _bell(patches, k, bell):  # type: ignore[no-untyped-def]
     """The Gaussian over a patch, a product of one of the line and one of the column.
 
@@ -224,10 +233,7 @@ def votes_of(layer, patches, members, histograms):  # type: ignore[no-untyped-de
     """Histograms (K, CELLS·CELLS·LANES) of those patches that lie in a layer (H, W)."""
     height, width = layer.shape
     samples, flat = _samples(width, layer), layer.reshape(-1)
-    largest = 0
-    for k in members:
-        largest = max(largest, patches.radius[k])
-    bell = np.empty((2, 2 * largest + 1), layer.dtype)
+    bell = _empty_bell(patches, members, layer)
     for k in members:
         histogram = histograms[k]
         histogram[:] = 0
@@ -254,10 +260,7 @@ def pull_votes(cotangent, layer, patches, members, grad):  # type: ignore[no-unt
     across, up = np.empty(width, layer.dtype), np.empty(width, layer.dtype)
     turning = layer.dtype.type(ORIENTATIONS / (2 * math.pi))
     into, one, wide = grad.reshape(-1), np.uint64(1), np.uint64(width)
-    largest = 0
-    for k in members:
-        largest = max(largest, patches.radius[k])
-    bell = np.empty((2, 2 * largest + 1), layer.dtype)
+    bell = _empty_bell(patches, members, layer)
     for k in members:
         _bell(patches, k, bell)
         radius, centre, column = patches.radius[k], patches.row[k], patches.column[k]
@@ -283,10 +286,7 @@ def weigh(patches, members, grad):  # type: ignore[no-untyped-def]
     """Add the weights of patches, which sum to one for each, to those of a layer (H, W)."""
     height, width = grad.shape
     samples, flat = _samples(width, grad), grad.reshape(-1)
-    largest = 0
-    for k in members:
-        largest = max(largest, patches.radius[k])
-    bell = np.empty((2, 2 * largest + 1), grad.dtype)
+    bell = _empty_bell(patches, members, grad)
     for k in members:
         _bell(patches, k, bell)
         radius, centre, column = patches.radius[k], patches.row[k], patches.column[k]

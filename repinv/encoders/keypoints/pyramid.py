@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from repinv.encoders.sift import gaussian_blur
+from repinv.encoders.keypoints import gaussian_blur
 
 #: Octave, −1 being that of the doubled image, and layer of it.
 Key: TypeAlias = tuple[int, int]

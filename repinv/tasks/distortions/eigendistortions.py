@@ -8,14 +8,14 @@ import time
 import numpy as np
 
 from repinv._core.typing import Array
-from repinv.distortions import eigenpairs
-from repinv.distortions.distortions import Distortions
-from repinv.distortions.eigenpairs import Eigenpairs
-from repinv.distortions.linearization import Linearization, linearized, read_image
 from repinv.encoders import expressions
 from repinv.encoders.base import Encoder
 from repinv.io.image import from_batch
 from repinv.search import validation
+from repinv.tasks.distortions import eigenpairs
+from repinv.tasks.distortions.distortions import Distortions
+from repinv.tasks.distortions.eigenpairs import Eigenpairs
+from repinv.tasks.distortions.linearization import Linearization, linearized, read_image
 
 METHODS = ("auto", "exact", "lanczos", "lobpcg")
 #: Pixels, and numbers of the Jacobian, up to which it is computed as a whole.

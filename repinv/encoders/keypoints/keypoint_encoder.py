@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import os
-from typing import TypeVar
-
 import numpy as np
 
 from repinv._core.typing import Array, ImagePullback, Pullback
-from repinv.encoders._parts import array_fields, validation
+from repinv.encoders._parts import validation
+from repinv.encoders._parts.array_fields import ArrayEncoder
 from repinv.encoders._parts.batching import encode_images, pullback_of
-from repinv.encoders.base import Encoder
-from repinv.encoders.sift import keypoint_glyphs, pyramid, scaling
-from repinv.encoders.sift import keypoints as _keypoints
-from repinv.encoders.sift.opencv_sift import OpenCVSIFT
-from repinv.encoders.sift.skimage_sift import SkimageSIFT
+from repinv.encoders.keypoints import keypoint_glyphs, pyramid, scaling
+from repinv.encoders.keypoints import keypoints as _keypoints
+from repinv.encoders.keypoints.opencv_sift import OpenCVSIFT
+from repinv.encoders.keypoints.skimage_sift import SkimageSIFT
 from repinv.io import image as _image
 
-_E = TypeVar("_E", bound="KeypointEncoder")
 _ADVICE = "Give the image that the keypoints are of."
 
 
-class KeypointEncoder(Encoder):
+class KeypointEncoder(ArrayEncoder):
     """Descriptors at keypoints of a gray image, by a flavour that computes those of one image.
 
     A subclass is a frozen dataclass without a comparison of its own (``eq=False``).
@@ -162,24 +158,3 @@ class KeypointEncoder(Encoder):
             return features, lambda v: (scale * pull(v))[None]
 
         return encode_images(images, self.feature_shape(images.shape[1:]), encode)
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the encoder to an npz file without pickle; it appears whole or not at all."""
-        array_fields.save(self, path)
-
-    @classmethod
-    def load(cls: type[_E], path: str | os.PathLike[str]) -> _E:
-        """Read what `save` wrote.
-
-        Raises
-        ------
-        ValueError
-            If the file is something else, or is damaged.
-        """
-        return array_fields.load(cls, path)
-
-    def __eq__(self, other: object) -> bool:
-        return array_fields.same(self, other)
-
-    def __hash__(self) -> int:
-        return array_fields.hashed(self)

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from repinv.encoders.sift import glyphs
-from repinv.encoders.sift.patches import BINS, ORIENTATIONS
+from repinv.encoders._parts import star_glyphs
+from repinv.encoders.keypoints.patches import BINS, ORIENTATIONS
 
 #: Pixels of the picture for one of the image.
 SCALE = 3
@@ -16,11 +16,11 @@ SCALE = 3
 def star(descriptor: np.ndarray, rightward: int) -> np.ndarray:
     """An upright picture of one descriptor (128,): 4×4 stars.
 
-    Orientations run counterclockwise, and clockwise in `glyphs`; that of the number `rightward`
-    points right.
+    Orientations run counterclockwise, and clockwise in `star_glyphs`; that of the number
+    `rightward` points right.
     """
     bins = descriptor.reshape(BINS, BINS, ORIENTATIONS)
-    return glyphs.draw(np.roll(bins[..., ::-1], 1 + rightward, axis=-1)[None, None])
+    return star_glyphs.draw(np.roll(bins[..., ::-1], 1 + rightward, axis=-1)[None, None])
 
 
 def draw(

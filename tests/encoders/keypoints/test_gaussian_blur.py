@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from repinv.encoders.sift import gaussian_blur
+from repinv.encoders.keypoints import gaussian_blur
 
 RNG = np.random.default_rng(8)
 

@@ -10,9 +10,6 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from repinv._core.typing import Array
-from repinv.distortions import eigenpairs
-from repinv.distortions.distortions import Distortions
-from repinv.distortions.linearization import linearized, read_image
 from repinv.encoders import expressions
 from repinv.encoders.base import Encoder
 from repinv.energy.energy import Energy, Weighted
@@ -23,6 +20,9 @@ from repinv.search import validation
 from repinv.search.result import Result
 from repinv.solvers.lbfgs import LBFGS
 from repinv.solvers.minimize import Snapshot, minimize
+from repinv.tasks.distortions import eigenpairs
+from repinv.tasks.distortions.distortions import Distortions
+from repinv.tasks.distortions.linearization import linearized, read_image
 from repinv.variables.base import Parametrization
 from repinv.variables.colour import Decorrelated
 from repinv.variables.spectral import Spectral

@@ -10,13 +10,13 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from repinv._core.typing import Array
-from repinv.distortions.linearization import read_image
 from repinv.encoders import expressions
 from repinv.encoders.base import Encoder
 from repinv.io.image import as_batch, as_unit, from_batch, on_host
 from repinv.search import validation
 from repinv.solvers.lbfgs import LBFGS
 from repinv.solvers.minimize import minimize
+from repinv.tasks.distortions.linearization import read_image
 
 #: (images, reference), both (1, C, H, W) float64, → distance and its gradient for the first.
 Metric: TypeAlias = Callable[[np.ndarray, np.ndarray], tuple[float, np.ndarray]]

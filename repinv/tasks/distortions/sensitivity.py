@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from repinv._core.typing import Array
-from repinv.distortions.linearization import Linearization, read_image
 from repinv.encoders import expressions
 from repinv.encoders.base import Encoder
 from repinv.io.image import from_batch
 from repinv.search import validation
+from repinv.tasks.distortions.linearization import Linearization, read_image
 from repinv.variables.dct import dct, frequencies
 
 #: Bands of frequency; below and above them is nothing but the mean and the corners.

@@ -9,11 +9,11 @@ import numpy as np
 
 from repinv._core.typing import Array
 from repinv.encoders._parts import validation
-from repinv.encoders.sift import detection, skimage_sift
-from repinv.encoders.sift import keypoints as _keypoints
-from repinv.encoders.sift.keypoint_encoder import KeypointEncoder
-from repinv.encoders.sift.opencv_sift import OpenCVSIFT
-from repinv.encoders.sift.skimage_sift import SkimageSIFT
+from repinv.encoders.keypoints import detection, skimage_sift
+from repinv.encoders.keypoints import keypoints as _keypoints
+from repinv.encoders.keypoints.keypoint_encoder import KeypointEncoder
+from repinv.encoders.keypoints.opencv_sift import OpenCVSIFT
+from repinv.encoders.keypoints.skimage_sift import SkimageSIFT
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -3,7 +3,7 @@ import pytest
 from photographs import COLOUR, SMALL
 
 import repinv
-from repinv.distortions.linearization import Linearization
+from repinv.tasks.distortions.linearization import Linearization
 from repinv.variables.dct import dct
 
 HOG = repinv.HOG.vlfeat(bilinear_orientations=True)

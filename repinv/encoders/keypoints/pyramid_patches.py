@@ -7,9 +7,9 @@ import dataclasses
 import numpy as np
 
 from repinv._core.typing import ImagePullback
-from repinv.encoders.sift import patches, scaling
-from repinv.encoders.sift.patches import Patches
-from repinv.encoders.sift.pyramid import Key, Pyramid
+from repinv.encoders.keypoints import patches, scaling
+from repinv.encoders.keypoints.patches import Patches
+from repinv.encoders.keypoints.pyramid import Key, Pyramid
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ import numpy as np
 import scipy.linalg
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh, lobpcg, lsmr
 
-from repinv.distortions.linearization import Linearization
+from repinv.tasks.distortions.linearization import Linearization
 from repinv.variables.dct import dct, frequencies, idct
 
 #: Products that ARPACK holds vectors of, at least.

@@ -5,7 +5,7 @@ import pytest
 from photographs import CAMERA, COLOUR
 
 import repinv
-from repinv.distortions.linearization import Linearization, linearized, read_image
+from repinv.tasks.distortions.linearization import Linearization, linearized, read_image
 
 #: 24x24, float64, off kinks.
 IMAGE = np.random.default_rng(0).uniform(0.1, 0.9, (24, 24))
