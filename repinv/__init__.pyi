@@ -36,7 +36,7 @@ from .energy.responses import InnerProduct as InnerProduct
 from .energy.responses import Margin as Margin
 from .energy.responses import Shortfall as Shortfall
 from .plot.live import live as live
-from .search.restorer import Restorer as Restorer
+from .search.restoration.restorer import Restorer as Restorer
 from .search.result import Result as Result
 from .search.schedule import Stage as Stage
 from .solvers.lbfgs import LBFGS as LBFGS

@@ -1,70 +1,77 @@
 """Learns the restorers that ship, and prints their checksums.
 
-Run as ``python scripts/learn_restorers.py [--only NAME] [--scenes FOLDER]``; a folder keeps the
-pre-images that they are learned from, for another try at the training. Made of the photographs
-of `learn_vocabularies.py`. The checksums belong into ``repinv/search/restorer.py``.
+Run as ``python scripts/learn_restorers.py PHOTOGRAPHS [--only NAME] [--checkpoint FOLDER]``. Those
+that ship were learned of 467 views, 256 pixels a side, of photographs under free licences; the
+README beside the weights lists where these are from. A checkpoint keeps scenes and the state of
+training: a run that was interrupted goes on from there. The checksums belong into
+``repinv/search/restoration/restorer.py``.
 """
 
 from __future__ import annotations
-
-import os
-
-for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
-    os.environ[threads] = "1"  # sums in another order would give other weights
 
 import argparse
 import hashlib
 import pathlib
 import time
 
-import learn_vocabularies as photographs
 import numpy as np
-import skimage
-import torch
 
 import repinv
-from repinv_cnn.restoration.learn_restorer import Scenes, scenes, trained
+from repinv_cnn.restoration import learn_restorer, pairs
 
-FOLDER = pathlib.Path(__file__).resolve().parents[1] / "repinv" / "restorers"
-#: Encoders, the evaluations that the starts of their scenes get, scenes, and steps of training.
-ENCODERS = (
-    (repinv.HOG.vlfeat(bilinear_orientations=True), (200, 400), 1600, 3000),
-    (repinv.HOG.vlfeat(), (200,), 1600, 2000),
-    (repinv.DSIFT.natural(5), (400,), 1600, 2000),
-    (repinv.BoVW.pretrained(1024, grid=(8, 8)), (200,), 700, 2000),
-)
+FOLDER = pathlib.Path(repinv.__file__).parent / "search" / "restoration" / "weights"
+SUFFIXES = (".jpeg", ".jpg", ".png")
+SIDE = 128
+#: Encoders and scenes of each that a restorer is learned of, and steps of training.
+FAMILIES: dict[str, tuple[tuple[tuple[repinv.Encoder, int], ...], int]] = {
+    "hog": (
+        ((repinv.HOG.vlfeat(bilinear_orientations=True), 2000), (repinv.HOG.vlfeat(), 2000)),
+        5000,
+    ),
+    "hog-unsigned": (
+        ((repinv.HOG.skimage(), 2000), (repinv.HOG.skimage(9, (8, 8), (2, 2)), 1000)),
+        4000,
+    ),
+    "dsift": (((repinv.DSIFT.natural(5), 2000),), 3000),
+    "bovw": (((repinv.BoVW.pretrained(1024, grid=(8, 8)), 600),), 2000),
+}
 
 
 def main() -> None:
     """Learn, write and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", choices=[str(encoder.restorer) for encoder, *_ in ENCODERS])
-    parser.add_argument("--scenes", type=pathlib.Path, help="folder that keeps pre-images")
+    parser.add_argument("photographs", type=pathlib.Path)
+    parser.add_argument("--only", choices=FAMILIES)
+    parser.add_argument("--checkpoint", type=pathlib.Path, help="folder that keeps the state")
     parser.add_argument("--out", type=pathlib.Path, default=FOLDER)
-    parser.add_argument("--count", type=int, help="scenes, if others than those that ship had")
-    parser.add_argument("--steps", type=int, help="of training, likewise")
+    parser.add_argument("--limit", type=int, help="photographs to learn from; all by default")
+    parser.add_argument("--steps", type=int, help="of training, if others than those that ship had")
     given = parser.parse_args()
-    torch.set_num_threads(1)
-    images = [
-        skimage.util.img_as_float32(photographs.pixels(name))
-        for name in photographs.SCIKIT_IMAGE + photographs.SCIKIT_LEARN
-    ]
-    for encoder, evaluations, count, steps in ENCODERS:
-        name = str(encoder.restorer)
+    files = sorted(f for f in given.photographs.iterdir() if f.suffix.lower() in SUFFIXES)
+    # Views of one photograph follow each other: every n-th is of another.
+    chosen = np.linspace(0, len(files) - 1, given.limit or len(files)).round().astype(int)
+    photographs = pairs.Photographs([files[k] for k in chosen], SIDE)
+    for name, (encoders, steps) in FAMILIES.items():
         if given.only not in (None, name):
             continue
         began = time.perf_counter()
-        kept = given.scenes and given.scenes / f"{name}.npz"
-        if kept and kept.exists():
-            with np.load(kept) as file:
-                found = Scenes(file["photographs"], file["preimages"])
-        else:
-            found = scenes(images, encoder, given.count or count, evaluations=evaluations)
-            if kept:
-                np.savez(kept, photographs=found.photographs, preimages=found.preimages)
+        place = given.checkpoint and given.checkpoint / name
+        found = pairs.joined(
+            [
+                pairs.pairs(
+                    photographs, encoder, count, SIDE, seed=number,
+                    checkpoint=place and place / str(number),
+                )
+                for number, (encoder, count) in enumerate(encoders)
+            ]
+        )  # fmt: skip
         inverted = time.perf_counter()
+        is_blind = learn_restorer.does_not_tell_light_from_dark(encoders[0][0], found.scenes[:4])
+        restorer = learn_restorer.trained(
+            found, name, given.steps or steps, is_blind=is_blind, checkpoint=place
+        )
         path = given.out / f"{name}.npz"
-        trained(found, name, given.steps or steps).save(path)
+        restorer.save(path)
         content = path.read_bytes()
         print(
             f'    "{name}": "{hashlib.sha256(content).hexdigest()}",  # {len(content)} bytes, '

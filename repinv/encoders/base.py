@@ -63,7 +63,8 @@ class Encoder(ABC):
     *What makes inversions better*: `softened`, `softened_features` and `annealing` for hard
     assignments,
     `with_surrogate_slopes` and `pre_activations` for rectifiers and clips, `balance` for parts of
-    different scale, `flat_places` and `still_pixels` for flat areas, and the name of a `restorer`.
+    different scale, `flat_places` and `still_pixels` for flat areas, `local_features` and the name
+    of a `restorer`.
 
     *What a device can do*: `asarray`, and `repeated` for a step that is run many times.
 
@@ -224,6 +225,29 @@ class Encoder(ABC):
             for count, size in zip(counts, image_shape[1:], strict=True)
         ]
         return np.stack(np.meshgrid(*centres, indexing="ij"), axis=-1).reshape(-1, 2)
+
+    def local_features(
+        self, features: Array, image_shape: tuple[int, ...], /
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """Features as vectors at positions of the image; None where they are not local.
+
+        Parameters
+        ----------
+        features : array, shape (N, *F)
+        image_shape : tuple of int
+            (C, H, W) of the images.
+
+        Returns
+        -------
+        vectors : ndarray, shape (N, M, D)
+        positions : ndarray, shape (M, 2)
+            (y, x) in pixels, 0 being the centre of the first pixel.
+        """
+        axis = self.descriptor_axis
+        if axis is None:
+            return None
+        given = np.moveaxis(_image.on_host(features), 1 + axis, -1)
+        return given.reshape(len(given), -1, given.shape[-1]), self.frames(image_shape)
 
     def softened(self, softness: float, /) -> Encoder | None:
         """A smoothed version of this encoder; None if it makes no hard assignments.

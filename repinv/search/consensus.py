@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from array_api_compat import array_namespace
@@ -10,8 +10,7 @@ from array_api_compat import array_namespace
 from repinv._core.batch import column
 from repinv._core.typing import Array
 from repinv.search import polarity
-from repinv.search import restorer as restorers
-from repinv.search.restorer import Restorer
+from repinv.search.restoration import restorer as restorers
 from repinv.solvers.minimize import to_host
 from repinv.variables.base import Parametrization
 from repinv.variables.dct import blurred
@@ -28,23 +27,24 @@ CONTRAST = 0.25
 def averaged(
     x: Array,
     starts: int,
-    restorer: Restorer | None,
+    restore: Callable[[Array, Array], Array] | None,
     parametrization: Parametrization,
     is_aligned: bool = False,
 ) -> tuple[Array, Array]:
     """Variables of the averages of each image's starts, and the averages, restored or not.
 
     If `is_aligned` is true the starts of an image are first given one polarity in each region.
+    `restore` takes the mean and the spread of starts.
     """
     xp = array_namespace(x)
     several = xp.reshape(x, (-1, starts, *x.shape[1:]))
-    if is_aligned:
+    if is_aligned and starts > 1:
         several = xp.stack([polarity.aligned(one) for one in several])
     mean, spread = restorers.averaged(several)
     begin = reference = mean
     contrast = xp.mean(xp.std(several, axis=(2, 3, 4)), axis=1)
-    if restorer is not None:
-        reference, _ = restorer(mean, spread)
+    if restore is not None:
+        reference = restore(mean, spread)
         level = blurred(mean, NEAR)
         variance = xp.maximum(blurred(mean * mean, NEAR) - level * level, 0 * mean)
         begin = mean + variance / (variance + LOW_CONTRAST**2) * (reference - mean)

@@ -16,7 +16,7 @@ from repinv.energy.energy import Energy, Weighted
 from repinv.energy.losses import Loss, SquaredError
 from repinv.energy.reference_priors import Pull
 from repinv.io import serialization
-from repinv.search.restorer import Restorer
+from repinv.search.restoration.restorer import Restorer
 from repinv.search.schedule import Stage
 from repinv.search.state import RunState
 from repinv.solvers.minimize import to_host
@@ -52,8 +52,22 @@ class Problem:
         return [int(n) for n in np.diff(np.rint(ends * self.max_iter), prepend=0)]
 
     def averages(self, stage: int) -> bool:
-        """Whether a stage begins with the averages of several starts."""
-        return self.starts > 1 and self.stages[stage].averages_starts
+        """Whether a stage begins with the averages of starts, or with what they are restored to."""
+        is_wanted = self.starts > 1 or self.restorer is not None
+        return is_wanted and self.stages[stage].averages_starts
+
+    def restoring(self) -> Callable[[Array, Array], Array] | None:
+        """What restores the mean and spread of starts, (N, C, H, W); None without a restorer."""
+        if self.restorer is None:
+            return None
+        target, restorer = self.loss.target, self.restorer  # type: ignore[attr-defined]
+
+        def restored(mean: Array, spread: Array) -> Array:
+            size = (int(mean.shape[2]), int(mean.shape[3]))
+            vectors = restorer.vectors(self.encoder, target, size)
+            return restorer(mean, spread, self.encoder.asarray(vectors))
+
+        return restored
 
     def begins_anew(self, stage: int) -> bool:
         """Whether a stage may optimize changes of the image that it begins with."""

@@ -146,7 +146,7 @@ def _next_stage(problem: Problem, state: RunState, z: Array) -> RunState:
     stage, base = problem.stages[following], problem.base(following)
     if problem.averages(following):
         z, reference = consensus.averaged(
-            space.image(z), problem.starts, problem.restorer, base, stage.chooses_polarity
+            space.image(z), problem.starts, problem.restoring(), base, stage.chooses_polarity
         )
         if stage.noise:
             z = _anew(stage, base, base.image(z), state.noise, problem.starts)

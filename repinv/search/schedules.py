@@ -49,10 +49,9 @@ ROUNDED = (
     Stage(0.1, LBFGS(memory=40), softness=1.0, without=("contrast",), surrogate_width=_WIDTHS[0]),
     Stage(0.9, LBFGS(memory=40), softness=1.0),
 )
-#: Starts whose average a restorer is given.
-SEEDS = 4
-#: For several starts that are only averaged: structure common to them appears early. Restorers were
-#: trained on starts that went on for longer.
+#: Share of a run that is the rough inversion which a restorer is given.
+ROUGH = 0.25
+#: For several starts that are only averaged: structure common to them appears early.
 APART = tuple(
     replace(stage, share=share)
     for stage, share in zip(SMOOTH[:3], (0.08, 0.205, 0.165), strict=True)
@@ -140,8 +139,7 @@ def viewed(usual: tuple[Stage, ...], is_spectral: bool = True) -> tuple[Stage, .
     is_spectral : bool
         Whether the variables have a spectrum, which is then that of photographs in the first part.
     """
-    factor = (1 - _VIEWED_SHARE) / sum(stage.share for stage in usual)
-    last = (replace(s, share=s.share * factor, transforms=False) for s in usual)
+    last = (replace(s, transforms=False) for s in _scaled(usual, 1 - _VIEWED_SHARE))
     exponent = _VIEWED_EXPONENT if is_spectral else 0.0
     return (Stage(_VIEWED_SHARE, _VIEWED_RULE, exponent=exponent, priors=0.0), *last)
 
@@ -170,21 +168,16 @@ def graduated(
         Stage(share, LBFGS(), softness=softness, surrogate_width=_WIDTHS[0], exponent=exponent)
         for exponent, share in _STEEP[_FOLLOWING * follows :]
     )
-    factor = _LAST_SHARE / sum(stage.share for stage in usual)
-    last = [replace(stage, share=stage.share * factor, exponent=_LAST_EXPONENT) for stage in usual]
+    last = [replace(s, exponent=_LAST_EXPONENT) for s in _scaled(usual, _LAST_SHARE)]
     last[0] = replace(last[0], without=(), noise=_NOISE, chooses_polarity=not follows)
     return (*steep, *last)
 
 
-def averaging(encoder: Encoder, learned: bool = False) -> tuple[Stage, ...]:
+def averaging(encoder: Encoder) -> tuple[Stage, ...]:
     """The stages that `invert` takes where it averages several starts.
 
     Every start is inverted by `stages` for half of the run, or by `APART` for a third of it, if the
-    encoder has no hard assignments and there is no restorer. Then the average, restored if a
-    restorer was `learned`, is refined: by `TOGETHER`, or by the stages after the first for an
-    encoder with hard assignments. An encoder that is annealed but ends as itself, such as a bag of
-    soft words, would lose what the starts have in common if it were softened as much again:
-    `TOGETHER` inverts it no softer than the last but one of its annealing, and then as it is.
+    encoder has no hard assignments. Then the average is refined; see `_refined`.
 
     Examples
     --------
@@ -194,8 +187,47 @@ def averaging(encoder: Encoder, learned: bool = False) -> tuple[Stage, ...]:
     >>> [stage.averages_starts for stage in averaging(hog)]
     [False, False, False, True, False, False, False]
     """
-    apart, together = stages(encoder), TOGETHER
-    pull, least = (LEARNED_PULL, LEAST_SHARE) if learned else (PULL, 0.0)
+    apart = stages(encoder)
+    refined = _refined(encoder, apart, PULL, 0.0)
+    if not encoder.annealing:
+        apart = APART if apart is SMOOTH else APART_RECTIFIED
+    return (*apart, *refined)
+
+
+def restoring(encoder: Encoder, rough: tuple[Stage, ...]) -> tuple[Stage, ...]:
+    """The stages that `invert` takes with a restorer.
+
+    A short run by the stages of `rough`, which is what restorers were trained on; then what was
+    restored is refined, as an average of starts is.
+
+    Examples
+    --------
+    >>> import repinv
+    >>> from repinv.search.schedules import restoring, stages
+    >>> hog = repinv.HOG.vlfeat(bilinear_orientations=True)
+    >>> sum(stage.share for stage in restoring(hog, stages(hog))[:5])
+    0.25
+    """
+    refined = tuple(
+        replace(stage, exponent=rough[-1].exponent, chooses_polarity=rough[-1].exponent > 0)
+        if stage.averages_starts
+        else replace(stage, exponent=rough[-1].exponent)
+        for stage in _refined(encoder, stages(encoder), LEARNED_PULL, LEAST_SHARE)
+    )
+    return (*_scaled(rough, ROUGH), *_scaled(refined, 1 - ROUGH))
+
+
+def _refined(
+    encoder: Encoder, usual: tuple[Stage, ...], pull: float, least: float
+) -> tuple[Stage, ...]:
+    """The stages from an average of starts on, restored or not, which images are pulled to.
+
+    `TOGETHER`, or the usual stages after the first for an encoder with hard assignments. An encoder
+    that is annealed but ends as itself, such as a bag of soft words, would lose what the starts
+    have in common if it were softened as much again: `TOGETHER` inverts it no softer than the last
+    but one of its annealing, and then as it is. No pull is less than `least` of the whole.
+    """
+    together = TOGETHER
     if encoder.annealing and _ends_as_itself(encoder):
         softness = [0.0, *(softness for _, softness in encoder.annealing)][-2]
         soft = tuple(replace(stage, softness=softness) for stage in TOGETHER[:2])
@@ -203,8 +235,12 @@ def averaging(encoder: Encoder, learned: bool = False) -> tuple[Stage, ...]:
     elif encoder.annealing:
         together = tuple(
             replace(stage, without=(), pull=1.0, averages_starts=number == 0)
-            for number, stage in enumerate(apart[1:])
+            for number, stage in enumerate(usual[1:])
         )
-    elif not learned:
-        apart = APART if apart is SMOOTH else APART_RECTIFIED
-    return (*apart, *(replace(s, pull=pull * max(s.pull, least)) for s in together))
+    return tuple(replace(s, pull=pull * max(s.pull, least)) for s in together)
+
+
+def _scaled(given: tuple[Stage, ...], share: float) -> tuple[Stage, ...]:
+    """Stages that take a share of a run together."""
+    factor = share / sum(stage.share for stage in given)
+    return tuple(replace(stage, share=stage.share * factor) for stage in given)

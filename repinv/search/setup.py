@@ -21,18 +21,18 @@ from repinv.search import (
     probing,
     validation,
 )
-from repinv.search import restorer as restorers
 from repinv.search.feature_layout import Reading
 from repinv.search.problem import Problem
-from repinv.search.restorer import Restorer
+from repinv.search.restoration import restorer as restorers
+from repinv.search.restoration.restorer import Restorer
 from repinv.search.schedule import Stage
 from repinv.search.schedules import (
     PRIORS,
     ROBUST,
-    SEEDS,
     VIEWED,
     averaging,
     graduated,
+    restoring,
     stages,
     viewed,
 )
@@ -171,9 +171,7 @@ def _checked(
     validation.transforms(options.transforms, rules if options.changes else [])
     validation.polarity(options.polarity, reading.size)
     restorer = restorers.chosen(options.prior, encoder)
-    starts = options.seeds
-    if starts is None:
-        starts = 1 if restorer is None else SEEDS
+    starts = 1 if options.seeds is None else options.seeds
     validation.check_counts(seeds=starts)
     restorers.check_use(restorer, starts, reading.size[0], options.initial is not None)
     memory.check_fits(
@@ -242,7 +240,9 @@ def _stages(
         return (Stage(1.0, options.solver),)
     if options.changes:
         return viewed(stages(encoder), options.parametrization is None)
-    return stages(encoder) if starts == 1 else averaging(encoder, restorer is not None)
+    if restorer is not None:
+        return restoring(encoder, stages(encoder))
+    return stages(encoder) if starts == 1 else averaging(encoder)
 
 
 def _initial_image(options: InvertOptions, reading: Reading, encoder: Encoder) -> Array | None:
@@ -311,12 +311,15 @@ def _graduated(
     """The problem and its start for an encoder that does not tell light from dark."""
     encoder, follows = problem.encoder, not isinstance(options.polarity, str)
     usual = stages(encoder)
-    if problem.starts > 1:
+    if problem.starts > 1 and problem.restorer is None:
         usual = (replace(usual[0], averages_starts=True), *usual[1:])
+    found = graduated(usual, encoder, follows)
+    if problem.restorer is not None:
+        found = restoring(encoder, found)
     space = initialization.in_natural_colours(
         Spectral(start_scale=polarity.START_SCALE), noise.shape[1]
     )
-    problem = replace(problem, parametrization=space, stages=graduated(usual, encoder, follows))
+    problem = replace(problem, parametrization=space, stages=found)
     white, base = encoder.asarray(noise), problem.base(0)
     if follows:
         x = validation.initial(options.polarity, reading.size, "polarity")

@@ -10,7 +10,7 @@ from repinv.encoders import expressions
 from repinv.encoders.base import Encoder
 from repinv.energy.energy import Weighted
 from repinv.search.feature_layout import read
-from repinv.search.restorer import Restorer
+from repinv.search.restoration.restorer import Restorer
 from repinv.search.result import Result
 from repinv.search.run import Watch
 from repinv.search.schedule import Stage

@@ -15,7 +15,7 @@ import skimage
 from scipy import ndimage, special
 
 #: Share of the scenes that are collages, the most shapes in one, and how many of these are faint.
-COLLAGES, SHAPES, FAINT = 0.35, 9, 0.35
+COLLAGES, SHAPES, FAINT = 0.2, 9, 0.35
 #: Standard deviation below which a scene shows nothing.
 FLAT = 0.03
 #: How much smaller than its photograph, and how much larger, a piece is at most.

@@ -19,6 +19,9 @@ from repinv.encoders.hog.per_channel import ChannelHOG
 from repinv.encoders.hog.per_window import WindowHOG
 from repinv.io.image import on_host
 
+#: Numbers of a cell, and bins, that restorers were trained on.
+_SIGNED, _UNSIGNED = 31, 9
+
 
 @dataclasses.dataclass(frozen=True)
 class HOG(Encoder):
@@ -398,9 +401,15 @@ class HOG(Encoder):
         return cls(flavour, value_range, 3)
 
     @property
-    def restorer(self) -> str:
-        """Name of the shipped restorer: that of votes for one bin or of votes for two."""
-        return "hog-bilinear" if self.softened(1.0) is None else "hog-hard"
+    def restorer(self) -> str | None:
+        """Name of the shipped restorer, for nine orientations with signs or without; else None."""
+        if isinstance(self.flavour, CellHOG):
+            is_signed = self.flavour.numbers() == _SIGNED
+            return "hog" if is_signed else None
+        if isinstance(self.flavour, ChannelHOG) or getattr(self.flavour, "signed_gradient", False):
+            return None
+        bins = getattr(self.flavour, "orientations", None) or getattr(self.flavour, "nbins", 0)
+        return "hog-unsigned" if bins == _UNSIGNED else None
 
     def softened(self, softness: float, /) -> HOG | None:
         """The same features with orientations shared by two bins; None if they already are.
@@ -473,6 +482,19 @@ class HOG(Encoder):
         if not isinstance(self.flavour, CellHOG):
             return super().frames(image_shape)
         return self.flavour.frames(*image_shape[1:])
+
+    def local_features(
+        self, features: Array, image_shape: tuple[int, ...], /
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """Histograms of cells, in each block that they lie in, and their centres; see `Encoder`."""
+        axis = self.descriptor_axis
+        if axis is not None and isinstance(self.flavour, CellHOG):
+            cells = np.moveaxis(on_host(features), 1 + axis, -1)
+            # DPM's last number of a cell is always zero; the others are those of UoCTTI.
+            cells = cells[..., : self.flavour.numbers()]
+            return cells.reshape(len(cells), -1, cells.shape[-1]), self.frames(image_shape)
+        height, width = image_shape[1:]
+        return self.flavour.histograms(on_host(features), height, width)  # type: ignore[union-attr]
 
     def image_shapes(self, feature_shape: tuple[int, ...], /) -> SizeRange | None:
         """Smallest and largest height and width of this shape; None if it does not determine them.

@@ -162,6 +162,23 @@ class BoxHOG:
         )
         return still_bins.without_votes(np.moveaxis(cells, -1, 0), bins, *axes)
 
+    def histograms(
+        self, features: np.ndarray, height: int, width: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Histograms (N, M, bins) of the cells of all blocks, and their centres (y, x), (M, 2)."""
+        centres = [
+            (np.add.outer(np.arange(blocks), np.arange(cells)) + 0.5) * pixels - 0.5
+            for blocks, cells, pixels in zip(
+                features.shape[1:3], self.cells_per_block, self.pixels_per_cell, strict=True
+            )
+        ]
+        down, across = centres
+        shape = features.shape[1:5]
+        down = np.broadcast_to(down[:, None, :, None], shape)
+        across = np.broadcast_to(across[None, :, None, :], shape)
+        positions = np.stack([down, across], axis=-1).reshape(-1, 2)
+        return features.reshape(len(features), len(positions), -1), positions
+
     def glyph(self, features: np.ndarray) -> np.ndarray:
         """Cells drawn with their mean over the blocks that they lie in."""
         high, wide = self.cells_per_block

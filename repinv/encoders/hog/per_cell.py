@@ -74,6 +74,11 @@ class CellHOG:
         """Axis of a cell's vector."""
         return 2 if self.layout == normalization.DPM else 0
 
+    def numbers(self) -> int:
+        """Numbers of a cell that are not always zero."""
+        channels: int = normalization.cell_channels(self.layout, self.orientations)
+        return channels - (self.layout == normalization.DPM)
+
     def frames(self, height: int, width: int) -> np.ndarray:
         """Centres (y, x) of the cells."""
         centres = [

@@ -110,6 +110,15 @@ class ChannelHOG:
         """
         return np.zeros((2, height, width), bool)
 
+    def histograms(
+        self, features: np.ndarray, height: int, width: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Histograms (N, M, 3 bins) of the cells, a channel after the other, and their centres."""
+        count, rows, columns = len(features), *features.shape[3:]
+        centres = [(np.arange(n) + 0.5) * self.pool - 0.5 for n in (rows, columns)]
+        positions = np.stack(np.meshgrid(*centres, indexing="ij"), axis=-1).reshape(-1, 2)
+        return features.reshape(count, -1, rows * columns).transpose(0, 2, 1), positions
+
     def glyph(self, features: np.ndarray) -> np.ndarray:
         """Cells drawn with their mean over the colour channels."""
         step = math.pi / self.nbins

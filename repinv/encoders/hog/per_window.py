@@ -193,6 +193,28 @@ class WindowHOG:
 
         return features[pick].reshape(-1), pullback
 
+    def histograms(
+        self, features: np.ndarray, height: int, width: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Histograms (N, M, bins) of the cells of all blocks, and their centres (y, x), (M, 2)."""
+        blocks_x, blocks_y, cells_x, cells_y, bins = self.window_shape()
+        rows, columns = self._counts(height, width)
+        down, across = (
+            _outer_sum(
+                np.arange(windows) * self.win_stride[axis] - self.padding[axis],
+                np.arange(blocks) * self.block_stride[axis],
+                (np.arange(cells) + 0.5) * self.cell_size[axis] - 0.5,
+            )
+            for axis, windows, blocks, cells in (
+                (1, rows, blocks_y, cells_y), (0, columns, blocks_x, cells_x)
+            )
+        )  # fmt: skip
+        shape = (rows, columns, blocks_x, blocks_y, cells_x, cells_y)
+        y = np.broadcast_to(down[:, None, None, :, None, :], shape)
+        x = np.broadcast_to(across[None, :, :, None, :, None], shape)
+        positions = np.stack([y, x], axis=-1).reshape(-1, 2)
+        return features.reshape(len(features), -1, bins), positions
+
     def glyph(self, features: np.ndarray) -> np.ndarray:
         """Cells drawn with their mean over the blocks of a window; windows below each other."""
         blocks_x, blocks_y, cells_x, cells_y, bins = self.window_shape()
@@ -216,6 +238,11 @@ class WindowHOG:
             mean = total / np.maximum(times, 1)
             pictures.append(draw(mean, step / 2, step, (spacing[0], spacing[1])))
         return np.concatenate(pictures)
+
+
+def _outer_sum(first: np.ndarray, second: np.ndarray, third: np.ndarray) -> np.ndarray:
+    """Sums of an entry of each, (A, B, C)."""
+    return np.asarray(first[:, None, None] + second[:, None] + third)
 
 
 def _pull_reflection(grad: np.ndarray, down: int, across: int) -> np.ndarray:

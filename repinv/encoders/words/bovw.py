@@ -16,6 +16,7 @@ from repinv.encoders.words import assignment as assignments
 from repinv.encoders.words import flat_places, pooling, pretrained, scaling
 from repinv.encoders.words.assignment import Assignment
 from repinv.encoders.words.pooling import Grid
+from repinv.io.image import on_host
 from repinv.io.streams import Images
 
 
@@ -261,6 +262,28 @@ class BoVW(DescriptorEncoder):
         """
         soft: BoVW | None = assignments.softened_encoder(self, softness)
         return soft
+
+    def local_features(
+        self, features: Array, image_shape: tuple[int, ...], /
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """The words of each cell, as the mean of their descriptors, and its centre; see `Encoder`.
+
+        None for spatial pyramids, whose cells overlap.
+        """
+        if self.grid is not None and isinstance(self.grid[0], tuple):
+            return None
+        given = np.asarray(on_host(features))
+        vectors = given.reshape(len(given), -1, len(self.vocabulary)) @ self.vocabulary
+        total = np.abs(given).sum(axis=-1).reshape(len(given), -1, 1)
+        vectors = vectors / np.where(total > 0, total, 1)
+        if self.grid is None:
+            return vectors, self.frames(image_shape)
+        down, across = (
+            (np.arange(count) + 0.5) * side / count - 0.5
+            for count, side in zip(given.shape[1:3], image_shape[1:], strict=True)
+        )
+        centres = np.stack(np.meshgrid(down, across, indexing="ij"), axis=-1)
+        return vectors, centres.reshape(-1, 2)
 
     @property
     def restorer(self) -> str:

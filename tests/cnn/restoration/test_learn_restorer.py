@@ -8,7 +8,8 @@ import torch
 import repinv
 import repinv_cnn
 from repinv import metrics
-from repinv_cnn.restoration import collages, learn_restorer, ssim
+from repinv_cnn.restoration import collages, learn_restorer, likeness, pairs, ssim
+from repinv_cnn.restoration.restorer_net import RestorerNet
 
 HOG = repinv.HOG.vlfeat(bilinear_orientations=True)
 PHOTOGRAPHS = [
@@ -22,26 +23,28 @@ SMALL = [PHOTOGRAPHS[0][:32, :32], PHOTOGRAPHS[0][100:140, :300], PHOTOGRAPHS[1]
 
 def test_a_network_and_its_restorer_are_one():
     torch.manual_seed(0)
-    net = learn_restorer.RestorerNet(width=6, layers=4)
+    net = RestorerNet(7, (6, 5, 4))
     for parameter in net.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
-    mean, spread = torch.rand(2, 2, 1, 16, 24)
+    mean, spread = torch.rand(2, 2, 1, 16, 32)
+    vectors = torch.rand(2, 7, 2, 4)
     with torch.no_grad():
-        expected = net(mean, spread)
-    found = net.restorer("test")._once(mean.numpy(), spread.numpy())
-    np.testing.assert_allclose(found[0], expected[0], atol=1e-5)
-    np.testing.assert_allclose(found[1], expected[1], atol=1e-5)
+        expected = net(mean, spread, vectors)
+    restorer = net.restorer(np.zeros(7), np.ones(7), "test")
+    found = restorer(mean.numpy(), spread.numpy(), vectors.numpy())
+    np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
-def test_energies_do_not_change_what_is_restored():
-    net = learn_restorer.RestorerNet(width=6, layers=4)
-    for parameter in net.parameters():
-        torch.nn.init.normal_(parameter, std=0.2)
-    net(*torch.rand(2, 1, 1, 16, 16))[1].sum().backward()
-    *inner, last = net.layers
-    assert all(p.grad is None or not p.grad.any() for layer in inner for p in layer.parameters())
-    assert last.weight.grad[-1].any()
-    assert not last.weight.grad[:-1].any()
+def test_a_network_that_learned_nothing_changes_nothing():
+    mean, spread = torch.rand(2, 1, 1, 16, 16)
+    with torch.no_grad():
+        found = RestorerNet(31)(mean, spread, torch.rand(1, 31, 2, 2))
+    np.testing.assert_array_equal(found, mean)
+
+
+def test_the_widest_network_has_at_most_400_000_weights():
+    assert sum(p.numel() for p in RestorerNet(31).parameters()) < 4e5
+    assert sum(p.numel() for p in RestorerNet(128).parameters()) < 4.5e5
 
 
 def test_structural_similarity_is_scikit_images():
@@ -62,44 +65,75 @@ def test_structural_similarity_can_be_learned_from():
     assert torch.autograd.gradcheck(lambda x: ssim.ssim(x, photographs), images)
 
 
-def test_scenes_are_inverted_for_as_long_as_is_asked_and_are_the_same_each_time():
-    options = {"count": 2, "side": 32, "progress": False}
-    both = learn_restorer.scenes(PHOTOGRAPHS, HOG, evaluations=(10, 60), **options)
-    short = learn_restorer.scenes(PHOTOGRAPHS, HOG, evaluations=(10,), **options)
-    np.testing.assert_array_equal(both.photographs[:2], both.photographs[2:])
-    np.testing.assert_array_equal(both.preimages[:2], short.preimages)
-    features = HOG.encode(both.photographs.astype(np.float32)[:, None])
-    found = HOG.encode(both.preimages.astype(np.float32)[:, :1])
-    error = repinv.metrics.feature_error(found, features)
-    assert np.all(error[2:] < 0.3 * error[:2])
+def test_scenes_are_the_same_each_time_whatever_was_made_before(tmp_path):
+    options = {"count": 3, "side": 32, "evaluations": 10, "progress": False}
+    found = pairs.pairs(PHOTOGRAPHS, HOG, **options)
+    assert found.scenes.shape == (3, 32, 32)
+    assert found.preimages.shape == (3, pairs.STARTS, 32, 32)
+    assert found.vectors.shape == (3, 31, 4, 4)
+    first = collages.scene(PHOTOGRAPHS, 32, np.random.default_rng((0, 0)))
+    np.testing.assert_allclose(found.scenes[0], first, rtol=1e-3)
+    features = HOG.encode(first[None, None])
+    np.testing.assert_allclose(found.vectors[:1], features, rtol=1e-3, atol=1e-5)
+    kept = pairs.pairs(PHOTOGRAPHS, HOG, checkpoint=tmp_path, **options)
+    read = pairs.pairs([], HOG, checkpoint=tmp_path, **options)
+    for one, again in ((found, kept), (kept, read)):
+        for name in vars(one):
+            np.testing.assert_array_equal(getattr(one, name), getattr(again, name))
 
 
-def test_learning_brings_averages_nearer_to_photographs(monkeypatch):
+def test_learning_brings_preimages_nearer_to_photographs(monkeypatch):
     # Few scenes a step, and a short memory, learn as much in a tenth of the time.
     for name, value in (("BATCH", 4), ("WARM", 10), ("MEMORY", 0.9)):
         monkeypatch.setattr(learn_restorer, name, value)
-    found = learn_restorer.scenes(PHOTOGRAPHS, HOG, count=12, side=32, progress=False)
-    assert found.photographs.shape == (12, 32, 32)
-    assert found.preimages.shape == (12, learn_restorer.STARTS, 32, 32)
+    found = pairs.pairs(PHOTOGRAPHS, HOG, count=12, side=32, progress=False)
     restorer = learn_restorer.trained(found, "test", steps=200, progress=False)
     mean, spread = restorer.averaged(found.preimages.astype(np.float32)[:, :, None])
+    vectors = restorer.in_units(found.vectors)
+    photographs = torch.from_numpy(found.scenes.astype(np.float32)[:, None])
 
-    photographs = found.photographs.astype(np.float32)
+    def unlike(images):
+        return float(likeness.unlike(torch.from_numpy(np.asarray(images)), photographs))
 
-    def error(images):
-        x, y = (
-            (a - a.mean(axis=(1, 2), keepdims=True)) / a.std(axis=(1, 2), keepdims=True)
-            for a in (images[:, 0], photographs)
-        )
-        return float(np.mean((x - y) ** 2))
+    assert unlike(restorer(mean, spread, vectors)) < 0.8 * unlike(mean)
 
-    def likeness(images):
-        x, y = torch.from_numpy(images), torch.from_numpy(photographs[:, None])
-        return float(ssim.ssim(x, y).mean())
 
-    image = restorer(mean, spread)[0]
-    assert error(image) < 0.9 * error(mean)
-    assert likeness(image) > likeness(mean) + 0.05
+def test_training_goes_on_where_it_was_interrupted(tmp_path, monkeypatch):
+    monkeypatch.setattr(learn_restorer, "_EVERY", 2)
+    found = pairs.pairs(PHOTOGRAPHS, HOG, count=3, side=32, evaluations=10, progress=False)
+    whole = learn_restorer.trained(found, "test", 4, progress=False)
+    loss, calls = likeness.unlike, []
+
+    def interrupted(images, photographs):
+        calls.append(1)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return loss(images, photographs)
+
+    monkeypatch.setattr(likeness, "unlike", interrupted)
+    with pytest.warns(UserWarning, match="interrupted: 3 of 4"):
+        learn_restorer.trained(found, "test", 4, checkpoint=tmp_path, progress=False)
+    monkeypatch.setattr(likeness, "unlike", loss)
+    resumed = learn_restorer.trained(found, "test", 4, checkpoint=tmp_path, progress=False)
+    for one, other in zip(whole.kernels, resumed.kernels, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_encoders_that_do_not_tell_light_from_dark_are_found():
+    scenes = np.stack([PHOTOGRAPHS[0][:64, :64], PHOTOGRAPHS[1][:64, :64]])
+    assert learn_restorer.does_not_tell_light_from_dark(repinv.HOG.skimage(), scenes)
+    assert not learn_restorer.does_not_tell_light_from_dark(HOG, scenes)
+
+
+def test_photographs_are_read_from_files_when_they_are_needed(tmp_path):
+    import imageio.v3 as iio
+
+    pixels = (255 * PHOTOGRAPHS[0][:40, :48]).astype(np.uint8)
+    iio.imwrite(tmp_path / "one.png", pixels)
+    found = pairs.Photographs([tmp_path / "one.png", PHOTOGRAPHS[1]], 32)
+    np.testing.assert_allclose(found[0], pixels / np.float32(255))
+    with pytest.raises(ValueError, match=r"64 pixels.*one\.png is \(40, 48\)"):
+        pairs.Photographs([tmp_path / "one.png"], 64)[0]
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
@@ -152,7 +186,7 @@ def test_one_seed_learns_one_restorer():
         ([np.full((200, 200), np.nan)], {}, "photograph 0 has nan"),
         ([PHOTOGRAPHS[0], np.zeros((200, 200), np.int64)], {}, "photograph 1 .* int64"),
         ([np.zeros((100, 300), np.float32)], {}, "128 pixels"),
-        (PHOTOGRAPHS, {"side": 30}, "multiple of 8"),
+        (PHOTOGRAPHS, {"side": 30}, "multiple of 16"),
         (PHOTOGRAPHS, {"steps": 0}, "one step"),
     ],
 )

@@ -2,7 +2,6 @@
 
 import dataclasses
 import importlib.resources
-import itertools
 import shutil
 
 import numpy as np
@@ -13,7 +12,8 @@ import torch
 import repinv
 from repinv import LBFGS, Pixels, Restorer, Stage
 from repinv.metrics import ncc, ssim
-from repinv.search import consensus, restorer
+from repinv.search import consensus
+from repinv.search.restoration import grid, network, restorer
 from repinv.search.schedules import averaging
 
 RNG = np.random.default_rng(5)
@@ -22,12 +22,17 @@ WORDS = repinv.BoVW.pretrained(grid=(6, 6))
 CAMERA = skimage.transform.resize(skimage.data.camera()[64:320, 128:384], (96, 96)).astype("f4")
 
 
-def random_restorer(unit=2, width=5, cell=4, scale=1.0):
-    ends = [2 * unit**2, width, width, unit**2 + 1]
-    pairs = list(itertools.pairwise(ends))
-    kernels = tuple(scale * 0.2 * RNG.standard_normal((3, 3, *pair)) for pair in pairs)
-    biases = tuple(scale * RNG.standard_normal(pair[1]) for pair in pairs)
-    return Restorer(kernels, biases, unit, cell)
+def random_restorer(channels=31, fine=6, middle=5, coarse=4, scale=1.0):
+    expected = network.widths(channels, fine, middle, coarse)
+    shapes = [(side, side, *expected[name]) for name, side in network.LAYERS.items()]
+    kernels = tuple(scale * 0.2 * RNG.standard_normal(shape) for shape in shapes)
+    biases = tuple(scale * RNG.standard_normal(shape[3]) for shape in shapes)
+    offset, deviation = RNG.random(channels), 1 + RNG.random(channels)
+    return Restorer(kernels, biases, offset, deviation)
+
+
+def random_vectors(shape, channels=31, count=1):
+    return RNG.random((count, channels, *(2 * -(-side // 16) for side in shape)))
 
 
 def test_averages_are_of_images_at_equal_contrast():
@@ -48,13 +53,19 @@ def test_where_starts_differ_the_average_fades():
 def test_a_network_of_zeros_returns_the_mean():
     zeros = random_restorer(scale=0.0)
     mean, spread = RNG.random((2, 2, 1, 13, 10))
-    np.testing.assert_allclose(zeros(mean, spread)[0], mean, rtol=1e-12)
+    found = zeros(mean, spread, random_vectors((13, 10)))
+    np.testing.assert_allclose(found, mean, rtol=1e-12)
 
 
 def test_a_run_goes_on_with_the_contrast_of_its_starts_or_a_photographs_where_it_is_restored():
     starts = 0.4 + 0.1 * RNG.random((6, 1, 16, 24))
-    for network, contrast in ((None, starts.std(axis=(1, 2, 3))), (random_restorer(), [0.25] * 6)):
-        z, reference = consensus.averaged(starts, 3, network, Pixels())
+    net, vectors = random_restorer(), random_vectors((16, 24))
+
+    def restore(mean, spread):
+        return net(mean, spread, vectors)
+
+    for how, contrast in ((None, starts.std(axis=(1, 2, 3))), (restore, [0.25] * 6)):
+        z, reference = consensus.averaged(starts, 3, how, Pixels())
         image = Pixels().image(z)
         assert image.shape == reference.shape == (2, 1, 16, 24)
         np.testing.assert_allclose(image.mean(axis=(1, 2, 3)), 0.5)
@@ -65,8 +76,8 @@ def test_a_run_goes_on_with_the_contrast_of_its_starts_or_a_photographs_where_it
 def test_a_run_goes_on_from_what_was_restored_except_where_starts_are_faint():
     x = 0.5 + 0.2 * RNG.standard_normal((1, 3, 1, 64, 128))
     x[..., 64:] = 0.5 + 0.01 * (x[..., 64:] - 0.5)
-    network = random_restorer()
-    z, reference = consensus.averaged(x[0], 3, network, Pixels())
+    restored = RNG.standard_normal((1, 1, 64, 128))
+    z, reference = consensus.averaged(x[0], 3, lambda mean, spread: restored, Pixels())
     begin, mean = z, Restorer.averaged(x)[0]
 
     def likeness(part, image):
@@ -78,76 +89,110 @@ def test_a_run_goes_on_from_what_was_restored_except_where_starts_are_faint():
     assert likeness(faint, mean) > 0.95 > likeness(faint, reference)
 
 
-@pytest.mark.parametrize("shape", [(16, 24), (13, 11), (3, 3)])
-def test_a_restorer_is_as_torch_would_have_it(shape):
-    net, unit = random_restorer(), 2
-    mean, spread = RNG.random((2, 2, 1, *shape))
-    padded = [-n % unit for n in shape]
-
-    def once(images):
-        x = torch.nn.functional.pad(torch.tensor(images), (0, padded[1], 0, padded[0]), "replicate")
-        x = torch.nn.functional.pixel_unshuffle(x, unit)
-        last = len(net.kernels) - 1
-        for number, (kernel, bias) in enumerate(zip(net.kernels, net.biases, strict=True)):
-            weight = torch.tensor(kernel.astype(float)).permute(3, 2, 0, 1)
-            y = torch.conv2d(x, weight, torch.tensor(bias.astype(float)), padding=1)
-            x = y if number == last else y.relu() + (x if number else 0)
-        change = torch.nn.functional.pixel_shuffle(x[:, :-1], unit)
-        return images[:, :1] + change.numpy()[..., : shape[0], : shape[1]], x[:, -1:]
-
-    expected = once(np.concatenate([mean, spread], axis=1))
-    np.testing.assert_allclose(net._once(mean, spread)[0], expected[0], atol=1e-10)
-    down, across = (n // 4 for n in shape)
-    energy = torch.exp(expected[1][..., : down * 2, : across * 2])
-    if down:
-        energy = torch.log(torch.nn.functional.avg_pool2d(energy, 2)).numpy()
-        np.testing.assert_allclose(net(mean, spread)[1], energy, atol=1e-10)
-
-
-@pytest.mark.parametrize("quarters", range(4))
-@pytest.mark.parametrize("mirror", [False, True])
-def test_restoring_commutes_with_symmetries(quarters, mirror):
+@pytest.mark.parametrize("shape", [(16, 32), (13, 27), (3, 3)])
+def test_a_restorer_serves_images_of_any_size(shape):
     net = random_restorer()
-    mean, spread = RNG.random((2, 1, 1, 12, 16))
-
-    def turned(x):
-        x = np.rot90(x, quarters, (-2, -1))
-        return np.ascontiguousarray(x[..., ::-1] if mirror else x)
-
-    expected = turned(net(mean, spread)[0])
-    np.testing.assert_allclose(net(turned(mean), turned(spread))[0], expected, atol=1e-10)
+    mean, spread = RNG.random((2, 2, 1, *shape))
+    vectors = random_vectors(shape)
+    image = net(mean, spread, vectors)
+    assert image.shape == (2, 1, *shape)
+    padded = [((0, 0), (0, 0), *((0, -side % 16) for side in shape))] * 2
+    larger = [np.pad(x, pad, mode="edge") for x, pad in zip((mean, spread), padded, strict=True)]
+    expected = net(*larger, vectors)[..., : shape[0], : shape[1]]
+    np.testing.assert_allclose(image, expected, atol=1e-12)
 
 
 def test_a_restorer_takes_arrays_of_torch():
-    net = random_restorer()
-    mean, spread = RNG.random((2, 1, 1, 12, 16))
-    image, energy = net(torch.tensor(mean), torch.tensor(spread))
-    expected = net(mean, spread)
-    np.testing.assert_allclose(image.numpy(), expected[0], atol=1e-12)
-    np.testing.assert_allclose(energy.numpy(), expected[1], atol=1e-12)
+    net, vectors = random_restorer(), random_vectors((12, 16), count=2)
+    mean, spread = RNG.random((2, 2, 1, 12, 16))
+    image = net(torch.tensor(mean), torch.tensor(spread), torch.tensor(vectors))
+    np.testing.assert_allclose(image.numpy(), net(mean, spread, vectors), atol=1e-12)
+
+
+def test_what_is_gathered_is_spread_out_again():
+    x = RNG.random((2, 12, 8, 3))
+    found = network.gathered(x, 4)
+    assert found.shape == (2, 3, 2, 48)
+    # As torch gathers pixels: those of a channel one after the other.
+    expected = torch.nn.functional.pixel_unshuffle(torch.tensor(x).permute(0, 3, 1, 2), 4)
+    np.testing.assert_array_equal(found, expected.permute(0, 2, 3, 1))
+    np.testing.assert_array_equal(network.spread_out(found, 4), x)
 
 
 def test_a_saved_restorer_is_the_same_up_to_half_precision(tmp_path):
     net = random_restorer()
     net.save(tmp_path / "net.npz")
     read = Restorer.load(tmp_path / "net.npz")
-    assert (read.unit, read.cell) == (net.unit, net.cell)
+    np.testing.assert_array_equal(read.offset, net.offset)
     for mine, its in zip(net.kernels, read.kernels, strict=True):
         np.testing.assert_allclose(its, mine, rtol=1e-3, atol=1e-6)
 
 
 def test_layers_that_do_not_fit_are_refused():
     net = random_restorer()
-    with pytest.raises(ValueError, match="unit² \\+ 1"):
-        dataclasses.replace(net, unit=4)
-    with pytest.raises(ValueError, match="kernels"):
-        dataclasses.replace(net, kernels=net.kernels[::-1])
+    for changed in (
+        {"kernels": net.kernels[::-1]},
+        {"kernels": net.kernels[:-1]},
+        {"offset": net.offset[1:]},
+        {"scale": net.scale[1:]},
+    ):
+        with pytest.raises(ValueError, match="17 layers"):
+            dataclasses.replace(net, **changed)
+
+
+@pytest.mark.parametrize("cell", [4, 8, 16])
+def test_features_on_the_grid_are_means_about_each_place(cell):
+    hog = repinv.HOG.vlfeat(cell_size=cell)
+    features = hog.encode(CAMERA[None, None])
+    found = grid.vectors(hog, features, CAMERA.shape)
+    assert found.shape == (1, 31, 12, 12)
+    assert not np.isnan(found).any()
+    if cell == 8:
+        np.testing.assert_allclose(found, features, rtol=1e-6)
+    elif cell == 4:
+        # Cells of 4 pixels lie a quarter and three quarters of a place away.
+        weights = np.outer(*[[0.25, 0.75, 0.75, 0.25]] * 2) / 4
+        near = features[0, :, 5:9, 7:11]
+        np.testing.assert_allclose(found[0, :, 3, 4], (near * weights).sum(axis=(1, 2)), rtol=1e-5)
+    else:
+        near = features[0, :, 1:3, 2:4]
+        weights = np.outer([0.75, 0.25], [0.25, 0.75])
+        np.testing.assert_allclose(found[0, :, 3, 6], (near * weights).sum(axis=(1, 2)), rtol=1e-5)
+
+
+def test_blocks_are_averaged_where_they_overlap():
+    hog = repinv.HOG.skimage(9, (8, 8), (2, 2))
+    features = hog.encode(CAMERA[None, None])[0]
+    found = grid.vectors(hog, features[None], CAMERA.shape)[0]
+    np.testing.assert_allclose(found[:, 0, 0], features[0, 0, 0, 0], rtol=1e-6)
+    four = features[2, 4, 1, 1] + features[3, 4, 0, 1] + features[2, 5, 1, 0] + features[3, 5, 0, 0]
+    np.testing.assert_allclose(found[:, 3, 5], four / 4, rtol=1e-5)
+
+
+def test_windows_of_opencv_lie_where_their_cells_are():
+    # Vertical stripes in one place of the image alone.
+    image = np.full((64, 96), 128, np.float32)
+    image[16:24, 40:48] += 100 * (np.arange(8) % 4 < 2)
+    for hog in (repinv.HOG.opencv((96, 64)), repinv.HOG.opencv((32, 32))):
+        features = hog.encode(image[None, None] / 255)
+        found = np.nan_to_num(grid.vectors(hog, features, image.shape))[0].sum(axis=0)
+        assert np.unravel_index(found.argmax(), found.shape) == (2, 5)
+
+
+def test_words_are_brought_to_the_grid_as_their_descriptors():
+    hard = repinv.BoVW.pretrained(256, grid=(6, 6))
+    features = hard.encode(CAMERA[None, None])
+    found = grid.vectors(hard, features, CAMERA.shape)
+    assert found.shape == (1, 128, 12, 12)
+    vectors, positions = hard.local_features(features, (1, *CAMERA.shape))
+    np.testing.assert_allclose(vectors[0, 0], features[0, 0, 0] @ hard.vocabulary, rtol=1e-5)
+    np.testing.assert_allclose(positions[[0, 7]], [[7.5, 7.5], [23.5, 23.5]])
 
 
 def test_a_damaged_file_is_named(tmp_path, monkeypatch):
-    folder = importlib.resources.files("repinv.search") / "restorers"
-    shutil.copytree(folder, tmp_path / "restorers")
-    path = tmp_path / "restorers" / "hog-bilinear.npz"
+    folder = importlib.resources.files("repinv.search.restoration") / "weights"
+    shutil.copytree(folder, tmp_path / "weights")
+    path = tmp_path / "weights" / "hog-bilinear.npz"
     path.write_bytes(path.read_bytes()[:-1])
     monkeypatch.setattr(importlib.resources, "files", lambda name: tmp_path)
     restorer._read.cache_clear()
@@ -182,7 +227,6 @@ def test_options_that_go_ill_together_are_refused():
 
     refused("prior must be", features, prior="dream")
     refused("seeds must be a whole number >= 1", features, seeds=0)
-    refused("give seeds >= 2", features, prior="learned", seeds=1)
     refused("would lead to the same", features, seeds=3, initial=CAMERA)
     refused("no restorer ships for HOGgle", hoggle(CAMERA), encoder=hoggle, prior="learned")
     colours = repinv.HOG.skimage(channel_axis=-1)
