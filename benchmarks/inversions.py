@@ -25,7 +25,7 @@ import repinv
 from repinv import metrics
 from repinv.io import files
 from repinv.io.image import as_unit
-from repinv.search.schedules import SEEDS, averaging
+from repinv.search.schedules import averaging
 from repinv.solvers.minimize import Snapshot
 from repinv.tasks.mahendran import mahendran
 
@@ -57,9 +57,9 @@ def photographs(folder: Path, limit: int | None) -> list[np.ndarray]:
     return [(rgb2gray(i) if i.ndim == 3 else i).astype(np.float32) for i in images]
 
 
-def gathered(encoder: repinv.Encoder, starts: int, evaluations: int, learned: bool = False) -> int:
+def gathered(encoder: repinv.Encoder, starts: int, evaluations: int) -> int:
     """The max_iter of `invert` with several starts for which all take so many evaluations."""
-    stages = averaging(encoder, learned)
+    stages = averaging(encoder)
     first = [stage.averages_starts for stage in stages].index(True)
     apart = sum(stage.share for stage in stages[:first])
     together = sum(stage.share for stage in stages[first:])
@@ -81,7 +81,7 @@ def inverted(
     elif method == "two starts":
         options |= {"seeds": 2, "max_iter": gathered(encoder, 2, max_iter)}
     elif method == "learned prior":
-        options |= {"prior": "learned", "max_iter": gathered(encoder, SEEDS, max_iter, True)}
+        options["prior"] = "learned"
     began = time.perf_counter()
     result = repinv.invert(
         features,

@@ -25,15 +25,15 @@ SIDE = 128
 #: Encoders and scenes of each that a restorer is learned of, and steps of training.
 FAMILIES: dict[str, tuple[tuple[tuple[repinv.Encoder, int], ...], int]] = {
     "hog": (
-        ((repinv.HOG.vlfeat(bilinear_orientations=True), 2000), (repinv.HOG.vlfeat(), 2000)),
-        5000,
-    ),
-    "hog-unsigned": (
-        ((repinv.HOG.skimage(), 2000), (repinv.HOG.skimage(9, (8, 8), (2, 2)), 1000)),
+        ((repinv.HOG.vlfeat(bilinear_orientations=True), 1500), (repinv.HOG.vlfeat(), 1000)),
         4000,
     ),
-    "dsift": (((repinv.DSIFT.natural(5), 2000),), 3000),
-    "bovw": (((repinv.BoVW.pretrained(1024, grid=(8, 8)), 600),), 2000),
+    "hog-unsigned": (
+        ((repinv.HOG.skimage(), 1500), (repinv.HOG.skimage(9, (8, 8), (2, 2)), 1000)),
+        4000,
+    ),
+    "dsift": (((repinv.DSIFT.natural(5), 1500),), 2500),
+    "bovw": (((repinv.BoVW.pretrained(1024, grid=(8, 8)), 500),), 2000),
 }
 
 

@@ -38,7 +38,7 @@ def averaged(
     """
     xp = array_namespace(x)
     several = xp.reshape(x, (-1, starts, *x.shape[1:]))
-    if is_aligned and starts > 1:
+    if is_aligned:
         several = xp.stack([polarity.aligned(one) for one in several])
     mean, spread = restorers.averaged(several)
     begin = reference = mean

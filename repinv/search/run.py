@@ -148,6 +148,8 @@ def _next_stage(problem: Problem, state: RunState, z: Array) -> RunState:
         z, reference = consensus.averaged(
             space.image(z), problem.starts, problem.restoring(), base, stage.chooses_polarity
         )
+        if stage.begins_with_outline:
+            z = base.inverse(polarity.outline(base.image(z)))
         if stage.noise:
             z = _anew(stage, base, base.image(z), state.noise, problem.starts)
         trace = consensus.averaged_trace(state.trace, problem.starts)

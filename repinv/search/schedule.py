@@ -41,6 +41,8 @@ class Stage:
     averages_starts : bool
         The stage begins with the average of each image's several starts, restored if the run has a
         restorer. From there on an image is one problem.
+    begins_with_outline : bool
+        Of that average, the stage takes low frequencies alone: they decide what is light.
     pull : float
         Weight of `Pull` towards that average.
     exponent : float
@@ -86,6 +88,7 @@ class Stage:
     surrogate_width: float = 0.0
     sensitivity_radius: float = 0.0
     averages_starts: bool = False
+    begins_with_outline: bool = False
     pull: float = 0.0
     exponent: float = 0.0
     noise: float = 0.0

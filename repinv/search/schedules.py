@@ -194,27 +194,35 @@ def averaging(encoder: Encoder) -> tuple[Stage, ...]:
     return (*apart, *refined)
 
 
-def restoring(encoder: Encoder, rough: tuple[Stage, ...]) -> tuple[Stage, ...]:
+def restoring(encoder: Encoder) -> tuple[Stage, ...]:
     """The stages that `invert` takes with a restorer.
 
-    A short run by the stages of `rough`, which is what restorers were trained on; then what was
-    restored is refined, as an average of starts is.
+    A short run, which is what restorers were trained on; then what was restored is refined, as an
+    average of starts is.
 
     Examples
     --------
     >>> import repinv
-    >>> from repinv.search.schedules import restoring, stages
+    >>> from repinv.search.schedules import restoring
     >>> hog = repinv.HOG.vlfeat(bilinear_orientations=True)
-    >>> sum(stage.share for stage in restoring(hog, stages(hog))[:5])
-    0.25
+    >>> [stage.averages_starts for stage in restoring(hog)]
+    [False, False, False, False, False, True, False, False, False]
     """
-    refined = tuple(
-        replace(stage, exponent=rough[-1].exponent, chooses_polarity=rough[-1].exponent > 0)
-        if stage.averages_starts
-        else replace(stage, exponent=rough[-1].exponent)
-        for stage in _refined(encoder, stages(encoder), LEARNED_PULL, LEAST_SHARE)
-    )
-    return (*_scaled(rough, ROUGH), *_scaled(refined, 1 - ROUGH))
+    refined = _refined(encoder, stages(encoder), LEARNED_PULL, LEAST_SHARE)
+    return (*_scaled(stages(encoder), ROUGH), *_scaled(refined, 1 - ROUGH))
+
+
+def restoring_polarity(encoder: Encoder) -> tuple[Stage, ...]:
+    """The same for an encoder that does not tell light from dark.
+
+    What is light in the restored image is followed, as an image that a user gives is; the rest of
+    it is not.
+    """
+    usual = stages(encoder)
+    first, *rest = graduated(usual, encoder, follows=True)
+    first = replace(first, averages_starts=True, begins_with_outline=True)
+    rough = _scaled(graduated(usual, encoder), ROUGH)
+    return (*rough, *_scaled((first, *rest), 1 - ROUGH))
 
 
 def _refined(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
@@ -33,6 +34,7 @@ from repinv.search.schedules import (
     averaging,
     graduated,
     restoring,
+    restoring_polarity,
     stages,
     viewed,
 )
@@ -67,7 +69,7 @@ class InvertOptions:
     solver: UpdateRule | tuple[Stage, ...] | None = None
     parametrization: Parametrization | None = None
     priors: tuple[Weighted, ...] | None = None
-    prior: str | Restorer | None = None
+    prior: str | os.PathLike[str] | Restorer | None = None
     seeds: int | None = None
     transforms: str | Sequence[Jitter | RandomView] | None = None
     jitter: int = 0
@@ -146,11 +148,16 @@ def setup(reading: Reading, encoder: Encoder, options: InvertOptions) -> Start:
         state = RunState(space.inverse(image), initial=image, notes=target.notes)
     if target.weight is None and not options.changes and is_centred(space):
         state = _with_flat_areas(problem, state, noise if image is None else None, options.seed)
-    if _may_swap(problem, state, options) and polarity.is_blind(encoder, noise[:1]):
-        if _flat_share(state) > _MUCH_FLAT:
-            return problem, state.replace(notes=(*state.notes, polarity.NOTE))
+    may_swap = _may_swap(problem, state, options)
+    if not (may_swap or problem.restorer is not None) or not polarity.is_blind(encoder, noise[:1]):
+        return problem, state
+    if may_swap and _flat_share(state) <= _MUCH_FLAT:
         return _graduated(problem, state, noise, reading, options)
-    return problem, state
+    if problem.restorer is not None:
+        # Restorers of such encoders choose what is light, and nothing else.
+        problem = replace(problem, restorer=None, stages=_stages(encoder, options, None, starts))
+    notes = (*state.notes, polarity.NOTE) if may_swap else state.notes
+    return problem, state.replace(notes=notes)
 
 
 def _checked(
@@ -241,7 +248,7 @@ def _stages(
     if options.changes:
         return viewed(stages(encoder), options.parametrization is None)
     if restorer is not None:
-        return restoring(encoder, stages(encoder))
+        return restoring(encoder)
     return stages(encoder) if starts == 1 else averaging(encoder)
 
 
@@ -311,11 +318,13 @@ def _graduated(
     """The problem and its start for an encoder that does not tell light from dark."""
     encoder, follows = problem.encoder, not isinstance(options.polarity, str)
     usual = stages(encoder)
-    if problem.starts > 1 and problem.restorer is None:
-        usual = (replace(usual[0], averages_starts=True), *usual[1:])
-    found = graduated(usual, encoder, follows)
-    if problem.restorer is not None:
-        found = restoring(encoder, found)
+    if problem.restorer is not None and not follows:
+        found = restoring_polarity(encoder)
+    else:
+        if problem.starts > 1:
+            usual = (replace(usual[0], averages_starts=True), *usual[1:])
+        found = graduated(usual, encoder, follows)
+        problem = replace(problem, restorer=None)
     space = initialization.in_natural_colours(
         Spectral(start_scale=polarity.START_SCALE), noise.shape[1]
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -37,7 +38,7 @@ def invert(
     solver: UpdateRule | tuple[Stage, ...] | None = None,
     parametrization: Parametrization | None = None,
     priors: tuple[Weighted, ...] | None = None,
-    prior: str | Restorer | None = None,
+    prior: str | os.PathLike[str] | Restorer | None = None,
     seeds: int | None = None,
     transforms: str | Sequence[Jitter | RandomView] | None = None,
     jitter: int = 0,
@@ -89,15 +90,16 @@ def invert(
         its spectrum is, and the contrast and gray of the start, are measured on the encoder.
     priors : tuple of Weighted, optional
         By default `repinv.tasks.PRIORS`.
-    prior : {"learned"} or Restorer, optional
-        What the average of several starts is restored by, and the rest of the run pulled towards:
-        "learned" is the one that ships for HOG, dense SIFT or bags of words. For gray images.
+    prior : {"learned"}, Restorer or path, optional
+        What a rough inversion, a quarter of the run, is restored by, and the rest of the run pulled
+        towards: "learned" is the one that ships for HOG, dense SIFT or bags of words; a path is
+        that of a file. For gray images.
     seeds : int, optional
-        Starts of each image, averaged after a third of the run (half, with a learned prior or hard
-        assignments); the rest of the run is pulled towards the average. Structure common to the
-        starts is determined by the features. Each start takes its evaluations, so the time grows
-        with `seeds`. 1 by default, and 4 with a learned prior. With a `solver` that does not
-        average them, the best of them is returned.
+        Starts of each image, averaged after a third of the run (half with hard assignments, a
+        quarter with a prior); the rest of the run is pulled towards the average. Structure common
+        to the starts is determined by the features. Each start takes its evaluations, so the time
+        grows with `seeds`. 1 by default. With a `solver` that does not average them, the best of
+        them is returned.
     transforms : {"robust"} or sequence of Jitter or RandomView, optional
         Random changes of the image in most steps, the first applied first: the features of each
         view of it are brought to the target (see Notes). Their `base` is set to the

@@ -100,7 +100,7 @@ def learn_restorer(
     ...     [coins], hog, count=2, side=32, steps=1, progress=False
     ... )
     >>> restorer.learned_on
-    'hog-bilinear'
+    'hog'
     """
     if side % 16 or side < 16 or count < 1 or steps < 1:
         raise ValueError(
@@ -111,8 +111,6 @@ def learn_restorer(
         raise ValueError("expected at least one photograph to learn from; got none.")
     given = Photographs(photographs, side)
     place = None if checkpoint is None else Path(checkpoint)
-    if place is not None:
-        place.mkdir(parents=True, exist_ok=True)
     found = pairs(given, encoder, count, side, seed=seed, checkpoint=place, progress=progress)
     is_blind = does_not_tell_light_from_dark(encoder, found.scenes[:4])
     name = str(encoder.restorer)

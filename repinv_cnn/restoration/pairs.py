@@ -137,6 +137,8 @@ def pairs(
     progress : bool
     """
     found = []
+    if checkpoint:
+        checkpoint.mkdir(parents=True, exist_ok=True)
     with tqdm(total=count, disable=not progress, unit="scene") as bar:
         for low in range(0, count, _CHUNK):
             high = min(low + _CHUNK, count)

@@ -30,18 +30,24 @@ def folder(tmp_path):
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_is_fitted_and_loaded(run, folder, tmp_path, kind):
     out = tmp_path / "learned.npz"
-    size = ("--size", 12) if kind in ("hoggle", "paired", "bovw", "direct") else ()
+    size = ("--size", 12) if kind in ("hoggle", "paired", "bovw", "direct", "restorer") else ()
+    size = (*size, "--steps", 2) if kind == "restorer" else size
     status, printed, err = run("fit", kind, folder, "--out", out, *size)
     assert status == 0
     assert f"{kind} of 5 images, 1 left out" in printed
     assert "broken.png" in err
-    load = {"hoggle": repinv.HOGgle.load, "bovw": repinv.BoVW.load}.get(kind, Inverter.load)
+    classes = {"hoggle": repinv.HOGgle, "bovw": repinv.BoVW, "restorer": repinv.Restorer}
+    load = classes.get(kind, Inverter).load
     learned = load(out)
     if kind in ("hoggle", "bovw"):
         image = folder / "0.png"
         status, printed, err = run(
             "invert", image, "--encoder", f'{kind}.load("{out}")', "--max-iter", 5
         )
+        assert (status, err) == (0, "")
+    elif kind == "restorer":
+        options = ("--encoder", "hog.vlfeat", "--prior", out, "--max-iter", 12)
+        status, printed, err = run("invert", folder / "0.png", *options)
         assert (status, err) == (0, "")
     else:
         assert learned.encoder == repinv.HOG.vlfeat()
@@ -51,6 +57,12 @@ def test_the_encoder_is_the_one_asked_for(run, folder, tmp_path):
     out = tmp_path / "ridge.npz"
     run("fit", "ridge", folder, "-o", out, "-e", "dsift.vlfeat(step=8, size=8)")
     assert Inverter.load(out).encoder == repinv.DSIFT.vlfeat(step=8, size=8)
+
+
+def test_options_of_restorers_are_refused_elsewhere(run, folder, tmp_path):
+    status, _, err = run("fit", "hoggle", folder, "-o", tmp_path / "x.npz", "--steps", 3)
+    assert status == 2
+    assert "--steps and --checkpoint are for restorer" in err
 
 
 def test_one_seed_learns_one_thing(run, folder, tmp_path):

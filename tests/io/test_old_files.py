@@ -48,10 +48,9 @@ def test_inverters_of_version_0_1_are_read(name, expected):
     assert_near(found.image, expected[name], 1e-3)
 
 
-def test_a_restorer_of_version_0_1_is_read(expected):
-    restorer = repinv.Restorer.load(FILES / "restorer.npz")
-    image, _ = restorer(IMAGE[None, None], 0.5 * IMAGE[None, None])
-    assert_near(image, expected["restorer"], 1e-4)
+def test_a_restorer_of_version_0_1_says_that_it_has_to_be_learned_again():
+    with pytest.raises(ValueError, match=r"restorer\.npz holds a network .* Learn it again"):
+        repinv.Restorer.load(FILES / "restorer.npz")
 
 
 @pytest.mark.parametrize("name", RUNS)

@@ -63,8 +63,9 @@ TABLE_SUFFIXES = (".csv", ".json", ".md", ".html")
 )
 @click.option(
     "--prior",
-    type=click.Choice(["learned"]),
-    help="Beside each representation, also with a prior that was learned from photographs.",
+    metavar="learned|FILE",
+    help="Beside each representation, also with a prior that was learned from photographs: the one "
+    "that ships, or one that 'repinv fit restorer' wrote.",
 )
 @click.option(
     "--out",

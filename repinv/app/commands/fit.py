@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -19,7 +20,11 @@ if TYPE_CHECKING:
 
 #: Broken images that are listed by name; the others are counted.
 _NAMED = 5
-KINDS = ("hoggle", "bovw", "ridge", "nearest", "lda", "paired", "direct")
+#: Group of entry points that learn with what repinv itself does not import.
+_LEARNERS = "repinv.learners"
+#: Pixels a side of the scenes that restorers are learned from.
+_SCENE = 128
+KINDS = ("hoggle", "bovw", "ridge", "nearest", "lda", "paired", "direct", "restorer")
 
 
 class Folder:
@@ -87,6 +92,22 @@ class Folder:
                 f"none of the {len(self.paths)} images in {self.folder} can be read. {path}: {why}"
             )
 
+    def readable(self, least: int) -> list[Path]:
+        """Files that can be read, of images with at least so many pixels a side."""
+        found = []
+        for path in self.paths:
+            try:
+                height, width = self._image(path).shape
+            except (OSError, ValueError, TypeError) as error:
+                self.broken[path] = str(error)
+                continue
+            if min(height, width) < least:
+                self.broken[path] = f"{height}x{width} pixels are less than {least} a side"
+            else:
+                found.append(path)
+        self.read = len(found)
+        return found
+
     def _image(self, path: Path) -> np.ndarray:
         import numpy as np
         from skimage.transform import rescale
@@ -119,7 +140,8 @@ class Folder:
     "--size",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Atoms of hoggle and paired (1024), words of bovw (256), components of direct (1024).",
+    help="Atoms of hoggle and paired (1024), words of bovw (256), components of direct (1024), "
+    "scenes of restorer (3000).",
 )
 @click.option(
     "--per-image",
@@ -153,6 +175,18 @@ class Folder:
     metavar="N",
     help="Of the order of images, and of the windows that are drawn from them.",
 )
+@click.option(
+    "--steps",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Of training, of restorer (3000).",
+)
+@click.option(
+    "--checkpoint",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="Keep what restorer has made and learned: the same command goes on from there.",
+)
 @QUIET
 def fit(
     kind: str,
@@ -164,6 +198,8 @@ def fit(
     max_side: int,
     passes: int,
     seed: int,
+    steps: int | None,
+    checkpoint: Path | None,
     quiet: bool,
 ) -> None:
     """Learn from the images of FOLDER and all folders in it, which are read one at a time.
@@ -177,6 +213,8 @@ def fit(
       bovw     a vocabulary: --encoder 'bovw.load("FILE")'
       ridge, nearest, lda, paired, direct
                inverters, for repinv.inverters.Inverter.load in Python
+      restorer a prior, for repinv invert --prior FILE; needs torch. Ctrl-C ends its
+               training, and what was learned by then is written
 
     \b
     Example:
@@ -188,6 +226,15 @@ def fit(
         raise click.UsageError(f"--out: there is no folder {out.parent}.")
     images = Folder(folder, max_side, passes, seed)
     options: dict[str, Any] = {"seed": seed, "progress": sys.stderr.isatty() and not quiet}
+    if kind == "restorer":
+        options |= {"count": size, "steps": steps, "checkpoint": checkpoint}
+        learned = _restorer(images, None if encoder is None else encoder[1], options)
+        learned.save(out)
+        if not quiet:
+            _tell(kind, images, out)
+        return
+    if steps is not None or checkpoint is not None:
+        raise click.UsageError(f"--steps and --checkpoint are for restorer; {kind} has neither.")
     before = signal.signal(signal.SIGINT, images.stop)
     try:
         learned = _learner(kind)(
@@ -196,8 +243,12 @@ def fit(
     finally:
         signal.signal(signal.SIGINT, before)
     learned.save(out)
-    if quiet:
-        return
+    if not quiet:
+        _tell(kind, images, out)
+
+
+def _tell(kind: str, images: Folder, out: Path) -> None:
+    """Say what was learned from, and what could not be read."""
     for path, why in list(images.broken.items())[:_NAMED]:
         click.echo(f"repinv: left out {path}: {why}", err=True)
     more = len(images.broken) - _NAMED
@@ -206,6 +257,23 @@ def fit(
     ended = ", interrupted" if images.interrupted else ""
     left = f", {len(images.broken)} left out" if images.broken else ""
     click.echo(f"{kind} of {images.read} images{left}{ended}\n  wrote {out}")
+
+
+def _restorer(images: Folder, encoder: Encoder | None, options: dict[str, Any]) -> Any:
+    """A restorer, learned by the package that has torch."""
+    import repinv
+
+    found = {point.name: point for point in importlib.metadata.entry_points(group=_LEARNERS)}
+    try:
+        learn = found["restorer"].load()
+    except (KeyError, ImportError) as error:
+        raise click.UsageError(
+            f"restorers are learned with torch, which is missing ({error}): "
+            "pip install 'repinv[cnn]'."
+        ) from error
+    given = {name: value for name, value in options.items() if value is not None}
+    paths = images.readable(_SCENE)
+    return learn(paths, encoder or repinv.HOG.vlfeat(), **given)
 
 
 def _learner(kind: str) -> Callable[..., Any]:

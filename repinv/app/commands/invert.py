@@ -71,13 +71,14 @@ if TYPE_CHECKING:
     type=click.IntRange(min=1),
     metavar="N",
     help="Average the images of N starts early, and draw the rest of the run to the average: "
-    "nearer to the photograph, in up to N times the time. By default 1, and 4 with --prior.",
+    "nearer to the photograph, in up to N times the time. By default 1.",
 )
 @click.option(
     "--prior",
-    type=click.Choice(["learned"]),
-    help="Restore that average by a model that was learned from photographs. For HOG and DSIFT "
-    "of gray images.",
+    metavar="learned|FILE",
+    help="Restore a rough inversion by a network that was learned from photographs, and go on from "
+    "there: the one that ships for HOG, DSIFT and bags of words of gray images, or one that "
+    "'repinv fit restorer' wrote.",
 )
 @click.option(
     "--polarity",

@@ -27,8 +27,6 @@ from repinv.solvers.minimize import Snapshot, to_host
 AT_ONCE = 2
 #: Evaluations between two pictures.
 EVERY = 10
-#: Starts that an inversion with the learned prior takes by default.
-_STARTS = 4
 
 _turns = threading.BoundedSemaphore(AT_ONCE)
 #: matplotlib draws for one thread at a time.
@@ -275,10 +273,9 @@ class _Run:
         encoder = expressions.parse(settings.expression)
         channels = channels_of(encoder, color=False)
         image = settings.photograph.image(channels, settings.shape)
-        starts = _STARTS if settings.learned else 1
         height, width = settings.shape
         count = math.prod(encoder.feature_shape((channels, height, width)))
-        memory.check_fits(height, width, channels, starts, n_features=count)
+        memory.check_fits(height, width, channels, 1, n_features=count)
         features = encoded(encoder, image)
         picture = glyph(encoder, features, image.shape)
         self._show(

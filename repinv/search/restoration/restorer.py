@@ -246,8 +246,8 @@ def _pretrained(encoder: Encoder) -> Restorer:
     return _read(name)
 
 
-def chosen(prior: str | Restorer | None, encoder: Encoder) -> Restorer | None:
-    """The restorer that a user names.
+def chosen(prior: str | os.PathLike[str] | Restorer | None, encoder: Encoder) -> Restorer | None:
+    """The restorer that a user names: the one that ships, one of a file, or one that is given.
 
     Raises
     ------
@@ -256,12 +256,14 @@ def chosen(prior: str | Restorer | None, encoder: Encoder) -> Restorer | None:
     """
     if prior is None or isinstance(prior, Restorer):
         return prior
-    if prior != "learned":
-        raise ValueError(
-            f"prior must be 'learned', a repinv.Restorer or None; got {prior!r}. Terms of the "
-            "energy are given as priors."
-        )
-    return Restorer.pretrained(encoder)
+    if prior == "learned":
+        return Restorer.pretrained(encoder)
+    if isinstance(prior, str | os.PathLike) and os.fspath(prior).endswith(".npz"):
+        return Restorer.load(prior)
+    raise ValueError(
+        f"prior must be 'learned', a repinv.Restorer, the .npz file of one, or None; got "
+        f"{prior!r}. Terms of the energy are given as priors."
+    )
 
 
 def check_use(restorer: Restorer | None, seeds: int, channels: int, starts_given: bool) -> None:

@@ -140,11 +140,24 @@ def test_layers_that_do_not_fit_are_refused():
             dataclasses.replace(net, **changed)
 
 
+def means(encoder, features):
+    found = encoder.local_features(features, (1, *CAMERA.shape))
+    return grid.on_grid(*found, CAMERA.shape)
+
+
+def test_vectors_do_not_depend_on_the_scale_of_features():
+    features = HOG.encode(CAMERA[None, None])
+    found = grid.vectors(HOG, features, CAMERA.shape)
+    assert np.sqrt(np.mean(found**2)) == pytest.approx(1, rel=1e-5)
+    np.testing.assert_allclose(grid.vectors(HOG, 7 * features, CAMERA.shape), found, rtol=1e-5)
+    assert not grid.vectors(HOG, 0 * features, CAMERA.shape).any()
+
+
 @pytest.mark.parametrize("cell", [4, 8, 16])
 def test_features_on_the_grid_are_means_about_each_place(cell):
     hog = repinv.HOG.vlfeat(cell_size=cell)
     features = hog.encode(CAMERA[None, None])
-    found = grid.vectors(hog, features, CAMERA.shape)
+    found = means(hog, features)
     assert found.shape == (1, 31, 12, 12)
     assert not np.isnan(found).any()
     if cell == 8:
@@ -163,7 +176,7 @@ def test_features_on_the_grid_are_means_about_each_place(cell):
 def test_blocks_are_averaged_where_they_overlap():
     hog = repinv.HOG.skimage(9, (8, 8), (2, 2))
     features = hog.encode(CAMERA[None, None])[0]
-    found = grid.vectors(hog, features[None], CAMERA.shape)[0]
+    found = means(hog, features[None])[0]
     np.testing.assert_allclose(found[:, 0, 0], features[0, 0, 0, 0], rtol=1e-6)
     four = features[2, 4, 1, 1] + features[3, 4, 0, 1] + features[2, 5, 1, 0] + features[3, 5, 0, 0]
     np.testing.assert_allclose(found[:, 3, 5], four / 4, rtol=1e-5)
@@ -182,8 +195,7 @@ def test_windows_of_opencv_lie_where_their_cells_are():
 def test_words_are_brought_to_the_grid_as_their_descriptors():
     hard = repinv.BoVW.pretrained(256, grid=(6, 6))
     features = hard.encode(CAMERA[None, None])
-    found = grid.vectors(hard, features, CAMERA.shape)
-    assert found.shape == (1, 128, 12, 12)
+    assert grid.vectors(hard, features, CAMERA.shape).shape == (1, 128, 12, 12)
     vectors, positions = hard.local_features(features, (1, *CAMERA.shape))
     np.testing.assert_allclose(vectors[0, 0], features[0, 0, 0] @ hard.vocabulary, rtol=1e-5)
     np.testing.assert_allclose(positions[[0, 7]], [[7.5, 7.5], [23.5, 23.5]])
@@ -192,11 +204,11 @@ def test_words_are_brought_to_the_grid_as_their_descriptors():
 def test_a_damaged_file_is_named(tmp_path, monkeypatch):
     folder = importlib.resources.files("repinv.search.restoration") / "weights"
     shutil.copytree(folder, tmp_path / "weights")
-    path = tmp_path / "weights" / "hog-bilinear.npz"
+    path = tmp_path / "weights" / "hog.npz"
     path.write_bytes(path.read_bytes()[:-1])
     monkeypatch.setattr(importlib.resources, "files", lambda name: tmp_path)
     restorer._read.cache_clear()
-    with pytest.raises(ValueError, match=r"hog-bilinear\.npz.*damaged"):
+    with pytest.raises(ValueError, match=r"hog\.npz.*damaged"):
         Restorer.pretrained(HOG)
     path.unlink()
     with pytest.raises(ValueError, match="cannot be read"):
@@ -207,15 +219,33 @@ def test_a_damaged_file_is_named(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("encoder", "name"),
     [
-        (HOG, "hog-bilinear"),
-        (repinv.HOG.opencv(), "hog-bilinear"),
-        (repinv.HOG.skimage(), "hog-hard"),
+        (HOG, "hog"),
+        (repinv.HOG.vlfeat(), "hog"),
+        (repinv.HOG.dpm(), "hog"),
+        (repinv.HOG.opencv(), "hog-unsigned"),
+        (repinv.HOG.skimage(), "hog-unsigned"),
+        (repinv.HOG.skimage(9, (4, 4), (2, 2)), "hog-unsigned"),
         (repinv.DSIFT.vlfeat(), "dsift"),
         (repinv.BoVW.pretrained(), "bovw"),
     ],
 )
 def test_encoders_name_their_restorer(encoder, name):
     assert Restorer.pretrained(encoder).learned_on == name
+
+
+@pytest.mark.parametrize(
+    "encoder",
+    [repinv.HOG.skimage(8), repinv.HOG.vlfeat(variant="dalal-triggs"), repinv.HOG.maskfeat()],
+)
+def test_restorers_do_not_serve_other_numbers_of_bins(encoder):
+    with pytest.raises(ValueError, match="no restorer ships for HOG"):
+        Restorer.pretrained(encoder)
+
+
+def test_features_that_do_not_say_where_they_are_from_cannot_be_restored():
+    pyramid = repinv.BoVW.pretrained(256, grid=((1, 1), (2, 2)))
+    with pytest.raises(ValueError, match="do not say where"):
+        repinv.invert(pyramid(CAMERA), pyramid, shape=CAMERA.shape, prior="learned", max_iter=40)
 
 
 def test_options_that_go_ill_together_are_refused():
@@ -291,19 +321,18 @@ def test_without_a_stage_that_gathers_the_best_start_is_returned():
 
 
 @pytest.mark.parametrize(
-    ("encoder", "learned", "share", "kept"),
+    ("found", "share", "kept"),
     [
-        (HOG, True, 1 / 2, 0.6),
-        (repinv.HOG.vlfeat(), False, 1 / 2, 1.0),
-        (repinv.HOG.vlfeat(bilinear_orientations=True), False, 1 / 3, 0.1),
-        (repinv.DSIFT.natural(5), False, 1 / 3, 0.1),
-        (WORDS, True, 1 / 2, 0.1),
-        (WORDS, False, 1 / 2, 0.1),
+        (restoring(HOG), 1 / 4, 0.6),
+        (averaging(repinv.HOG.vlfeat()), 1 / 2, 1.0),
+        (averaging(HOG), 1 / 3, 0.1),
+        (averaging(repinv.DSIFT.natural(5)), 1 / 3, 0.1),
+        (restoring(WORDS), 1 / 4, 0.1),
+        (averaging(WORDS), 1 / 2, 0.1),
     ],
     ids=["learned", "hard", "HOG", "DSIFT", "learned words", "words"],
 )
-def test_a_half_or_a_third_of_a_gathering_run_is_apart(encoder, learned, share, kept):
-    found = averaging(encoder, learned)
+def test_a_part_of_a_gathering_run_is_apart(found, share, kept):
     first = [stage.averages_starts for stage in found].index(True)
     apart, together = found[:first], found[first:]
     whole = sum(stage.share for stage in found)
@@ -312,6 +341,16 @@ def test_a_half_or_a_third_of_a_gathering_run_is_apart(encoder, learned, share, 
     assert not any(s.pull for s in apart)
     # What was restored is nearer to the photograph than an average is, and holds for longer.
     assert together[-1].pull / together[0].pull == pytest.approx(kept)
+
+
+def test_of_what_an_encoder_without_signs_is_restored_to_polarity_alone_is_followed():
+    found = restoring_polarity(repinv.HOG.skimage())
+    (begun,) = [stage for stage in found if stage.averages_starts]
+    assert begun.begins_with_outline
+    assert not any(stage.pull for stage in found)
+    # The rough part chooses between an image and its negative; what follows the outline does not.
+    assert [s.chooses_polarity for s in found].count(True) == 1
+    assert sum(s.share for s in found[: found.index(begun)]) == pytest.approx(1 / 4)
 
 
 @pytest.mark.parametrize("temperature", [0.02, 0.005])
