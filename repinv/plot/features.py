@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from scipy.ndimage import gaussian_filter
 
+import repinv
 from repinv.encoders.base import Encoder
 from repinv.io.image import on_host
 from repinv.plot.figures import Panel, ShownFigure, draw_image, figure_of, grid_figure
@@ -16,6 +19,9 @@ from repinv.plot.figures import Panel, ShownFigure, draw_image, figure_of, grid_
 MOST = 12
 #: Numbers of a vector that are drawn as bars at most; of more, groups are averaged.
 _BARS = 256
+#: A patch of a word: the evaluations that it takes, the starts that it is the mean of, the side in
+#: pixels that it does not exceed, the exponent of its spectrum, and the pixels it is blurred by.
+_PATCH, _PATCHES, _LARGEST_PATCH, _EXPONENT, _BLUR = 40, 4, 128, 2.0, 1.2
 
 
 def features_figure(
@@ -69,22 +75,45 @@ def _channels(encoder: Encoder, features: np.ndarray) -> list[Panel]:
 
 
 def _words(encoder: Encoder, features: np.ndarray) -> list[Panel]:
-    """The most frequent words of a bag, each as the glyph of its descriptor."""
+    """The most frequent words of a bag, each as a patch whose descriptor is the word."""
     words, local = getattr(encoder, "vocabulary", None), getattr(encoder, "local", None)
-    draw = getattr(local, "glyph", None)
-    if words is None or local is None or draw is None or features.shape[-1] != len(words):
+    if words is None or local is None or features.shape[-1] != len(words):
+        return []
+    shape = _patch_shape(local)
+    if shape is None:
         return []
     counts = features.reshape(-1, len(words)).sum(axis=0)
     total = float(np.abs(counts).sum()) or 1.0
-    panels = []
-    for k in np.argsort(-counts, kind="stable")[:MOST]:
-        one = words[k][:, None, None] if local.descriptor_axis == 0 else words[k][None]
+    chosen = np.argsort(-counts, kind="stable")[:MOST]
+    one = local.feature_shape((local.channels or 1, *shape))
+    found = repinv.invert(
+        words[chosen].reshape(len(chosen), *one),
+        local,
+        shape=shape,
+        layout=local.layout,
+        max_iter=_PATCH,
+        n_preimages=_PATCHES,
+        parametrization=repinv.Spectral(exponent=_EXPONENT),
+    )
+    # What a descriptor leaves open averages out; its bins are larger than a pixel.
+    patches = found.images.reshape(len(chosen), _PATCHES, *shape).mean(axis=1)
+    patches = gaussian_filter(patches, (0, _BLUR, _BLUR))
+    return [
+        Panel(patch, f"word {k}, {100 * counts[k] / total:.1f} %", unit=False)
+        for k, patch in zip(chosen, patches, strict=True)
+    ]
+
+
+def _patch_shape(local: Encoder) -> tuple[int, int] | None:
+    """The smallest square image that has one descriptor; None where there is none."""
+    for side in range(1, _LARGEST_PATCH):
         try:
-            glyph = np.asarray(draw(one))
-        except (TypeError, ValueError):
-            return []
-        panels.append(Panel(glyph, f"word {k}, {100 * counts[k] / total:.1f} %", unit=False))
-    return panels
+            shape = list(local.feature_shape((local.channels or 1, side, side)))
+        except ValueError:
+            continue
+        del shape[local.descriptor_axis or 0]
+        return (side, side) if math.prod(shape) == 1 else None
+    return None
 
 
 def _draw_bars(axes: Axes, features: np.ndarray) -> None:

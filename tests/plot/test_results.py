@@ -154,7 +154,7 @@ def test_stars_of_sift_follow_the_gradient(encoder):
         encoder.glyph(encoder(ramp))
 
 
-def test_words_are_drawn_by_their_descriptors_the_most_frequent_first():
+def test_words_are_drawn_as_patches_the_most_frequent_first():
     bovw = repinv.BoVW.pretrained(256, grid=(1, 1))
     features = bovw(IMAGE)
     found = titles(bovw.plot(features))

@@ -74,7 +74,7 @@ assert error["pre-image"] < 0.01 * error["HOGgle"]
 # detector's false alarm looks like the object in both; with HOGgles one can suspect the
 # dictionary, which knows objects, with a pre-image one cannot.
 #
-# The learned prior stands between: a network restores the average of four rough pre-images, and
+# The learned prior stands between: a network restores a rough pre-image, and
 # the solver then brings the features back. It changes what features leave open, and nothing else.
 #
 # **Try it**: ``repinv fit hoggle FOLDER --out dictionary.npz`` learns from images of yours, and

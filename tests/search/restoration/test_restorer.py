@@ -14,7 +14,7 @@ from repinv import LBFGS, Pixels, Restorer, Stage
 from repinv.metrics import ncc, ssim
 from repinv.search import consensus
 from repinv.search.restoration import grid, network, restorer
-from repinv.search.schedules import averaging
+from repinv.search.schedules import averaging, restoring, restoring_polarity
 
 RNG = np.random.default_rng(5)
 HOG = repinv.HOG.vlfeat(bilinear_orientations=True)
