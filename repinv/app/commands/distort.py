@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import repinv
-from repinv.app.commands.options import COLOR, JSON, QUIET, SEED, SIZE, encoder_of
+from repinv.app.commands.options import COLOR, JSON, QUIET, SEED, SIZE, encoder_of, file_option
 from repinv.app.commands.outputs import Outputs
 
 if TYPE_CHECKING:
@@ -63,26 +63,20 @@ _SHOWN = 4
     metavar="N",
     help="Products with the Jacobian and its transpose.",
 )
-@click.option(
+@file_option(
     "--out",
     "-o",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Write the changes and their eigenvalues: .npz.",
+    "Write the changes and their eigenvalues: .npz.",
 )
-@click.option(
+@file_option(
     "--figure",
     "-f",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Draw the image and its changes: .png, .pdf or .svg.",
+    "Draw the image and its changes: .png, .pdf or .svg.",
 )
-@click.option(
+@file_option(
     "--movie",
     "-m",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Write a movie of images that change along the first of the changes noticed least, while "
+    "Write a movie of images that change along the first of the changes noticed least, while "
     "their features stay the same: .gif, or .mp4 where imageio-ffmpeg is installed.",
 )
 @click.option(

@@ -20,6 +20,7 @@ from repinv.app.commands.options import (
     SIZE,
     check_source,
     encoder_option,
+    file_option,
     max_iter_option,
     shape_of,
     shared_but_encoder,
@@ -48,12 +49,10 @@ if TYPE_CHECKING:
 @RESCALE
 @SIZE
 @COLOR
-@click.option(
+@file_option(
     "--out",
     "-o",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Write the best pre-image: .png and .tif with 16 bits, .jpg with 8, .npy the very "
+    "Write the best pre-image: .png and .tif with 16 bits, .jpg with 8, .npy the very "
     "numbers, .npz the whole result, which repinv.resume continues. Of several images' features, "
     "FILE-1 and so on.",
 )

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
+def file_option(name: str, letter: str, text: str) -> Callable[[_Command], _Command]:
+    """An option that names a file to be written."""
+    return click.option(name, letter, type=click.Path(path_type=Path), metavar="FILE", help=text)
+
+
 def shape_of(
     context: click.Context, parameter: click.Parameter, value: str | None
 ) -> tuple[int, int] | None:
@@ -105,19 +110,15 @@ JSON = click.option(
 QUIET = click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")
 _SHARED = (
     encoder_option(),
-    click.option(
+    file_option(
         "--figure",
         "-f",
-        type=click.Path(path_type=Path),
-        metavar="FILE",
-        help="Draw the images, what they were found from, and the energy: .png, .pdf or .svg.",
+        "Draw the images, what they were found from, and the energy: .png, .pdf or .svg.",
     ),
-    click.option(
+    file_option(
         "--movie",
         "-m",
-        type=click.Path(path_type=Path),
-        metavar="FILE",
-        help="Write a movie of the run: .gif, or .mp4 where imageio-ffmpeg is installed.",
+        "Write a movie of the run: .gif, or .mp4 where imageio-ffmpeg is installed.",
     ),
     TIME_LIMIT,
     JSON,
@@ -210,11 +211,9 @@ def max_iter_option(default: int) -> Callable[[_Command], _Command]:
 
 
 #: The image file of commands that excite a representation.
-OUT = click.option(
+OUT = file_option(
     "--out",
     "-o",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Write the image: .png and .tif with 16 bits, .jpg with 8, .npy the very numbers, .npz "
+    "Write the image: .png and .tif with 16 bits, .jpg with 8, .npy the very numbers, .npz "
     "the whole result, which repinv.resume continues.",
 )
