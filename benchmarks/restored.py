@@ -59,6 +59,8 @@ def inverted(
         return _within(np.asarray(restorer(*restorer.averaged(rough), vectors))[0, 0])
     if method != PLAIN:
         options["prior"] = "learned"
+    elif encoder.restorer == "hog-unsigned":
+        options["polarity"] = "structures"  # or else a network decides
     if method == FOUR:
         options |= {"seeds": 4, "max_iter": round(EVALUATIONS / (4 * ROUGH + 1 - ROUGH))}
     return repinv.invert(features, encoder, **options).image

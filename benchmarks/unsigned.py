@@ -164,6 +164,7 @@ def tabulate(report: Report, name: str, photographs: list[np.ndarray]) -> dict[s
     targets = [encoder(pixels(x)) for x in chosen]
     methods: dict[str, Callable[[np.ndarray], dict[str, Any]]] = {
         "before (polarity=None)": lambda x: {"polarity": None},
+        "polarity='structures'": lambda x: {"polarity": "structures"},
         "default": lambda x: {},
     }
     if name == FIRST:
@@ -204,8 +205,10 @@ def _compare(
     floor = local["chance: another photograph"] + MARGIN
     counts = [
         f"{(local[label] > floor).sum()} ({label})"
-        for label in ("before (polarity=None)", "default", "polarity=photograph")
-    ]
+        for label in (
+            "before (polarity=None)", "polarity='structures'", "default", "polarity=photograph"
+        )
+    ]  # fmt: skip
     report.note(
         f"Photographs of {len(photographs)} on which local NCC exceeds that of another photograph "
         f"by {MARGIN}: {', '.join(counts)}."

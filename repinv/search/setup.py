@@ -317,14 +317,17 @@ def _graduated(
 ) -> Start:
     """The problem and its start for an encoder that does not tell light from dark."""
     encoder, follows = problem.encoder, not isinstance(options.polarity, str)
-    usual = stages(encoder)
-    if problem.restorer is not None and not follows:
+    restorer = None
+    if not follows and options.polarity == "auto":
+        restorer = problem.restorer or restorers.chooser_of_polarity(encoder, reading.size[0])
+    if restorer is not None:
         found = restoring_polarity(encoder)
     else:
+        usual = stages(encoder)
         if problem.starts > 1:
             usual = (replace(usual[0], averages_starts=True), *usual[1:])
         found = graduated(usual, encoder, follows)
-        problem = replace(problem, restorer=None)
+    problem = replace(problem, restorer=restorer)
     space = initialization.in_natural_colours(
         Spectral(start_scale=polarity.START_SCALE), noise.shape[1]
     )

@@ -218,10 +218,12 @@ def initial(image: Array, size: tuple[int, int, int], name: str = "initial") -> 
 
 
 def polarity(given: Any, size: tuple[int, int, int]) -> None:
-    """Raise an error unless the option is "auto", None or an image of a size (C, H, W)."""
+    """Raise an error unless the option is one of the words, None or an image of a size."""
     if isinstance(given, str):
-        if given != "auto":
-            raise ValueError(f'polarity must be "auto", None or an image to follow; got {given!r}.')
+        if given not in ("auto", "structures"):
+            raise ValueError(
+                f'polarity must be "auto", "structures", None or an image to follow; got {given!r}.'
+            )
     elif given is not None:
         initial(given, size, "polarity")
 

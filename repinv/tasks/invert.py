@@ -110,12 +110,14 @@ def invert(
     initial : array, shape (H, W) or (H, W, C), in [0, 1], or inverter, optional
         Image to start from, in place of noise; or one of `repinv.inverters`, to start from the
         image that it finds.
-    polarity : {"auto"}, None or array, shape (H, W) or (H, W, C), in [0, 1]
+    polarity : {"auto", "structures"}, None or array, shape (H, W) or (H, W, C), in [0, 1]
         What is light and what dark, for encoders to which an image and its negative are the same,
         such as HOG without signs; whether an encoder is one is measured, and `Result.notes` says
-        so. By default large structures decide, under a spectrum that is steep at first; an image
-        decides for the result to be light where it is; None inverts the encoder as any other.
-        Where a solver, parametrization, transforms or an initial image are given, it is None.
+        so. "structures": large structures decide, under a spectrum that is steep at first. By
+        default, where a network ships for the encoder's gray images, it decides after a quarter
+        of the run, as `prior` does for other encoders; else large structures. An image decides
+        for the result to be light where it is; None inverts the encoder as any other. Where a
+        solver, parametrization, transforms or an initial image are given, it is None.
     seed : int
         Of the starts and the transforms. The same seed gives the same result, bit for bit, on one
         machine with the same versions of the libraries.

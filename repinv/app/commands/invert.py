@@ -83,10 +83,11 @@ if TYPE_CHECKING:
     "--polarity",
     default="auto",
     show_default=True,
-    metavar="auto|none|IMAGE",
+    metavar="auto|structures|none|IMAGE",
     help="What is light and what dark, for encoders to which an image and its negative are the "
-    "same, such as HOG without signs: large structures decide, nothing is done about it, or an "
-    "image decides, such as the photograph itself.",
+    "same, such as HOG without signs: a network decides where one ships, and else large "
+    "structures; these always; nothing is done about it; or an image decides, such as the "
+    "photograph itself.",
 )
 @click.option(
     "--transforms",
@@ -171,8 +172,8 @@ def invert(
 
 def _polarity(option: str, size: tuple[int, int, int]) -> Any:
     """What `repinv.invert` takes for the option: an image is read, and resized to (C, H, W)."""
-    if option in ("auto", "none"):
-        return option if option == "auto" else None
+    if option in ("auto", "structures", "none"):
+        return None if option == "none" else option
     from skimage.transform import resize
 
     from repinv.app.images import photograph

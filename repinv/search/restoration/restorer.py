@@ -22,6 +22,8 @@ CHECKSUMS = {
     "dsift": "97d5bb037144b2e2ba3d680fe4a06637bccc2a1145516c1400232e4b5742639e",
     "bovw": "ea65b6e1782c9ee7fde23dec2556c820a0732ced2edd85c3f37359545f474c43",
 }
+#: The one that chooses what is light.
+WITHOUT_SIGNS = "hog-unsigned"
 
 
 def averaged(images: Array, /) -> tuple[Array, Array]:
@@ -264,6 +266,12 @@ def chosen(prior: str | os.PathLike[str] | Restorer | None, encoder: Encoder) ->
         f"prior must be 'learned', a repinv.Restorer, the .npz file of one, or None; got "
         f"{prior!r}. Terms of the energy are given as priors."
     )
+
+
+def chooser_of_polarity(encoder: Encoder, channels: int) -> Restorer | None:
+    """The restorer that ships for a gray encoder which does not tell light from dark, if any."""
+    is_one = channels == 1 and encoder.restorer == WITHOUT_SIGNS
+    return Restorer.pretrained(encoder) if is_one else None
 
 
 def check_use(restorer: Restorer | None, seeds: int, channels: int, starts_given: bool) -> None:
