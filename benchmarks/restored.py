@@ -37,7 +37,7 @@ ENCODERS: dict[str, repinv.Encoder] = {
     "HOG.skimage(9, (8, 8), (2, 2))": repinv.HOG.skimage(9, (8, 8), (2, 2)),
     "HOG.opencv((256, 256))": repinv.HOG.opencv((256, 256)),
 }
-EVALUATIONS = 400
+EVALUATIONS = 800
 PLAIN, LEARNED, FOUR = "plain", "learned prior", "learned prior, 4 starts"
 ALONE = "restored, features not fitted"
 COLUMNS = (

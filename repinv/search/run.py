@@ -145,14 +145,15 @@ def _next_stage(problem: Problem, state: RunState, z: Array) -> RunState:
     following, space = state.stage + 1, problem.space(state)
     stage, base = problem.stages[following], problem.base(following)
     if problem.averages(following):
+        starts = problem.starts if state.reference is None else 1
         z, reference = consensus.averaged(
-            space.image(z), problem.starts, problem.restoring(), base, stage.chooses_polarity
+            space.image(z), starts, problem.restoring(), base, stage.chooses_polarity
         )
         if stage.begins_with_outline:
             z = base.inverse(polarity.outline(base.image(z)))
         if stage.noise:
-            z = _anew(stage, base, base.image(z), state.noise, problem.starts)
-        trace = consensus.averaged_trace(state.trace, problem.starts)
+            z = _anew(stage, base, base.image(z), state.noise, starts)
+        trace = consensus.averaged_trace(state.trace, starts)
         return state.next_stage(z=z, reference=reference, around=None, weights=None, trace=trace)
     changes_spectrum = stage.exponent != problem.stages[state.stage].exponent
     if changes_spectrum or stage.noise or stage.chooses_polarity:

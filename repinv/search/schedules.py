@@ -51,6 +51,8 @@ ROUNDED = (
 )
 #: Share of a run that is the rough inversion which a restorer is given.
 ROUGH = 0.25
+#: Share of the run after which it is restored once more.
+_AGAIN = 0.25
 #: For several starts that are only averaged: structure common to them appears early.
 APART = tuple(
     replace(stage, share=share)
@@ -198,18 +200,23 @@ def restoring(encoder: Encoder) -> tuple[Stage, ...]:
     """The stages that `invert` takes with a restorer.
 
     A short run, which is what restorers were trained on; then what was restored is refined, as an
-    average of starts is.
+    average of starts is. That is restored once more, from features that are met better, and refined
+    in the rest of the run.
 
     Examples
     --------
     >>> import repinv
     >>> from repinv.search.schedules import restoring
     >>> hog = repinv.HOG.vlfeat(bilinear_orientations=True)
-    >>> [stage.averages_starts for stage in restoring(hog)]
-    [False, False, False, False, False, True, False, False, False]
+    >>> [number for number, stage in enumerate(restoring(hog)) if stage.averages_starts]
+    [5, 9]
     """
     refined = _refined(encoder, stages(encoder), LEARNED_PULL, LEAST_SHARE)
-    return (*_scaled(stages(encoder), ROUGH), *_scaled(refined, 1 - ROUGH))
+    shares = (ROUGH, _AGAIN, 1 - ROUGH - _AGAIN)
+    parts = (stages(encoder), refined, refined)
+    return tuple(
+        stage for part, share in zip(parts, shares, strict=True) for stage in _scaled(part, share)
+    )
 
 
 def restoring_polarity(encoder: Encoder) -> tuple[Stage, ...]:

@@ -77,7 +77,7 @@ def test_an_image_decides_what_is_light():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("dark", 'polarity must be "auto", None or an image to follow'),
+        ("dark", 'polarity must be "auto", "structures", None or an image to follow'),
         (IMAGE[:64], "polarity must be an image of"),
         (IMAGE + 3, r"polarity must lie in \[0, 1\]"),
     ],

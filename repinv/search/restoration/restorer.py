@@ -17,8 +17,7 @@ from repinv.search.restoration import grid, network
 
 #: SHA-256 of the files that ship, by name; `scripts/learn_restorers.py` prints them.
 CHECKSUMS = {
-    "hog-bilinear": "e5c96c0111af1694719390c208410fc3129965061cb468f9d2aeae0c090f20ab",
-    "hog-hard": "2b5c83a03e56995f8bb32e87ed76e09fbe475b918d49aef5958599974301df66",
+    "hog": "af172ec95e3324aec9779c62be377f9791080f2a66ff598f4863bd495b91af2a",
     "dsift": "97d5bb037144b2e2ba3d680fe4a06637bccc2a1145516c1400232e4b5742639e",
     "bovw": "ea65b6e1782c9ee7fde23dec2556c820a0732ced2edd85c3f37359545f474c43",
 }

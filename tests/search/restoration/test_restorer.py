@@ -339,6 +339,7 @@ def test_a_part_of_a_gathering_run_is_apart(found, share, kept):
     assert sum(stage.share for stage in apart) == pytest.approx(share * whole, rel=0.12)
     assert all(s.pull > 0 for s in together)
     assert not any(s.pull for s in apart)
+    assert sum(stage.averages_starts for stage in together) == (2 if share == 1 / 4 else 1)
     # What was restored is nearer to the photograph than an average is, and holds for longer.
     assert together[-1].pull / together[0].pull == pytest.approx(kept)
 
