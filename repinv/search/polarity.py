@@ -114,6 +114,14 @@ def outline(x: Array) -> Array:
     return blurred(x, _OUTLINE)
 
 
+def within(x: Array) -> Array:
+    """Images of any contrast at that of a photograph, within [0, 1]."""
+    xp = array_namespace(x)
+    centred = x - xp.mean(x, axis=(1, 2, 3), keepdims=True)
+    deviation = xp.maximum(xp.std(centred, axis=(1, 2, 3), keepdims=True), 1e-12 + 0 * centred)
+    return xp.clip(0.5 + _DEVIATION * centred / deviation, 0.0, 1.0)
+
+
 def aligned(images: Array) -> Array:
     """Several images of one scene (K, C, H, W), each negated where it is against the others.
 

@@ -150,14 +150,16 @@ def _next_stage(problem: Problem, state: RunState, z: Array) -> RunState:
             space.image(z), starts, problem.restoring(), base, stage.chooses_polarity
         )
         if stage.begins_with_outline:
-            z = base.inverse(polarity.outline(base.image(z)))
+            restored = polarity.likelier(polarity.within(reference))
+            z = base.inverse(polarity.outline(restored))
         if stage.noise:
             z = _anew(stage, base, base.image(z), state.noise, starts)
         trace = consensus.averaged_trace(state.trace, starts)
         return state.next_stage(z=z, reference=reference, around=None, weights=None, trace=trace)
     changes_spectrum = stage.exponent != problem.stages[state.stage].exponent
     if changes_spectrum or stage.noise or stage.chooses_polarity:
-        z = _anew(stage, base, space.image(z), state.noise)
+        every = 1 if state.reference is None else problem.starts
+        z = _anew(stage, base, space.image(z), state.noise, every)
         return state.next_stage(z=z, around=None, weights=None)
     if problem.begins_anew(following):
         around = space.image(z)

@@ -18,6 +18,7 @@ from repinv.search.restoration import grid, network
 #: SHA-256 of the files that ship, by name; `scripts/learn_restorers.py` prints them.
 CHECKSUMS = {
     "hog": "af172ec95e3324aec9779c62be377f9791080f2a66ff598f4863bd495b91af2a",
+    "hog-unsigned": "6cf8243009e4a1c1c1046b24b2dcc52bea5f7df9ebe9b39d1a9e83307db451b0",
     "dsift": "97d5bb037144b2e2ba3d680fe4a06637bccc2a1145516c1400232e4b5742639e",
     "bovw": "ea65b6e1782c9ee7fde23dec2556c820a0732ced2edd85c3f37359545f474c43",
 }
