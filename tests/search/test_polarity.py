@@ -7,6 +7,7 @@ from photographs import CAMERA, COLOUR, FACE
 import repinv
 from repinv import metrics
 from repinv.search import initialization, polarity
+from repinv.search.restoration import restorer
 from repinv.search.schedules import graduated, stages
 from repinv.variables.dct import blurred
 
@@ -66,6 +67,24 @@ def test_large_structures_have_the_contrast_of_the_photograph_and_the_notes_say_
     assert large(found.image) > 1.2 * large(plain.image)
     assert large(chosen.image) > 1.05 * large(plain.image)
     assert max(found.error[0], chosen.error[0]) < 2.5 * plain.error[0]
+
+
+def test_what_a_network_returns_decides_what_is_light(monkeypatch):
+    class Knowing:
+        """Knows the photograph."""
+
+        def vectors(self, encoder, features, size):
+            return np.zeros((1, 1, 1, 1), np.float32)
+
+        def __call__(self, mean, spread, vectors):
+            return 3 * IMAGE[None, None] + 0 * mean
+
+    monkeypatch.setattr(restorer, "chooser_of_polarity", lambda encoder, channels: Knowing())
+    monkeypatch.setattr(polarity, "likelier", lambda x: x)
+    found = repinv.invert(HOG(IMAGE), HOG, shape=IMAGE.shape)
+    assert metrics.ncc(near(found.image), near(IMAGE)) > 0.5
+    assert found.error[0] < 0.02
+    assert polarity.NOTE in found.notes
 
 
 def test_an_image_decides_what_is_light():
