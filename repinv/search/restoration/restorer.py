@@ -19,8 +19,8 @@ from repinv.search.restoration import grid, network
 CHECKSUMS = {
     "hog": "af172ec95e3324aec9779c62be377f9791080f2a66ff598f4863bd495b91af2a",
     "hog-unsigned": "6cf8243009e4a1c1c1046b24b2dcc52bea5f7df9ebe9b39d1a9e83307db451b0",
-    "dsift": "97d5bb037144b2e2ba3d680fe4a06637bccc2a1145516c1400232e4b5742639e",
-    "bovw": "ea65b6e1782c9ee7fde23dec2556c820a0732ced2edd85c3f37359545f474c43",
+    "dsift": "2b508073c34ac1e19236c223a87ba1d497af53e9ac08cadaa1a77a2cc3f350a6",
+    "bovw": "ed5cb9cc1ca20fa09a58f2a60cc4d1b6ee9ee00da624581f83eec0478ed816da",
 }
 #: The one that chooses what is light.
 WITHOUT_SIGNS = "hog-unsigned"
