@@ -34,7 +34,7 @@ def test_errors_that_are_negligible_and_runs_that_were_stopped_have_no_remark():
 def test_an_inversion_that_is_cut_short_says_so():
     hog = repinv.HOG.opencv(win_size=(64, 64))
     features = hog(255 * PHOTOGRAPH)
-    short = repinv.invert(features, hog, shape=(64, 64), max_iter=60)
+    short = repinv.invert(features, hog, shape=(64, 64), max_iter=90)
     assert "not converged" in short.notes[-1]
-    stopped = repinv.invert(features, hog, shape=(64, 64), callback=lambda s: s.iteration >= 60)
+    stopped = repinv.invert(features, hog, shape=(64, 64), callback=lambda s: s.iteration >= 90)
     assert not any("not converged" in note for note in stopped.notes)

@@ -23,6 +23,7 @@ from repinv.app.commands.options import (
     encoders_of,
     inverters_of,
     max_iter_option,
+    prior_of,
     shape_of,
     yardstick_of,
 )
@@ -63,6 +64,7 @@ TABLE_SUFFIXES = (".csv", ".json", ".md", ".html")
 )
 @click.option(
     "--prior",
+    callback=prior_of,
     metavar="learned|FILE",
     help="Beside each representation, also with a prior that was learned from photographs: the one "
     "that ships, or one that 'repinv fit restorer' wrote.",

@@ -22,6 +22,7 @@ from repinv.app.commands.options import (
     encoder_option,
     file_option,
     max_iter_option,
+    prior_of,
     shape_of,
     shared_but_encoder,
 )
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--prior",
+    callback=prior_of,
     metavar="learned|FILE",
     help="Restore a rough inversion by a network that was learned from photographs, and go on from "
     "there: the one that ships for HOG, DSIFT and bags of words of gray images, or one that "

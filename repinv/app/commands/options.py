@@ -54,6 +54,17 @@ def encoders_of(
     return [encoder_of(context, parameter, value) for value in values]
 
 
+def prior_of(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """The learned prior that ships, or the file of one."""
+    if value is None or value == "learned":
+        return value
+    if not value.endswith(".npz"):
+        raise click.BadParameter(f"expected 'learned' or the .npz file of a prior; got {value!r}.")
+    if not Path(value).is_file():
+        raise click.BadParameter(f"there is no file {value}.")
+    return value
+
+
 def inverters_of(
     context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
 ) -> list[tuple[str, Inverter]]:
