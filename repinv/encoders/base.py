@@ -234,12 +234,14 @@ class Encoder(ABC):
         Parameters
         ----------
         features : array, shape (N, *F)
+            Of N images of one size.
         image_shape : tuple of int
             (C, H, W) of the images.
 
         Returns
         -------
         vectors : ndarray, shape (N, M, D)
+            D numbers at each of M positions.
         positions : ndarray, shape (M, 2)
             (y, x) in pixels, 0 being the centre of the first pixel.
         """

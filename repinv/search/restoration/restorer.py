@@ -133,13 +133,16 @@ class Restorer:
         Parameters
         ----------
         encoder : Encoder
+            Whose features these are.
         features : array, shape (N, *F)
+            Of N images of one size.
         size : tuple of int
             (H, W) of the images.
 
         Returns
         -------
         vectors : ndarray, shape (N, D, h, w), float32
+            Zero where there is none.
 
         Raises
         ------
