@@ -7,8 +7,8 @@ from typing import Any
 HERE = Path(__file__).parent
 #: The order of the page; what is not named here comes last.
 ORDER = ("ladder", "invert_hog", "unsigned", "blindness", "invert_dsift", "keypoints",
-         "invert_bovw", "hoggles", "cnn", "last_layers", "maximize", "distortions", "gpu",
-         "hog_kernels", "dsift_kernels", "transfer", "study")  # fmt: skip
+         "invert_bovw", "restored", "hoggles", "cnn", "last_layers", "maximize", "distortions",
+         "gpu", "hog_kernels", "dsift_kernels", "transfer", "study")  # fmt: skip
 INTRODUCTION = """\
 Benchmarks
 ==========

@@ -95,7 +95,7 @@ def _words(encoder: Encoder, features: np.ndarray) -> list[Panel]:
         n_preimages=_PATCHES,
         parametrization=repinv.Spectral(exponent=_EXPONENT),
     )
-    # What a descriptor leaves open averages out; its bins are larger than a pixel.
+    # What a descriptor does not determine averages out; its bins are larger than a pixel.
     patches = found.images.reshape(len(chosen), _PATCHES, *shape).mean(axis=1)
     patches = gaussian_filter(patches, (0, _BLUR, _BLUR))
     return [
