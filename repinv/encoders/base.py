@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from array_api_compat import is_numpy_array, to_device
 
+from repinv._core import positions
 from repinv._core.typing import Array, Pullback, Pushforward, SizeRange
 from repinv.io import image as _image
 
@@ -61,10 +62,9 @@ class Encoder(ABC):
     and `frames`. `plot` draws features.
 
     *What makes inversions better*: `softened`, `softened_features` and `annealing` for hard
-    assignments,
-    `with_surrogate_slopes` and `pre_activations` for rectifiers and clips, `balance` for parts of
-    different scale, `flat_places` and `still_pixels` for flat areas, `local_features` and the name
-    of a `restorer`.
+    assignments, `with_surrogate_slopes` and `pre_activations` for rectifiers and clips, `balance`
+    for parts of different scale, `flat_places` and `still_pixels` for flat areas, `local_features`
+    and the name of a `restorer`.
 
     *What a device can do*: `asarray`, and `repeated` for a step that is run many times.
 
@@ -221,10 +221,9 @@ class Encoder(ABC):
             )
         del counts[axis]
         centres = [
-            (np.arange(count) + 0.5) * size / count - 0.5
-            for count, size in zip(counts, image_shape[1:], strict=True)
+            positions.even(count, size) for count, size in zip(counts, image_shape[1:], strict=True)
         ]
-        return np.stack(np.meshgrid(*centres, indexing="ij"), axis=-1).reshape(-1, 2)
+        return positions.grid(*centres)
 
     def local_features(
         self, features: Array, image_shape: tuple[int, ...], /

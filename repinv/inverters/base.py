@@ -142,11 +142,7 @@ class Inverter(ABC):
         ValueError
             If the file is something else, is damaged, or holds another inverter.
         """
-        header, _ = serialization.load(path, kind="inverter")
-        try:
-            found = serialization.restore(header["inverter"])
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise ValueError(f"{path} holds no inverter that this version takes: {error}") from None
+        found = serialization.held(path, "inverter")
         if not isinstance(found, cls):
             raise ValueError(f"expected a {cls.__name__} in {path}; got a {type(found).__name__}.")
         return found

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from repinv._core import positions
 from repinv.encoders.base import Encoder
 from repinv.encoders.hog.hog import HOG
 from repinv.encoders.hog.per_block import BoxHOG
@@ -47,7 +48,7 @@ def _descriptors(encoder: Encoder, image_shape: tuple[int, ...]) -> tuple[Lattic
         return None
     frames = encoder.frames(image_shape)
     rows, columns = (np.unique(np.round(frames[:, i], 6)) for i in (0, 1))
-    grid = np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1).reshape(-1, 2)
+    grid = positions.grid(rows, columns)
     if grid.shape != frames.shape or not np.allclose(grid, frames, atol=1e-4):
         return None
     steps = [np.diff(places) for places in (rows, columns)]

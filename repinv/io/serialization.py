@@ -60,6 +60,21 @@ def restore(description: Any, /) -> Any:
     return registry.made(description["class"], fields)
 
 
+def held(path: str | os.PathLike[str], kind: str) -> Any:
+    """What a file of a kind, such as "encoder", holds under that name.
+
+    Raises
+    ------
+    ValueError
+        If the file is of another kind, is damaged, or holds what this version does not take.
+    """
+    header, _ = load(path, kind=kind)
+    try:
+        return restore(header[kind])
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ValueError(f"{path} holds no {kind} that this version takes: {error}") from None
+
+
 def save(path: str | os.PathLike[str], header: dict[str, Any], arrays: dict[str, Any]) -> None:
     """Write a header (JSON and arrays) and arrays by name; the file appears whole or not at all.
 

@@ -116,10 +116,7 @@ def outline(x: Array) -> Array:
 
 def within(x: Array) -> Array:
     """Images of any contrast at that of a photograph, within [0, 1]."""
-    xp = array_namespace(x)
-    centred = x - xp.mean(x, axis=(1, 2, 3), keepdims=True)
-    deviation = xp.maximum(xp.std(centred, axis=(1, 2, 3), keepdims=True), 1e-12 + 0 * centred)
-    return xp.clip(0.5 + _DEVIATION * centred / deviation, 0.0, 1.0)
+    return array_namespace(x).clip(0.5 + _DEVIATION * _unit(x), 0.0, 1.0)
 
 
 def aligned(images: Array) -> Array:
@@ -129,8 +126,7 @@ def aligned(images: Array) -> Array:
     that of the correlation with the mean of the images, in turns.
     """
     xp = array_namespace(images)
-    centred = images - xp.mean(images, axis=(1, 2, 3), keepdims=True)
-    unit = centred / xp.maximum(xp.std(centred, axis=(1, 2, 3), keepdims=True), 1e-12 + 0 * centred)
+    unit = _unit(images)
     near = blurred(unit, _NEAR / 2)
     strength = xp.std(blurred(unit, 2 * _NEAR), axis=(1, 2, 3))
     mean = near[int(xp.argmax(strength)), ...][None, ...]
@@ -143,6 +139,13 @@ def aligned(images: Array) -> Array:
         found = _integrated(*(sign * g for g in gradients))
         mean = blurred(xp.mean(found, axis=0, keepdims=True), _NEAR / 2)
     return found + 0.5
+
+
+def _unit(x: Array) -> Array:
+    """Images (N, C, H, W) at zero mean and unit standard deviation."""
+    xp = array_namespace(x)
+    centred = x - xp.mean(x, axis=(1, 2, 3), keepdims=True)
+    return centred / xp.maximum(xp.std(centred, axis=(1, 2, 3), keepdims=True), 1e-12 + 0 * centred)
 
 
 def _gradient(x: Array) -> tuple[Array, Array]:

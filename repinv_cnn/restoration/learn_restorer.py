@@ -198,11 +198,9 @@ def _batch(
     starts = given.preimages.shape[1]
     several = rng.permutation(starts)[: 1 if rng.random() < 0.5 else starts]
     preimages = given.preimages[chosen][:, several].astype(np.float32)[:, :, None]
-    vectors = (given.vectors[chosen].astype(np.float32) - offset[:, None, None]) / (
-        scale[:, None, None]
-    )
+    vectors = Restorer.in_units(given.vectors[chosen].astype(np.float32), offset, scale)
     scenes = given.scenes[chosen].astype(np.float32)[:, None]
-    arrays = [scenes, *Restorer.averaged(preimages), np.nan_to_num(vectors)]
+    arrays = [scenes, *Restorer.averaged(preimages), vectors]
     return [torch.from_numpy(np.asarray(a, np.float32)).to(device) for a in arrays]
 
 

@@ -45,10 +45,6 @@ class Pairs:
     preimages: np.ndarray
     vectors: np.ndarray
 
-    def part(self, low: int, high: int) -> Pairs:
-        """Those from `low` to `high`."""
-        return Pairs(*(values[low:high] for values in vars(self).values()))
-
 
 class Photographs(Sequence[np.ndarray]):
     """Photographs in memory, or in files that are read when they are needed.
@@ -66,25 +62,24 @@ class Photographs(Sequence[np.ndarray]):
         self._read = functools.lru_cache(_KEPT)(self._of_file)
         for number, one in enumerate(self.given):
             if not isinstance(one, str | os.PathLike):
-                self._checked(one, f"photograph {number}")
+                self._check(one, f"photograph {number}")
 
     def __len__(self) -> int:
         return len(self.given)
 
     def __getitem__(self, index: Any) -> Any:
         one = self.given[index]
-        if isinstance(one, str | os.PathLike):
-            return skimage.util.img_as_float32(self._read(os.fspath(one)))
-        return self._checked(one, f"photograph {index}")
+        found = self._read(os.fspath(one)) if isinstance(one, str | os.PathLike) else one
+        return skimage.util.img_as_float32(found)
 
     def _of_file(self, path: str) -> np.ndarray:
         found = np.asarray(iio.imread(path))
         found = found[..., :3] if found.shape[2:] == (4,) else found
-        self._checked(found, path)
+        self._check(found, path)
         return found
 
-    def _checked(self, photograph: Any, name: str) -> np.ndarray:
-        """A photograph in float32, if something can be learned from it."""
+    def _check(self, photograph: Any, name: str) -> None:
+        """Raise ValueError if nothing can be learned from a photograph."""
         given = np.asarray(photograph)
         if given.dtype not in (np.uint8, np.uint16) and given.dtype.kind != "f":
             raise ValueError(
@@ -97,12 +92,11 @@ class Photographs(Sequence[np.ndarray]):
                 f"expected photographs (H, W) or (H, W, 3) of {self.side} pixels a side or more; "
                 f"{name} is {shape}."
             )
-        pixels: np.ndarray = skimage.util.img_as_float32(given)
+        pixels = skimage.util.img_as_float32(given)
         if not (pixels.min() >= 0 and pixels.max() <= 1):
             raise ValueError(
                 f"expected pixels in [0, 1]; {name} has {pixels.min():.4g} to {pixels.max():.4g}."
             )
-        return pixels
 
 
 def pairs(

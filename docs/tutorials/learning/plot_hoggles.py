@@ -75,7 +75,7 @@ assert error["pre-image"] < 0.01 * error["HOGgle"]
 # dictionary, which knows objects, with a pre-image one cannot.
 #
 # The learned prior stands between: a network restores a rough pre-image, and
-# the solver then brings the features back. It changes what features leave open, and nothing else.
+# the solver then brings the features back. It changes what features do not determine.
 #
 # **Try it**: ``repinv fit hoggle FOLDER --out dictionary.npz`` learns from images of yours, and
 # ``initial=inverter`` starts an inversion from its picture. **Next**:

@@ -49,7 +49,7 @@ for row, beta in enumerate(exponents):
 # To the right everything becomes smoother and the error grows; the features cannot be met any
 # more. In the first row, with β = 1, smooth means few edges: areas become flat and end at sharp
 # borders. In the last, with β = 2, every edge is spread over some pixels. On the left the three
-# rows are nearly the same picture: a weak prior decides only what the features leave open.
+# rows are nearly the same picture: a weak prior decides only what the features do not.
 
 for beta in exponents:
     assert found[beta, weights[0]].error[0] < found[beta, weights[-1]].error[0]

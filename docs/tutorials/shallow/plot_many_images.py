@@ -2,8 +2,8 @@
 One code, many images
 =====================
 
-How much does a code leave open? It does not have one pre-image but many, and where they differ, the
-code says nothing.
+How much does a code not determine? It does not have one pre-image but many, and where they differ,
+the code says nothing.
 """
 
 import matplotlib.pyplot as plt
@@ -28,8 +28,8 @@ for axis, image in zip(axes.flat, result.images, strict=True):
     axis.set_axis_off()
 
 # %%
-# :attr:`repinv.Result.spread` is the standard deviation of every pixel over the eight: what they
-# leave open. Their mean has lost what only some of them show.
+# :attr:`repinv.Result.spread` is the standard deviation of every pixel over the eight: what the
+# code does not determine. Their mean has lost what only some of them show.
 mean = result.images.mean(axis=0)
 figure, axes = plt.subplots(1, 3, figsize=(8.5, 3), layout="constrained")
 axes[0].imshow(photograph, cmap="gray")

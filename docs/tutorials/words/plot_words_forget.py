@@ -40,7 +40,7 @@ for axis in axes:
 # --------------
 #
 # A single bag is met by an image that has the same words in all the wrong places. Its error is as
-# small as the others': the code does not ask for more. With 3x3 cells large shapes are where they
+# small as the others': the code does not need more. With 3x3 cells large shapes are where they
 # were, and parts of them are not.
 
 likeness = {side: metrics.ncc(result.image, photograph) for side, result in found.items()}

@@ -88,11 +88,7 @@ class ArrayEncoder(Encoder):
         ValueError
             If the file is something else, is damaged, or holds another encoder.
         """
-        header, _ = serialization.load(path, kind="encoder")
-        try:
-            found = serialization.restore(header["encoder"])
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise ValueError(f"{path} holds no encoder that this version takes: {error}") from None
+        found = serialization.held(path, "encoder")
         if not isinstance(found, cls):
             raise ValueError(
                 f"expected a {cls.__name__} in {path}; got a {type(found).__name__}. "

@@ -403,12 +403,14 @@ class HOG(Encoder):
     @property
     def restorer(self) -> str | None:
         """Name of the shipped restorer, for nine orientations with signs or without; else None."""
-        if isinstance(self.flavour, CellHOG):
-            is_signed = self.flavour.numbers() == _SIGNED
-            return "hog" if is_signed else None
-        if isinstance(self.flavour, ChannelHOG) or getattr(self.flavour, "signed_gradient", False):
-            return None
-        bins = getattr(self.flavour, "orientations", None) or getattr(self.flavour, "nbins", 0)
+        flavour = self.flavour
+        if isinstance(flavour, CellHOG):
+            return "hog" if flavour.numbers() == _SIGNED else None
+        bins = None
+        if isinstance(flavour, BoxHOG):
+            bins = flavour.orientations
+        elif isinstance(flavour, WindowHOG) and not flavour.signed_gradient:
+            bins = flavour.nbins
         return "hog-unsigned" if bins == _UNSIGNED else None
 
     def softened(self, softness: float, /) -> HOG | None:
@@ -485,16 +487,10 @@ class HOG(Encoder):
 
     def local_features(
         self, features: Array, image_shape: tuple[int, ...], /
-    ) -> tuple[np.ndarray, np.ndarray] | None:
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Histograms of cells, in each block that they lie in, and their centres; see `Encoder`."""
-        axis = self.descriptor_axis
-        if axis is not None and isinstance(self.flavour, CellHOG):
-            cells = np.moveaxis(on_host(features), 1 + axis, -1)
-            # DPM's last number of a cell is always zero; the others are those of UoCTTI.
-            cells = cells[..., : self.flavour.numbers()]
-            return cells.reshape(len(cells), -1, cells.shape[-1]), self.frames(image_shape)
         height, width = image_shape[1:]
-        return self.flavour.histograms(on_host(features), height, width)  # type: ignore[union-attr]
+        return self.flavour.histograms(on_host(features), height, width)
 
     def image_shapes(self, feature_shape: tuple[int, ...], /) -> SizeRange | None:
         """Smallest and largest height and width of this shape; None if it does not determine them.

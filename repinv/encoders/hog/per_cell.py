@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 
+from repinv._core import positions
 from repinv._core.typing import ImagePullback
 from repinv.encoders._kernels.gradient import C_FLOAT, DPM, Binning
 from repinv.encoders._parts import still_bins, validation
@@ -85,7 +86,7 @@ class CellHOG:
             (np.arange(self.ring, self.cells(size) - self.ring) + 0.5) * self.cell_size - 0.5
             for size in (height, width)
         ]
-        return np.stack(np.meshgrid(*centres, indexing="ij"), axis=-1).reshape(-1, 2)
+        return positions.grid(*centres)
 
     def image_shapes(
         self, shape: tuple[int, ...]
@@ -167,6 +168,16 @@ class CellHOG:
         _, rows, columns = self.plan(np.empty((1, height, width), np.float32), 1.0)
         votes = (voting_pixels(a, 1, s) for a, s in ((rows, height), (columns, width)))
         return still_bins.without_votes(cells, bins, *votes)
+
+    def histograms(
+        self, features: np.ndarray, height: int, width: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Vectors (N, M, D) of the cells, and their centres (y, x), (M, 2).
+
+        DPM's last number of a cell, which is always zero, is left out; the others are UoCTTI's.
+        """
+        cells = np.moveaxis(features, 1 + self.descriptor_axis, -1)[..., : self.numbers()]
+        return cells.reshape(len(cells), -1, cells.shape[-1]), self.frames(height, width)
 
     def glyph(self, features: np.ndarray) -> np.ndarray:
         """The picture that VLFeat renders: a bin is summed over directions or blocks."""

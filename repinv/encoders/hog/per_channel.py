@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from repinv._core import positions
 from repinv._core.typing import ImagePullback
 from repinv.encoders._kernels.gradient import FLAT
 from repinv.encoders._parts import validation
@@ -116,8 +117,8 @@ class ChannelHOG:
         """Histograms (N, M, 3 bins) of the cells, a channel after the other, and their centres."""
         count, rows, columns = len(features), *features.shape[3:]
         centres = [(np.arange(n) + 0.5) * self.pool - 0.5 for n in (rows, columns)]
-        positions = np.stack(np.meshgrid(*centres, indexing="ij"), axis=-1).reshape(-1, 2)
-        return features.reshape(count, -1, rows * columns).transpose(0, 2, 1), positions
+        vectors = features.reshape(count, -1, rows * columns).transpose(0, 2, 1)
+        return vectors, positions.grid(*centres)
 
     def glyph(self, features: np.ndarray) -> np.ndarray:
         """Cells drawn with their mean over the colour channels."""

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from repinv._core import positions
 from repinv._core.typing import Array, ImagePullback, Pullback, SizeRange
 from repinv.encoders._kernels.gradient import FLAT
 from repinv.encoders._parts import validation
@@ -204,7 +205,7 @@ class DAISY(Encoder):
             self.radius + self.step * np.arange(n, dtype=np.float64)
             for n in self.feature_shape(image_shape)[:2]
         ]
-        return np.stack(np.meshgrid(*centres, indexing="ij"), axis=-1).reshape(-1, 2)
+        return positions.grid(*centres)
 
     def vjp(self, x: Array, /) -> tuple[Array, Pullback]:
         """Encode a batch, and return the map that pulls cotangents back; see `Encoder.vjp`."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from repinv._core import positions
 from repinv._core.typing import ImagePullback
 from repinv.encoders._kernels.gradient import C_FLOAT, Binning
 from repinv.encoders._parts import star_glyphs, still_bins, validation
@@ -98,7 +99,7 @@ class DenseSIFT:
             along = [
                 grid.axis(w, size, np.float32).centres for w, size in ((0, height), (1, width))
             ]
-            centres.append(np.stack(np.meshgrid(*along, indexing="ij"), axis=-1).reshape(-1, 2))
+            centres.append(positions.grid(*along))
         return np.concatenate(centres)
 
     def norms(self, image: np.ndarray) -> np.ndarray:

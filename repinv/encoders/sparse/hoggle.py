@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 from tqdm.auto import tqdm
 
+from repinv._core import positions
 from repinv._core.typing import Array, Pullback, SizeRange
 from repinv.encoders._parts import array_fields, learning, local_descriptors, validation
 from repinv.encoders._parts.descriptor_encoder import DescriptorEncoder
@@ -203,7 +204,7 @@ class HOGgle(DescriptorEncoder):
                 cells.origin, (down, across), cells.spacing, strict=True
             )
         ]
-        return np.stack(np.meshgrid(*centres, indexing="ij"), axis=-1).reshape(-1, 2)
+        return positions.grid(*centres)
 
     def feature_shape(self, image_shape: tuple[int, ...], /) -> tuple[int, ...]:
         """Shape (K, rows, columns) of the codes of an image (C, H, W)."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from repinv._core import positions
 from repinv._core.typing import Array
 from repinv.encoders._parts import array_fields, learning, local_descriptors, validation
 from repinv.encoders._parts.descriptor_encoder import DescriptorEncoder
@@ -272,18 +273,14 @@ class BoVW(DescriptorEncoder):
         """
         if self.grid is not None and isinstance(self.grid[0], tuple):
             return None
-        given = np.asarray(on_host(features))
+        given = on_host(features)
         vectors = given.reshape(len(given), -1, len(self.vocabulary)) @ self.vocabulary
         total = np.abs(given).sum(axis=-1).reshape(len(given), -1, 1)
         vectors = vectors / np.where(total > 0, total, 1)
         if self.grid is None:
             return vectors, self.frames(image_shape)
-        down, across = (
-            (np.arange(count) + 0.5) * side / count - 0.5
-            for count, side in zip(given.shape[1:3], image_shape[1:], strict=True)
-        )
-        centres = np.stack(np.meshgrid(down, across, indexing="ij"), axis=-1)
-        return vectors, centres.reshape(-1, 2)
+        cells = zip(given.shape[1:3], image_shape[1:], strict=True)
+        return vectors, positions.grid(*(positions.even(*cell) for cell in cells))
 
     @property
     def restorer(self) -> str:

@@ -31,6 +31,25 @@ def vectors(encoder: Encoder, features: Array, size: tuple[int, int]) -> np.ndar
     return np.asarray(means / np.where(power > 0, power, 1))
 
 
+def in_units(vectors: np.ndarray, offset: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Features on the grid (N, D, h, w) in units of their deviation, zero where there is none.
+
+    Parameters
+    ----------
+    vectors : ndarray, shape (N, D, h, w)
+        NaN where there is none.
+    offset, scale : ndarray, shape (D,)
+        Mean and deviation of each number.
+
+    Returns
+    -------
+    vectors : ndarray, shape (N, D, h, w), float32
+        The same in those units.
+    """
+    found = np.nan_to_num((vectors - offset[:, None, None]) / scale[:, None, None])
+    return np.asarray(found, dtype=np.float32)
+
+
 def on_grid(vectors: np.ndarray, positions: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Weighted means of vectors about each place of the grid.
 

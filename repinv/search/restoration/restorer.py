@@ -156,22 +156,13 @@ class Restorer:
                 f"{self.learned_on or 'another encoder'}; this encoder has {found.shape[1]}. Learn "
                 "one for it with repinv_cnn.learn_restorer, or leave prior out."
             )
-        return self.in_units(found)
-
-    def in_units(self, vectors: np.ndarray, /) -> np.ndarray:
-        """Features on the grid in units of their deviation in training, zero where there is none.
-
-        Parameters
-        ----------
-        vectors : ndarray, shape (N, D, h, w)
-            As `on_grid` returns them.
-        """
-        offset, scale = (a[:, None, None] for a in (self.offset, self.scale))
-        found = np.nan_to_num((vectors - offset) / scale)
-        return np.asarray(found, dtype=np.float32)
+        return self.in_units(found, self.offset, self.scale)
 
     #: Local features of images on the grid of the network, as the encoder has them.
     on_grid = staticmethod(grid.vectors)
+
+    #: What `on_grid` returns in units of its deviation in training.
+    in_units = staticmethod(grid.in_units)
 
     #: The two arrays that a restorer takes, of K images (N, K, C, H, W) of each scene.
     averaged = staticmethod(averaged)

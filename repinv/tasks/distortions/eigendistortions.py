@@ -159,7 +159,7 @@ def _check(
     validation.check_counts(max_iter=max_iter)
     validation.check_counts(least=0, largest=largest, smallest=smallest)
     if largest + smallest < 1:
-        raise ValueError("largest and smallest are both 0; ask for at least one eigenvector.")
+        raise ValueError("largest and smallest are both 0; find at least one eigenvector.")
     if method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}; got {method!r}.")
     if not 0 < tol < 1:
@@ -169,7 +169,7 @@ def _check(
     if largest + smallest > size:
         raise ValueError(
             f"an image of {size} pixels has {size} eigenvectors; got largest={largest} and "
-            f"smallest={smallest}. Ask for fewer."
+            f"smallest={smallest}. Lower one of them."
         )
     count = math.prod(encoder.feature_shape(tuple(x.shape[1:])))
     if method == "exact" and count * size > _MOST:

@@ -150,7 +150,7 @@ def unseen(
     tol: float,
     max_iter: int,
 ) -> Eigenpairs:
-    """Directions that change features as little as is asked: random images, projected.
+    """Directions that change features as little as is wanted: random images, projected.
 
     Where J has a null space of many dimensions, no direction in it is the smallest. Each start n is
     projected onto it: y minimizes ‖J y − J n‖, and n − y is returned. Images with the spectrum of

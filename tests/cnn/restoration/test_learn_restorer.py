@@ -89,7 +89,7 @@ def test_learning_brings_preimages_nearer_to_photographs(monkeypatch):
     found = pairs.pairs(PHOTOGRAPHS, HOG, count=12, side=32, progress=False)
     restorer = learn_restorer.trained(found, "test", steps=200, progress=False)
     mean, spread = restorer.averaged(found.preimages.astype(np.float32)[:, :, None])
-    vectors = restorer.in_units(found.vectors)
+    vectors = restorer.in_units(found.vectors, restorer.offset, restorer.scale)
     photographs = torch.from_numpy(found.scenes.astype(np.float32)[:, None])
 
     def unlike(images):
