@@ -41,17 +41,16 @@ from repinv.search.schedules import (
 from repinv.search.state import RunState
 from repinv.solvers import memory
 from repinv.solvers.lbfgs import LBFGS
-from repinv.solvers.minimize import to_host
 from repinv.solvers.rules import UpdateRule
 from repinv.variables.base import Parametrization, is_centred
 from repinv.variables.pixels import Pixels
 from repinv.variables.spectral import Spectral
 from repinv.variables.transforms import Jitter, RandomView, transformed
 
-#: Share of an image in flat areas from which it is a cut-out or a graphic: of 39 photographs none
-#: has more than .15, cut-outs and drawings on an even ground have .37 and more. Under a steep
-#: spectrum these end at several times the error.
-_MUCH_FLAT = 0.25
+#: Share of an image in sets of equal pixels from which it is a cut-out or a graphic: of 39
+#: photographs none has more than .20; cut-outs, drawings on an even ground and checkerboards have
+#: .34 and more. Under a steep spectrum these end at several times the error.
+_MUCH_ALIKE = 0.27
 #: A problem, and the state where its search starts.
 Start: TypeAlias = tuple[Problem, RunState]
 
@@ -146,12 +145,14 @@ def setup(reading: Reading, encoder: Encoder, options: InvertOptions) -> Start:
         state = RunState(z, notes=target.notes)
     else:
         state = RunState(space.inverse(image), initial=image, notes=target.notes)
+    alike = 0.0
     if target.weight is None and not options.changes and is_centred(space):
-        state = _with_flat_areas(problem, state, noise if image is None else None, options.seed)
+        drawn = noise if image is None else None
+        state, alike = _with_flat_areas(problem, state, drawn, options.seed)
     may_swap = _may_swap(problem, state, options)
     if not (may_swap or problem.restorer is not None) or not polarity.is_blind(encoder, noise[:1]):
         return problem, state
-    if may_swap and _flat_share(state) <= _MUCH_FLAT:
+    if may_swap and alike <= _MUCH_ALIKE:
         return _graduated(problem, state, noise, reading, options)
     if problem.restorer is not None:
         # Restorers of such encoders choose what is light, and nothing else.
@@ -266,28 +267,37 @@ def _initial_image(options: InvertOptions, reading: Reading, encoder: Encoder) -
 
 def _with_flat_areas(
     problem: Problem, state: RunState, noise: np.ndarray | None, seed: int
-) -> RunState:
-    """The state with the areas kept flat that the features prove to be, if there are any."""
+) -> tuple[RunState, float]:
+    """The state with the areas kept flat that the features prove to be, if there are any.
+
+    Returns
+    -------
+    state : RunState
+    alike : float
+        The share of the image in sets of equal pixels.
+    """
     encoder, target = problem.encoder, problem.loss.target[0, ...]  # type: ignore[attr-defined]
     image_shape = tuple(state.z.shape[1:])
     areas = flat_areas.numbered(encoder, target, image_shape)
     if areas is not None:
-        return state.replace(areas=encoder.asarray(areas))
+        return state.replace(areas=encoder.asarray(areas)), float(np.mean(areas > 0))
     found = flat_areas.areas(encoder, target, image_shape)
     if found is None:
-        return state
+        return state, 0.0
+    alike = float(np.mean(found.joined > 0))
     if noise is None:
-        return state.replace(areas=encoder.asarray(found.joined))
+        return state.replace(areas=encoder.asarray(found.joined)), alike
     proven = encoder.asarray(found.flat)
     if not found.is_graphic:
-        return state.replace(areas=proven, free_start=state.z, proven_areas=proven)
+        return state.replace(areas=proven, free_start=state.z, proven_areas=proven), alike
     x = encoder.asarray(area_levels.start(encoder, problem.loss, found.flat, noise, seed))
-    return state.replace(
+    state = state.replace(
         z=problem.parametrization.inverse(x),
         areas=encoder.asarray(found.joined),
         free_start=state.z,
         proven_areas=proven,
     )
+    return state, alike
 
 
 def _may_swap(problem: Problem, state: RunState, options: InvertOptions) -> bool:
@@ -301,11 +311,6 @@ def _may_swap(problem: Problem, state: RunState, options: InvertOptions) -> bool
     is_graphic = state.areas is not None and state.areas is not state.proven_areas
     is_off = options.polarity is None
     return is_plain and not is_graphic and not is_off and state.initial is None
-
-
-def _flat_share(state: RunState) -> float:
-    """The share of an image that lies in areas which the features prove to be flat."""
-    return 0.0 if state.areas is None else float(np.mean(to_host(state.areas) > 0))
 
 
 def _graduated(
