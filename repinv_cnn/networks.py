@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -271,8 +272,8 @@ def _layers(name: str, layer: Any) -> Any:
     """Layers with the paper's names put into torchvision's."""
     known = ALIASES.get(name, {})
     if isinstance(layer, str):
-        base, colon, call = layer.partition(":")
-        return known.get(base, base) + colon + call
+        base = re.split(r"[:\[]", layer, maxsplit=1)[0]
+        return known.get(base, base) + layer[len(base) :]
     if isinstance(layer, Mapping):
         return {_layers(name, one): weight for one, weight in layer.items()}
     return tuple(_layers(name, one) for one in layer)

@@ -41,8 +41,9 @@ class TorchEncoder(repinv.Encoder):
         the model itself is left as it is. `DataParallel` and compiled models are unwrapped.
     layer : str, sequence of str, or mapping of str to float
         Dotted name as in ``module.named_modules()``; 'name:k' is the k-th call of a layer that
-        is called more than once. Several layers make one vector, in which each counts by its
-        relative error, times its weight in a mapping.
+        is called more than once, 'name[k]' and 'name[key]' a part of a list or a dict. Several
+        layers make one vector, in which each counts by its relative error, times its weight in a
+        mapping.
     preprocess : callable, optional
         Images in [0, 1] to the module's input, differentiable: a `Preprocess`, or a function of
         yours. By default the module takes images in [0, 1].

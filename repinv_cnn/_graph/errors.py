@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from repinv_cnn._graph import layer_names
+
 #: What modules raise for images of a size that is not theirs.
 REFUSED = (RuntimeError, AssertionError, IndexError, TypeError)
 #: Sides of images that networks were made for, tried where one is refused.
@@ -54,9 +56,11 @@ def check_output(name: str, output: Any) -> None:
     """Raise unless a layer's output for two images is a tensor with a row for each."""
     if not isinstance(output, Tensor):
         keys = f" with {', '.join(map(str, output))}" if isinstance(output, Mapping) else ""
+        parts = layer_names.examples(name, output)
+        advice = f"Name one of its parts ({parts}), or a layer" if parts else "Name a layer"
         raise TypeError(
             f"layer {name!r} returns a {type(output).__name__}{keys}, not a tensor. "
-            "Name a layer inside of it, or after it."
+            f"{advice} inside of it, or after it."
         )
     if output.ndim < 2 or len(output) != 2:
         raise ValueError(

@@ -13,8 +13,9 @@ from torch import fx, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from repinv_cnn._graph import surrogates
+from repinv_cnn._graph import layer_names, surrogates
 from repinv_cnn._graph.in_place import out_of_place
+from repinv_cnn._graph.layer_names import LayerName
 from repinv_cnn._graph.preparation import check_calls, has_hooks
 from repinv_cnn._graph.surrogates import Activation
 
@@ -70,7 +71,8 @@ def traced(module: nn.Module, names: Sequence[str]) -> fx.GraphModule | None:
     """
     if has_hooks(module):
         return None
-    whole = {name.partition(":")[0] for name in names}
+    wanted = [layer_names.of(name) for name in names]
+    whole = {name.module for name in wanted}
     try:
         graph = _Tracer(whole).trace(module)
     except Exception:  # whatever a module does with a stand-in for a tensor
@@ -78,18 +80,19 @@ def traced(module: nn.Module, names: Sequence[str]) -> fx.GraphModule | None:
     if sum(node.op == "placeholder" and not node.args for node in graph.nodes) != 1:
         return None
     found = []
-    for name in names:
-        base, _, call = name.partition(":")
-        nodes = [n for n in graph.nodes if n.op == "call_module" and n.target == base]
+    for name in wanted:
+        nodes = [n for n in graph.nodes if n.op == "call_module" and n.target == name.module]
         if not nodes:
             return None  # the module itself may be able to
-        check_calls(base, call, len(nodes))
-        found.append(nodes[int(call or 0)])
+        check_calls(name, len(nodes))
+        found.append(_part(nodes[name.call or 0], name, graph))
     cut = fx.GraphModule(module, _up_to(found, graph))
     try:
         # Layers that were kept whole are unrectified: batch norms inside of them are folded too.
         cut = fx.GraphModule(cut, _Tracer().trace(cut))
     except Exception:  # a layer kept whole that cannot be traced
+        if any(name.items for name in wanted):
+            return None
         cut.recompile()
     if not out_of_place(cut):
         return None
@@ -101,6 +104,14 @@ def traced(module: nn.Module, names: Sequence[str]) -> fx.GraphModule | None:
     cut.delete_all_unused_submodules()
     cut.recompile()
     return _folded(cut)
+
+
+def _part(node: fx.Node, name: LayerName, graph: fx.Graph) -> fx.Node:
+    """What gives the part of a node's output that is named."""
+    for item in name.items:
+        with graph.inserting_after(node):
+            node = graph.call_function(operator.getitem, (node, item))
+    return node
 
 
 def _up_to(found: list[fx.Node], graph: fx.Graph) -> fx.Graph:

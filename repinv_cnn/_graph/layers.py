@@ -15,6 +15,8 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from repinv_cnn._graph import layer_names
+from repinv_cnn._graph.layer_names import LayerName
 from repinv_cnn._graph.preparation import check_calls
 from repinv_cnn._graph.surrogates import RELU, Activation, of_call
 from repinv_cnn._graph.tape import Pullback, pulled
@@ -38,7 +40,7 @@ class Layers:
     module : nn.Module
         Gets a hook on each layer.
     names : sequence of str
-        'layer', or 'layer:k' for its call number k.
+        'layer', 'layer:k' for its call number k, or 'layer[item]' for a part of a list or a dict.
 
     Notes
     -----
@@ -48,13 +50,10 @@ class Layers:
 
     def __init__(self, module: nn.Module, names: Sequence[str]) -> None:
         self.module = module
-        self._names = tuple(names)
-        self._wanted = [
-            (base, int(call or 0)) for base, _, call in (name.partition(":") for name in names)
-        ]
+        self._wanted = [layer_names.of(name) for name in names]
         self._key = _Key()
         self._width, self._is_before = 0.0, False
-        for base in {base for base, _ in self._wanted}:
+        for base in {name.module for name in self._wanted}:
             module.get_submodule(base).register_forward_hook(_Tap(self._key, base))
 
     def of(self, module: nn.Module) -> Layers:
@@ -102,7 +101,7 @@ class Layers:
         """Whether activations with surrogate slopes are met, and whether ReLU ends each layer."""
         with torch.no_grad():
             run = self.variant(0.0, True)._run(x)
-        return run.has_kinks, all(key in run.ends for key in self._wanted)
+        return run.has_kinks, all(name in run.ends for name in self._wanted)
 
     def are_logits(self, sample: Callable[[], Tensor]) -> bool:
         """Whether the one layer is the last linear one, and has the shape of the module's output.
@@ -113,7 +112,7 @@ class Layers:
             Gives an input of the module, for the one run that this takes.
         """
         linear = [name for name, part in self.module.named_modules() if type(part) is nn.Linear]
-        if not linear or self._wanted != [(linear[-1], 0)]:
+        if not linear or self._wanted != [LayerName(linear[-1])]:
             return False
         x = sample()
         with torch.no_grad():
@@ -135,17 +134,16 @@ class Layers:
         ValueError
             If a layer is never called, or often and its name does not say which call is meant.
         """
-        run = _Run(self._key, set(), 0.0, False)
+        run = _Run(self._key, (), 0.0, False)
         with _under_way(run):
             try:
                 self._forward(x, device)
             except Exception:
                 # What comes after the layers may need larger images, or other inputs.
-                if not all(run.calls[base] for base, _ in self._wanted):
+                if not all(run.calls[name.module] for name in self._wanted):
                     raise
-        for name in self._names:
-            base, _, call = name.partition(":")
-            check_calls(base, call, run.calls[base])
+        for name in self._wanted:
+            check_calls(name, run.calls[name.module])
 
     def on(self, device: str, x: Tensor) -> list[Tensor]:
         """The outputs with all weights moved to a device meanwhile; for one thread at a time."""
@@ -153,7 +151,7 @@ class Layers:
 
     def _run(self, x: Tensor, device: str | None = None) -> _Run:
         """Run the module until its layers were called."""
-        run = _Run(self._key, set(self._wanted), self._width, self._is_before)
+        run = _Run(self._key, self._wanted, self._width, self._is_before)
         mode = run if run.is_needed else contextlib.nullcontext()
         with _under_way(run), contextlib.suppress(_ReachedError), mode:
             self._forward(x, device)
@@ -226,21 +224,20 @@ class _Run(TorchFunctionMode):
     Parameters
     ----------
     key : _Key
-    wanted : set of (str, int)
-        Layers, and which of their calls.
+    wanted : sequence of LayerName
     width : float
     is_before : bool
     """
 
     def __init__(
-        self, key: _Key, wanted: set[tuple[str, int]], width: float, is_before: bool
+        self, key: _Key, wanted: Sequence[LayerName], width: float, is_before: bool
     ) -> None:
         super().__init__()
         self.key, self._wanted, self._width, self._is_before = key, wanted, width, is_before
         self.is_needed = width > 0 or is_before
         self.has_kinks = False
-        self.ends: dict[tuple[str, int], Tensor] = {}
-        self._found: dict[tuple[str, int], Any] = {}
+        self.ends: dict[LayerName, Tensor] = {}
+        self._found: dict[LayerName, Any] = {}
         self.calls: Counter[str] = Counter()
         # By what rectifiers gave: what they were given, and the versions of both.
         self._before: Any = WeakTensorKeyDictionary()
@@ -249,27 +246,30 @@ class _Run(TorchFunctionMode):
         """Take note of the output of a layer."""
         key = base, self.calls[base]
         self.calls[base] += 1
-        if key not in self._wanted:
+        names = [name for name in self._wanted if name.key == key]
+        if not names:
             return
-        before = self._given(output)
-        if before is not None:
-            self.ends[key] = before
-        # What comes after may work in place on what is kept.
-        is_last = len(self._found) + 1 == len(self._wanted)
-        self._found[key] = output if is_last or not isinstance(output, Tensor) else output.clone()
+        is_last = len(self._found) + len(names) == len(self._wanted)
+        for name in names:
+            part = name.part(output)
+            before = self._given(part)
+            if before is not None:
+                self.ends[name] = before
+            # What comes after may work in place on what is kept.
+            self._found[name] = part if is_last or not isinstance(part, Tensor) else part.clone()
         if is_last:
             raise _ReachedError
 
-    def outputs(self, wanted: list[tuple[str, int]]) -> list[Tensor]:
+    def outputs(self, wanted: Sequence[LayerName]) -> list[Tensor]:
         """What the layers gave, in their order."""
-        missing = [base for base, call in wanted if (base, call) not in self._found]
+        missing = [name.module for name in wanted if name not in self._found]
         if missing:
             raise ValueError(
                 f"layer {missing[0]!r} was not called in this forward pass. Name another one."
             )
         if self._is_before:
-            return [self.ends.get(key, self._found[key]) for key in wanted]
-        return [self._found[key] for key in wanted]
+            return [self.ends.get(name, self._found[name]) for name in wanted]
+        return [self._found[name] for name in wanted]
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None

@@ -11,6 +11,9 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import nn
 
+from repinv_cnn._graph import layer_names
+from repinv_cnn._graph.layer_names import LayerName
+
 #: Channels of a first convolution that are taken for an image's.
 _MOST_BANDS = 4
 #: Modules that do something else in training than afterwards.
@@ -104,8 +107,9 @@ def check_names(module: nn.Module, names: Sequence[str]) -> None:
     """Raise ValueError unless each name is that of a layer, offering those that are near."""
     layers = {name: part for name, part in module.named_modules() if name}
     for name in names:
-        base, _, call = name.partition(":")
-        if base in layers and (not call or call.isdecimal()):
+        known = layer_names.parsed(name)
+        base = name.partition(":")[0] if known is None else known.module
+        if base in layers and known is not None:
             if type(layers[base]).forward is nn.Module.forward:  # it has none of its own
                 first = next((name for name, _ in layers[base].named_children()), "…")
                 raise ValueError(
@@ -114,7 +118,7 @@ def check_names(module: nn.Module, names: Sequence[str]) -> None:
                 )
             continue
         near = difflib.get_close_matches(base, layers, n=4, cutoff=0.5)
-        begun = [known for known in layers if known.startswith(base + ".")] if base else []
+        begun = [layer for layer in layers if layer.startswith(base + ".")] if base else []
         offered = near or begun[:4] or list(layers)[:8]
         raise ValueError(
             f"the module has no layer {name!r}. Near it are {', '.join(offered)}; "
@@ -122,16 +126,17 @@ def check_names(module: nn.Module, names: Sequence[str]) -> None:
         )
 
 
-def check_calls(base: str, call: str, count: int) -> None:
+def check_calls(name: LayerName, count: int) -> None:
     """Raise ValueError unless a layer that is called so often has this call, or needs none."""
+    base, call, _ = name
     if not count:
         raise ValueError(f"layer {base!r} is not called in a forward pass. Name another one.")
-    if not call and count > 1:
+    if call is None and count > 1:
         raise ValueError(
             f"layer {base!r} is called {count} times in one forward pass. "
             f"Say which: {base}:0 to {base}:{count - 1}."
         )
-    if call and int(call) >= count:
+    if call is not None and call >= count:
         raise ValueError(
             f"layer {base!r} is called {count} time(s) in one forward pass; "
             f"there is no call {call}."

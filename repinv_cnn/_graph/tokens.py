@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from repinv_cnn._graph import layer_names
+
 #: What `TorchEncoder(tokens=…)` takes.
 KINDS = ("cls", "patch", "keys", "queries", "values")
 #: Tokens beside those of patches, at most: a class, a distilled class, registers.
@@ -128,7 +130,7 @@ def resolved(
     if kind in ("cls", "patch"):
         return tuple(names), Choice(kind)
     found = [
-        _projection(kind, name, module.get_submodule(name.partition(":")[0])) for name in names
+        _projection(kind, name, module.get_submodule(layer_names.of(name).module)) for name in names
     ]
     parts = {part for _, part in found}
     if len(parts) > 1:

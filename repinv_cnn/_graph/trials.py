@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
-from repinv_cnn._graph import errors
+from repinv_cnn._graph import errors, layer_names
 from repinv_cnn._graph.agreement import LOCK, Ways
+from repinv_cnn._graph.layer_names import LayerName
 from repinv_cnn._graph.tokens import Choice
 
 #: Of the outputs of the layers for one image.
@@ -173,7 +174,8 @@ class LayerInfo(NamedTuple):
     Attributes
     ----------
     name : str
-        As `TorchEncoder` takes it: 'layer', or 'layer:k' for one of several calls.
+        As `TorchEncoder` takes it: 'layer', 'layer:k' for one of several calls, or 'layer[item]'
+        for a part of a list or a dict.
     kind : str
         Class of the layer.
     shape : tuple of int or str
@@ -195,13 +197,12 @@ def called(module: nn.Module, x: Tensor) -> list[LayerInfo]:
     x : Tensor
         An input.
     """
-    found: list[LayerInfo] = []
+    found: list[tuple[str, str, Mapping[Any, tuple[int, ...] | str]]] = []
 
     def noting(name: str) -> Callable[[nn.Module, Any, Any], None]:
         def note(part: nn.Module, _: Any, output: Any) -> None:
-            is_tensor = isinstance(output, Tensor)
-            shape = tuple(output.shape[1:]) if is_tensor else type(output).__name__
-            found.append(LayerInfo(name, type(part).__name__, shape))
+            shapes = {items: tuple(o.shape[1:]) for items, o in layer_names.tensors(output)}
+            found.append((name, type(part).__name__, shapes or {(): type(output).__name__}))
 
         return note
 
@@ -212,13 +213,15 @@ def called(module: nn.Module, x: Tensor) -> list[LayerInfo]:
     finally:
         for handle in handles:
             handle.remove()
-    counts, seen = Counter(layer.name for layer in found), Counter[str]()
+    counts, seen = Counter(module for module, *_ in found), Counter[str]()
     layers = []
-    for layer in found:
-        is_one = counts[layer.name] == 1
-        name = layer.name if is_one else f"{layer.name}:{seen[layer.name]}"
-        seen[layer.name] += 1
-        layers.append(layer._replace(name=name))
+    for name, kind, shapes in found:
+        call = None if counts[name] == 1 else seen[name]
+        seen[name] += 1
+        layers += [
+            LayerInfo(str(LayerName(name, call, items)), kind, shape)
+            for items, shape in shapes.items()
+        ]
     return layers
 
 

@@ -376,16 +376,6 @@ def test_channels_are_those_of_the_first_convolution():
     assert TorchEncoder(module, "1")(image).shape == (4, 7, 7)
 
 
-def test_a_dictionary_is_refused_with_its_keys():
-    class Keyed(nn.Module):
-        def forward(self, x):
-            return {"logits": x, "maps": x}
-
-    module = nn.Sequential(nn.Conv2d(3, 4, 3), Keyed()).eval()
-    with pytest.raises(TypeError, match=r"returns a dict with logits, maps, not a tensor"):
-        TorchEncoder(module, "1").feature_shape((3, 12, 14))
-
-
 def test_a_layer_by_number_is_refused():
     module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
     with pytest.raises(TypeError, match=r"layer must be a name .* got 0\. .* begin with 0, 1\."):
@@ -399,16 +389,3 @@ def test_encoders_of_modules_that_are_run_survive_pickling():
     found, pull = again.vjp(X)
     torch.testing.assert_close(found, features)
     torch.testing.assert_close(pull(found), pullback(features))
-
-
-def test_a_dictionary_of_layers_that_is_called_is_a_layer():
-    class Group(nn.ModuleDict):
-        def forward(self, x):
-            for part in self.values():
-                x = part(x)
-            return {"out": x}
-
-    module = nn.Sequential(Group({"a": nn.Conv2d(3, 4, 3), "b": nn.ReLU()})).eval()
-    assert TorchEncoder(module, "0.b").feature_shape((3, 9, 9)) == (4, 7, 7)
-    with pytest.raises(TypeError, match="returns a dict with out"):
-        TorchEncoder(module, "0").feature_shape((3, 9, 9))
