@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from repinv_cnn._graph.extraction import activations
-from repinv_cnn._graph.surrogates import RELU, Activation, surrogate
+from repinv_cnn._graph.surrogates import RELU, Kinked, surrogate
 from repinv_cnn._graph.tape import Pullback, Tape, UntapedError, pulled
 
 
@@ -76,7 +76,7 @@ class Plain:
         setattr(self._held, name, value)
         return name
 
-    def _activate(self, graph: fx.Graph, node: fx.Node, activation: Activation) -> None:
+    def _activate(self, graph: fx.Graph, node: fx.Node, activation: Kinked) -> None:
         """Make a node call an activation, with its surrogate slope where one is wanted."""
         (x,) = node.all_input_nodes
         node.op, node.target, node.args, node.kwargs = "call_function", torch.relu, (x,), {}

@@ -17,7 +17,7 @@ from repinv_cnn._graph import layer_names, surrogates
 from repinv_cnn._graph.in_place import out_of_place
 from repinv_cnn._graph.layer_names import LayerName
 from repinv_cnn._graph.preparation import check_calls, has_hooks
-from repinv_cnn._graph.surrogates import Activation
+from repinv_cnn._graph.surrogates import Kinked
 
 
 class _Proxy(fx.Proxy):
@@ -163,7 +163,7 @@ def pre_activations(cut: fx.GraphModule) -> fx.GraphModule | None:
     return unrectified
 
 
-def activations(cut: fx.GraphModule, graph: fx.Graph) -> list[tuple[fx.Node, Activation]]:
+def activations(cut: fx.GraphModule, graph: fx.Graph) -> list[tuple[fx.Node, Kinked]]:
     """The nodes of a cut module's graph, or of a copy of it, that have surrogate slopes."""
     modules = dict(cut.named_modules())
     found = []

@@ -18,7 +18,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from repinv_cnn._graph import layer_names
 from repinv_cnn._graph.layer_names import LayerName
 from repinv_cnn._graph.preparation import check_calls
-from repinv_cnn._graph.surrogates import RELU, Activation, of_call
+from repinv_cnn._graph.surrogates import RELU, Kinked, of_call, surrogate
 from repinv_cnn._graph.tape import Pullback, pulled
 
 #: What may as well be done before rectification as after it.
@@ -278,20 +278,28 @@ class _Run(TorchFunctionMode):
         called = of_call(func, args, kwargs)
         if called is not None:
             self.has_kinks = True
-            return self._activate(*called)
-        output = func(*args, **kwargs)
+            output = self._activate(*called)
+        else:
+            output = func(*args, **kwargs)
         if self._is_before and func in _COMMUTES and isinstance(output, Tensor):
             x = args[0] if args else kwargs.get("input")
             before = self._given(x)
             if before is not None:
-                rest = {name: value for name, value in kwargs.items() if name != "input"}
-                self._keep(output, func(before, *args[1:], **rest))
+                self._keep(output, self._again(called, func, before, args[1:], kwargs))
         return output
 
-    def _activate(self, activation: Activation, x: Tensor, in_place: bool) -> Tensor:
+    def _again(
+        self, called: Any, func: Any, x: Tensor, rest: tuple[Any, ...], options: dict[str, Any]
+    ) -> Any:
+        """What was called, of x in place of its first argument."""
+        if called is not None:
+            return self._activate(called[0], x, False)
+        return func(x, *rest, **{k: value for k, value in options.items() if k != "input"})
+
+    def _activate(self, activation: Kinked, x: Tensor, in_place: bool) -> Tensor:
         """An activation, with the surrogate slope where one is wanted."""
         before = x.clone() if in_place and self.is_needed else x
-        y = activation.surrogate(before, self._width) if self._width else activation(before)
+        y = surrogate(before, self._width, activation) if self._width else activation(before)
         if in_place:
             y = x.copy_(y)
         if self._is_before and activation == RELU:

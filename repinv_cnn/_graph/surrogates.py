@@ -3,7 +3,9 @@
 A unit that is off passes no gradient back, so that no step switches it on; one that is barely on
 passes all of it, up to the step that switches it off. The slope of a smooth activation in its place
 changes gradually over a range of inputs. The activations are those of one or two kinks: ReLU, leaky
-and parametric ReLU, ReLU6 and other clips, hard sigmoid, hard swish.
+and parametric ReLU, ReLU6 and other clips, hard sigmoid, hard swish; and max-pooling. Smooth ones
+keep their own slope: with that of ReLU in its place SiLU ended at hundreds of times the error, and
+GELU at the same.
 """
 
 from __future__ import annotations
@@ -11,13 +13,16 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numba
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from repinv_cnn._graph import max_pooling
+from repinv_cnn._graph.max_pooling import MaxPooling
 
 #: Of s², so that where x is zero everywhere half of v is passed, not NaN.
 _LEAST = 1e-30
@@ -58,11 +63,6 @@ class Activation:
         found: Tensor = _FUNCTIONS[self.name](x, *self.options)
         return found
 
-    def surrogate(self, x: Tensor, width: float) -> Tensor:
-        """The same, pulled back with the slope of a smooth activation: `pull`."""
-        found: Tensor = _Surrogate.apply(x, width, self)  # type: ignore[no-untyped-call]
-        return found
-
     def pull(self, v: Tensor, x: Tensor, width: float) -> Tensor:
         """v times a smooth slope.
 
@@ -79,11 +79,15 @@ class Activation:
         return _pull(v, x, width, self.kinks)
 
 
+#: What has a surrogate slope: called for its exact output, its `pull` is the pullback.
+Kinked: TypeAlias = Activation | MaxPooling
+
+
 class _Surrogate(torch.autograd.Function):
-    """An activation and its pullback with a surrogate slope."""
+    """An activation or a pooling, and its pullback with a surrogate slope."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, width: float, activation: Activation) -> Tensor:
+    def forward(ctx: Any, x: Tensor, width: float, activation: Kinked) -> Tensor:
         ctx.save_for_backward(x)
         ctx.width, ctx.activation = width, activation
         return activation(x)
@@ -94,9 +98,10 @@ class _Surrogate(torch.autograd.Function):
         return ctx.activation.pull(v[0], x, ctx.width), None, None
 
 
-def surrogate(x: Tensor, width: float, activation: Activation) -> Tensor:
-    """An activation of x whose pullback has a surrogate slope."""
-    return activation.surrogate(x, width)
+def surrogate(x: Tensor, width: float, activation: Kinked) -> Tensor:
+    """An activation or a pooling of x whose pullback has a surrogate slope."""
+    found: Tensor = _Surrogate.apply(x, width, activation)  # type: ignore[no-untyped-call]
+    return found
 
 
 RELU = Activation("relu")
@@ -136,6 +141,8 @@ _CALLED: dict[Any, tuple[str, bool]] = {
     for place in (functional, torch, torch.Tensor, torch._C._nn)
     if hasattr(place, name + end)
 }
+#: Arguments of max-pooling, as torch's function and module name them.
+_POOLING = ("kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
 #: Modules of these kinds, their subclasses not among them, and the arguments that they hold.
 _MODULES: dict[type[nn.Module], tuple[str, tuple[str, ...]]] = {
     nn.ReLU: ("relu", ()),
@@ -148,16 +155,18 @@ _MODULES: dict[type[nn.Module], tuple[str, tuple[str, ...]]] = {
 }
 
 
-def of_module(module: nn.Module) -> Activation | None:
-    """The activation that a module computes; None of other modules."""
+def of_module(module: nn.Module) -> Kinked | None:
+    """The activation or pooling that a module computes; None of other modules."""
+    if type(module) is nn.MaxPool2d:
+        return max_pooling.of_arguments(*(getattr(module, name) for name in _POOLING))
     name, held = _MODULES.get(type(module), (None, ()))
     return None if name is None else _MAKERS[name](*(getattr(module, each) for each in held))
 
 
 def of_call(
     function: Any, args: tuple[Any, ...], options: dict[str, Any]
-) -> tuple[Activation, Any, bool] | None:
-    """The activation that a call computes, of what, and whether in place; None of other calls.
+) -> tuple[Kinked, Any, bool] | None:
+    """What a call computes that has a surrogate slope, of what, and whether in place; else None.
 
     Parameters
     ----------
@@ -169,6 +178,11 @@ def of_call(
     """
     if isinstance(function, str):
         function = getattr(torch.Tensor, function, None)
+    if function in (functional.max_pool2d, torch.max_pool2d):
+        given = dict(zip(("input", *_POOLING), args, strict=False)) | options
+        x = given.pop("input")
+        pooling = max_pooling.of_arguments(**given)
+        return None if pooling is None else (pooling, x, False)
     name, in_place = _CALLED.get(function, (None, False)) if function.__hash__ else (None, False)
     if name is None:
         return None

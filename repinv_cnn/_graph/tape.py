@@ -15,7 +15,7 @@ from torch import Tensor, fx
 from torch.nn import functional
 
 from repinv_cnn._graph.convolutions import Convolution
-from repinv_cnn._graph.surrogates import Activation, surrogate
+from repinv_cnn._graph.surrogates import Kinked, surrogate
 
 #: Maps cotangents of outputs to that of the input.
 Pullback: TypeAlias = Callable[[Sequence[Tensor]], Tensor]
@@ -188,7 +188,7 @@ class _Surrogate(NamedTuple):
     """An activation, pulled back with a surrogate slope."""
 
     width: float
-    activation: Activation
+    activation: Kinked
 
     def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
         return self.activation(x), x
