@@ -30,6 +30,7 @@ FLAVOURS = {
     "daisy.skimage": ("DAISY", "skimage"),
     "sift.opencv": ("SIFT", "opencv"),
     "sift.skimage": ("SIFT", "skimage"),
+    "sift.colmap": ("SIFT", "colmap"),
     "sift.load": ("SIFT", "load"),
     "bovw": ("BoVW", "pretrained"),
     "bovw.load": ("BoVW", "load"),
