@@ -21,8 +21,8 @@ _FORMS = (
 _CENTRE = 0.5
 #: How far affine frames may be from a rotation, in units of their scale.
 _SHEAR = 1e-3
-#: How far a scale may be from that of its layer, in layers: refinement goes no further.
-_FARTHEST = 1.5
+#: How far a scale may be from that of its layer, in layers: refinement goes less than 1.5.
+_FARTHEST = 1.51
 #: Rows that refinement moves keypoints by, in pixels of their octave, and the largest cost of more.
 _MOVED, _MISPLACED = 1.0, 8.0
 #: Scales of one keypoint with two orientations, in layers, which are rounded.

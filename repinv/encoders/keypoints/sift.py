@@ -63,9 +63,9 @@ class SIFT(KeypointEncoder):
     Features are rounded, exactly as the library rounds them, and the pullback is that of the
     unrounded numbers; `softened` is the encoder without rounding. Where features have a kink the
     pullback takes one side: entries at the clip or above, and those of 255, pass nothing; where
-    |g| < 1e-10 it is zero; a vote exactly at an orientation's centre does not turn. Roots pass
-    nothing where their slope exceeds 1e5. The descriptor of a flat patch is zero, and so is its
-    cotangent.
+    |g| < 1e-10, of COLMAP's 1e-4, it is zero; a vote exactly at an orientation's centre does not
+    turn. Roots pass nothing where their slope exceeds 1e5. The descriptor of a flat patch is zero,
+    and so is its cotangent.
 
     Descriptors have the norm 512, or 1 with `rootsift`; those of COLMAP always 512. Temperatures
     of soft words are in squared units of the descriptors, and their defaults suit norms of about 1.
@@ -286,10 +286,10 @@ class SIFT(KeypointEncoder):
         order, all or some. In another order they are taken to lie in the layers nearest to their
         scales, and 7 % of them lie in others.
 
-        COLMAP drops gradients below 1e-4 of white, and here they count. Of 25816 frames of 39
-        photographs, 99.9 % of the entries are COLMAP's and nearly all others differ by 1; 17
-        frames of low contrast have entries that differ by up to 4. In 4 frames more do: one is
-        taken to lie in the layer beside its own, and three lie in the last row of their octave,
+        COLMAP drops gradients below 1e-4 of white, and of 8-bit pixels they count here. Of 25816
+        frames of 39 photographs, 99.9 % of the entries are COLMAP's and nearly all others differ by
+        1; 17 frames of low contrast have entries that differ by up to 4. In 4 frames more do: one
+        is taken to lie in the layer beside its own, and three lie in the last row of their octave,
         where COLMAP repeats the descriptor before. SIFT on the GPU, affine shapes and domain-size
         pooling are computed in other ways.
 
