@@ -7,14 +7,14 @@ import dataclasses
 import hashlib
 import importlib.metadata
 import inspect
-import types
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
 import repinv
 from repinv._core.suggestions import did_you_mean
+from repinv.encoders import option_kinds
 from repinv.encoders.base import Encoder
 from repinv.io import image as _image
 
@@ -354,47 +354,14 @@ def _as_tuple(value: Any) -> Any:
 
 def _check_kind(flavour: str, name: str, value: Any, default: Any, kind: Any) -> None:
     """Raise ValueError unless a value is of the kind that an option is annotated with."""
-    if is_of_kind(value, kind):
+    if option_kinds.is_of_kind(value, kind):
         return
     if default is None:
         raise ValueError(
-            f"{flavour} expects {name} to be {in_words(kind)}; got {value!r}. "
+            f"{flavour} expects {name} to be {option_kinds.in_words(kind)}; got {value!r}. "
             f"Write such a value, or leave {name} out."
         )
     raise ValueError(
         f"{flavour} expects {name} of the kind of {default!r}; got {value!r}. "
         f"Write {name}={default!r}, or another such value."
     )
-
-
-def in_words(kind: Any) -> str:
-    """A type hint as people write its values: '(int, int) or None'."""
-    origin, inner = get_origin(kind), get_args(kind)
-    if origin in (Union, types.UnionType):
-        return " or ".join(map(in_words, inner))
-    if origin is Literal:
-        return " or ".join(map(repr, inner))
-    if origin is tuple:
-        return f"({', '.join('...' if one is ... else in_words(one) for one in inner)})"
-    return "None" if kind is type(None) else str(getattr(kind, "__name__", kind))
-
-
-def is_of_kind(value: Any, kind: Any) -> bool:
-    """Whether a literal fits a type hint made of numbers, strings, tuples and alternatives."""
-    if kind is Any:
-        return True
-    origin, inner = get_origin(kind), get_args(kind)
-    if origin in (Union, types.UnionType):
-        return any(is_of_kind(value, one) for one in inner)
-    if origin is Literal:
-        return value in inner
-    if origin is tuple:
-        if not isinstance(value, tuple):
-            return False
-        kinds = inner[:1] * len(value) if inner[1:] == (...,) else inner
-        return len(value) == len(kinds) and all(map(is_of_kind, value, kinds))
-    if kind is float:
-        return isinstance(value, float | int) and not isinstance(value, bool)
-    if kind is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    return not isinstance(kind, type) or isinstance(value, kind)
