@@ -1,9 +1,10 @@
-"""SIFT at keypoints beside OpenCV: entries, speed, and what is found of photographs.
+"""SIFT at keypoints beside OpenCV and COLMAP: entries, speed, and what is found of photographs.
 
     python benchmarks/keypoints.py [FOLDER] [--limit N] [--inverted N] [--only-place]
                                    [--every N] [--json FILE] [--sheet PNG]
 
-Entries are compared at OpenCV's own keypoints of photographs made gray and 8-bit. Times are of one
+Entries are compared at OpenCV's own keypoints of photographs made gray and 8-bit, and where
+pycolmap is installed at COLMAP's. Times are of one
 thread, in turns. Then photographs are inverted from the descriptors of so many of their strongest
 keypoints. `--only-place` forgets angles and scales: all keypoints are upright and of one size, and
 so are the descriptors; `--every` keeps every n-th descriptor, as studies of privacy do.
@@ -15,8 +16,12 @@ import inversions  # first: it sets the threads
 
 # isort: split
 import argparse
+import importlib.metadata
+import importlib.util
+import multiprocessing
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -43,26 +48,72 @@ def as_bytes(image: np.ndarray) -> np.ndarray:
     return np.rint(255 * np.clip(image, 0, 1)).astype(np.uint8)
 
 
+def by_colmap(images: list[np.ndarray], normalization: str) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Frames (K, 6) and descriptors (K, 128) that COLMAP finds in 8-bit images on the CPU."""
+    import pycolmap
+
+    pycolmap.logging.minloglevel = 2
+    options = pycolmap.FeatureExtractionOptions()
+    options.sift.normalization = getattr(pycolmap.Normalization, normalization)
+    extractor = pycolmap.FeatureExtractor.create(options, device=pycolmap.Device.cpu)
+    names, found = ("x", "y", "a11", "a12", "a21", "a22"), []
+    for image in images:
+        keypoints, descriptors = extractor.extract_from_uint8_array(image)
+        frames = np.array([[getattr(k, name) for name in names] for k in keypoints])
+        found.append((frames, np.array(descriptors.data)))
+    return found
+
+
+def accuracy_of_colmap(report: Report, photographs: list[np.ndarray]) -> None:
+    """Add the rows of entries against COLMAP's, in its order of frames and in another."""
+    images = [as_bytes(photograph) for photograph in photographs]
+    rng = np.random.default_rng(0)
+    # In a process of its own: libraries inside pycolmap's wheel stand in the way of Pillow's.
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as apart:
+        for normalization in ("L1_ROOT", "L2"):
+            found = apart.submit(by_colmap, images, normalization).result()
+            for name in ("in order", "shuffled"):
+                differences = []
+                for image, (frames, expected) in zip(images, found, strict=True):
+                    order = np.arange(len(frames))
+                    if name == "shuffled":
+                        rng.shuffle(order)
+                    sift = repinv.SIFT.colmap(frames[order], normalization=normalization.lower())
+                    differences.append(np.abs(sift(image) - expected[order]))
+                row(report, f"COLMAP, {normalization}, {name}", differences)
+    report.note(
+        f"COLMAP is pycolmap {importlib.metadata.version('pycolmap')} on the CPU. In the last row "
+        "of an octave it repeats the descriptor before."
+    )
+
+
+def row(report: Report, name: str, differences: list[np.ndarray]) -> None:
+    """Add a row of differences (K, 128), an array for each photograph."""
+    found = np.concatenate(differences)
+    report.row(
+        f"{name}, {len(differences)} photographs", str(len(found)), str(found.size),
+        f"{100 * np.mean(found == 0):.2f}", f"{100 * np.mean(found <= 1):.4f}",
+        str(int((found > 4).sum())), str(int((found > 4).any(axis=1).sum())), f"{found.max():g}",
+    )  # fmt: skip
+
+
 def accuracy(report: Report, photographs: list[np.ndarray]) -> None:
-    """Add the table of entries against OpenCV's."""
+    """Add the table of entries against OpenCV's and COLMAP's."""
     report.table(
-        "entries beside cv2.SIFT_create().compute",
-        "keypoints", "entries", "equal, %", "within 1, %", "off by more than 4", "largest",
+        "entries beside cv2.SIFT_create().compute and pycolmap.FeatureExtractor",
+        "keypoints", "entries", "equal, %", "within 1, %", "off by more than 4",
+        "keypoints of these", "largest",
     )  # fmt: skip
     for name, options in (("default", {}), ("precise", {"enable_precise_upscale": True})):
-        differences, count = [], 0
+        differences = []
         for image in map(as_bytes, photographs):
             peer: Any = cv2.SIFT_create(**options)  # type: ignore[attr-defined]
             keypoints, expected = peer.compute(image, peer.detect(image, None))
             got = repinv.SIFT.opencv(keypoints, **options)(image)
-            differences.append(np.abs(got - expected).ravel())
-            count += len(keypoints)
-        found = np.concatenate(differences)
-        report.row(
-            f"{name}, {len(photographs)} photographs", str(count), str(found.size),
-            f"{100 * np.mean(found == 0):.2f}", f"{100 * np.mean(found <= 1):.4f}",
-            str(int((found > 4).sum())), f"{found.max():g}",
-        )  # fmt: skip
+            differences.append(np.abs(got - expected))
+        row(report, f"OpenCV, {name}", differences)
+    if importlib.util.find_spec("pycolmap") is not None:
+        accuracy_of_colmap(report, photographs)
 
 
 def speed(report: Report, photograph: np.ndarray) -> None:
@@ -179,9 +230,9 @@ def main() -> None:
     photographs = inversions.photographs(options.folder, options.limit)
     report = Report(
         "SIFT at keypoints",
-        "Descriptors of cv2.SIFT at its own keypoints of photographs. Inversions are of the "
-        "strongest keypoints, by default options; seconds are over those of dense SIFT "
-        "(DSIFT.vlfeat(5, 5, fast=True)) with as many evaluations, on one core.",
+        "Descriptors of cv2.SIFT, and of COLMAP, at their own keypoints of photographs. "
+        "Inversions are of the strongest keypoints, by default options; seconds are over those of "
+        "dense SIFT (DSIFT.vlfeat(5, 5, fast=True)) with as many evaluations, on one core.",
     )
     accuracy(report, photographs)
     speed(report, photographs[0])

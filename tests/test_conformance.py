@@ -137,6 +137,9 @@ OF_GRAY = {
     "SIFT at keypoints, rounded": repinv.SIFT.opencv(KEYPOINTS),
     "SIFT at keypoints": repinv.SIFT.opencv(KEYPOINTS).softened(1.0),
     "SIFT at keypoints, of scikit-image": repinv.SIFT.skimage(KEYPOINTS).softened(1.0),
+    "SIFT at keypoints, of COLMAP": repinv.SIFT.colmap(
+        np.stack([*(KEYPOINTS[:, :2].T + 0.5), KEYPOINTS[:, 2] / 2, KEYPOINTS[:, 3]], axis=-1)
+    ).softened(1.0),
     "DAISY": repinv.DAISY.skimage(2, 4),
     "words at keypoints": repinv.BoVW(
         repinv.SIFT.opencv(KEYPOINTS, rootsift=True).softened(1.0), WORDS_OF_SIFT

@@ -99,8 +99,7 @@ def compare(
     name,error,pairwise_error,ncc,ssim,psnr,seconds
     """
     named = listed(methods)
-    ruler = None if yardstick is None else expressions.encoder_of(yardstick)
-    encoders = [method.encoder for method in named]
+    encoders = [method.encoder for method in named if not method.is_of_photograph]
     if features_given is None:
         features_given = shape is not None or not _looks_like_an_image(image_or_features, encoders)
     if not features_given and (shape is not None or layout is not None):
@@ -108,19 +107,21 @@ def compare(
             "shape and layout go with features; an image has its own size. Leave them out."
         )
     photograph = None if features_given else _photograph(image_or_features, encoders)
+    ruler = None if yardstick is None else expressions.encoder_of(yardstick, photograph)
     settings = {"max_iter": max_iter, "seed": seed, "time_limit": time_limit}
     given = None if references is None else tuple(stream(references))
     rows: list[Reconstruction] = []
     interrupted = False
-    for method in tqdm(named, disable=not progress, unit="method"):
+    for one in tqdm(named, disable=not progress, unit="method"):
         # Whatever a method raises is its own affair, and the table's other rows are not.
         try:
+            method = one.made_for(photograph)
             if photograph is None:
                 targets = _read(method, image_or_features, shape, layout, rescale)
             else:
                 targets = [_seen(method, as_seen(photograph, method.encoder))]
         except Exception as error:
-            rows.append(Reconstruction(method.name, failure=_reason(error)))
+            rows.append(Reconstruction(one.name, failure=_reason(error)))
             continue
         for target in targets:
             try:
@@ -165,7 +166,7 @@ def _channel_axis(encoders: Sequence[Encoder]) -> int:
 
 def _all_take(encoders: Sequence[Encoder], count: int) -> bool:
     """Whether all encoders take images of so many channels, though it is neither gray nor RGB."""
-    return all(
+    return bool(encoders) and all(
         encoder.any_channels if encoder.channels is None else encoder.channels == count
         for encoder in encoders
     )

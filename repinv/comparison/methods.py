@@ -24,6 +24,7 @@ class Method:
     by : Encoder, str or inverter
         An encoder, or its expression on the command line, which `repinv.invert` inverts; or
         anything with an attribute ``encoder`` and a method ``invert(features) -> Result``.
+        ``"sift.opencv"`` takes the keypoints that OpenCV detects in the photograph.
     options : mapping of str to object
         Keyword arguments of `repinv.invert`, or of the inverter's ``invert``.
     name : str
@@ -50,8 +51,11 @@ class Method:
     def __post_init__(self) -> None:
         if isinstance(self.by, str):
             object.__setattr__(self, "name", self.name or self.by)
-            object.__setattr__(self, "by", expressions.encoder_of(self.by))
-        if not (isinstance(self.by, Encoder) or _is_inverter(self.by)):
+            if expressions.is_of_photograph(self.by):
+                expressions.with_points(self.by)
+            else:
+                object.__setattr__(self, "by", expressions.encoder_of(self.by))
+        elif not (isinstance(self.by, Encoder) or _is_inverter(self.by)):
             raise TypeError(
                 "expected an encoder, its expression, or an inverter with .encoder and "
                 ".invert(features); got "
@@ -64,9 +68,40 @@ class Method:
 
     @property
     def encoder(self) -> Encoder:
-        """Whose features are inverted."""
-        encoder: Encoder = self.by.encoder if _is_inverter(self.by) else self.by
-        return encoder
+        """Whose features are inverted.
+
+        Raises
+        ------
+        ValueError
+            If it is made of a photograph; see `made_for`.
+        """
+        return self.by.encoder if _is_inverter(self.by) else expressions.encoder_of(self.by)
+
+    @property
+    def is_of_photograph(self) -> bool:
+        """Whether its encoder is made of the photograph."""
+        return isinstance(self.by, str)
+
+    def made_for(self, photograph: Array | None) -> Method:
+        """The same with its encoder, where this is made of the photograph.
+
+        Parameters
+        ----------
+        photograph : array, shape (H, W) or (H, W, 3)
+            None where only features are given.
+
+        Returns
+        -------
+        method : Method
+
+        Raises
+        ------
+        ValueError
+            If there is no photograph, or no keypoint in it.
+        """
+        if not self.is_of_photograph:
+            return self
+        return dataclasses.replace(self, by=expressions.encoder_of(self.by, photograph))
 
 
 def listed(given: Sequence[Any]) -> list[Method]:

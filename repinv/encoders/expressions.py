@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import hashlib
 import importlib.metadata
 import inspect
-import types
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
 import repinv
 from repinv._core.suggestions import did_you_mean
+from repinv.encoders import option_kinds
 from repinv.encoders.base import Encoder
+from repinv.io import image as _image
 
 #: Where the constructor of each flavour stands among the public names.
 FLAVOURS = {
@@ -30,6 +32,7 @@ FLAVOURS = {
     "daisy.skimage": ("DAISY", "skimage"),
     "sift.opencv": ("SIFT", "opencv"),
     "sift.skimage": ("SIFT", "skimage"),
+    "sift.colmap": ("SIFT", "colmap"),
     "sift.load": ("SIFT", "load"),
     "bovw": ("BoVW", "pretrained"),
     "bovw.load": ("BoVW", "load"),
@@ -39,6 +42,14 @@ FLAVOURS = {
     "fisher.load": ("FisherVector", "load"),
     "pca.load": ("PCA", "load"),
 }
+#: Flavours at keypoints: the option that holds these, and how many numbers each has.
+_POINTS = {
+    "sift.opencv": ("keypoints", 5),
+    "sift.skimage": ("keypoints", 5),
+    "sift.colmap": ("frames", 4),
+}
+#: The one whose keypoints can be detected in a photograph.
+_DETECTED = "sift.opencv"
 #: Where other packages register constructors of encoders, which are loaded when they are named.
 GROUP = "repinv.encoders"
 _MAX_LENGTH = 1000
@@ -77,8 +88,14 @@ def constructor(flavour: str) -> Callable[..., Encoder]:
     return make
 
 
-def encoder_of(given: Any) -> Encoder:
+def encoder_of(given: Any, photograph: Any = None) -> Encoder:
     """The encoder that is given, or that an expression names.
+
+    Parameters
+    ----------
+    given : Encoder or str
+    photograph : array, optional
+        What the keypoints of ``sift.opencv`` are detected in, where it gives none.
 
     Raises
     ------
@@ -93,7 +110,8 @@ def encoder_of(given: Any) -> Encoder:
     True
     """
     if isinstance(given, str):
-        return parse(given)
+        has_use = photograph is not None and is_of_photograph(given)
+        return _detected(given, photograph) if has_use else parse(given)
     if not isinstance(given, Encoder):
         kind = given.__name__ if isinstance(given, type) else type(given).__name__
         what = f"the class {kind} itself" if isinstance(given, type) else kind
@@ -135,6 +153,90 @@ def parse(expression: str) -> Encoder:
     (31, 16, 16)
     """
     flavour, positional, named = _split(expression)
+    if lacks_points(expression):
+        name, _ = _POINTS[flavour]
+        detected = " They are detected where there is a photograph, and here there is none."
+        raise ValueError(
+            f"{flavour} needs {name}: write {flavour}({name}='FILE.npz')."
+            + (detected if flavour == _DETECTED else "")
+        )
+    return _made(flavour, positional, named)
+
+
+def lacks_points(expression: str) -> bool:
+    """Whether an expression is of a flavour at keypoints, and gives none.
+
+    Examples
+    --------
+    >>> lacks_points("sift.opencv(rootsift=True)"), lacks_points("sift.opencv('points.npz')")
+    (True, False)
+    """
+    try:
+        flavour, positional, named = _split(expression)
+    except ValueError:
+        return False
+    return flavour in _POINTS and not positional and _POINTS[flavour][0] not in named
+
+
+def is_of_photograph(expression: str) -> bool:
+    """Whether an expression gives no keypoints, and these can be detected in a photograph.
+
+    Examples
+    --------
+    >>> is_of_photograph("sift.opencv"), is_of_photograph("sift.colmap")
+    (True, False)
+    """
+    return lacks_points(expression) and _split(expression)[0] == _DETECTED
+
+
+def with_points(expression: str, points: Any = None) -> Encoder:
+    """The encoder of an expression that lacks keypoints.
+
+    Parameters
+    ----------
+    expression : str
+    points : path or array, optional
+        Its keypoints, or a file of them. By default one that stands in for them, where options are
+        checked before keypoints are known.
+
+    Raises
+    ------
+    ValueError
+        As `parse` does.
+
+    Examples
+    --------
+    >>> with_points("sift.opencv(sigma=1.8)").flavour.sigma
+    1.8
+    """
+    flavour, _, named = _split(expression)
+    name, count = _POINTS[flavour]
+    if points is None:
+        points = ((1.0, 1.0, 1.0, 0.0, 0.0)[:count],)
+    return _made(flavour, [], {name: points, **named})
+
+
+def _detected(expression: str, photograph: Any) -> Encoder:
+    """The encoder of the keypoints that OpenCV finds in a photograph, with an expression's options.
+
+    The options of the flavour are taken that detection has as well, and the range of pixels.
+    """
+    given: Any = with_points(expression)
+    try:
+        found = repinv.SIFT.detect(
+            _image.to_gray(photograph),
+            n_octave_layers=given.flavour.n_octave_layers,
+            sigma=given.flavour.sigma,
+            enable_precise_upscale=given.flavour.precise_upscale,
+            rootsift=given.flavour.rootsift,
+        )
+    except ImportError as error:
+        raise ValueError(f"{_DETECTED}: {error}") from error
+    return dataclasses.replace(found, value_range=given.value_range)
+
+
+def _made(flavour: str, positional: list[Any], named: dict[str, Any]) -> Encoder:
+    """The encoder of a flavour with checked options."""
     make = constructor(flavour)
     signature = inspect.signature(make)
     for name in named:
@@ -252,47 +354,14 @@ def _as_tuple(value: Any) -> Any:
 
 def _check_kind(flavour: str, name: str, value: Any, default: Any, kind: Any) -> None:
     """Raise ValueError unless a value is of the kind that an option is annotated with."""
-    if is_of_kind(value, kind):
+    if option_kinds.is_of_kind(value, kind):
         return
     if default is None:
         raise ValueError(
-            f"{flavour} expects {name} to be {in_words(kind)}; got {value!r}. "
+            f"{flavour} expects {name} to be {option_kinds.in_words(kind)}; got {value!r}. "
             f"Write such a value, or leave {name} out."
         )
     raise ValueError(
         f"{flavour} expects {name} of the kind of {default!r}; got {value!r}. "
         f"Write {name}={default!r}, or another such value."
     )
-
-
-def in_words(kind: Any) -> str:
-    """A type hint as people write its values: '(int, int) or None'."""
-    origin, inner = get_origin(kind), get_args(kind)
-    if origin in (Union, types.UnionType):
-        return " or ".join(map(in_words, inner))
-    if origin is Literal:
-        return " or ".join(map(repr, inner))
-    if origin is tuple:
-        return f"({', '.join('...' if one is ... else in_words(one) for one in inner)})"
-    return "None" if kind is type(None) else str(getattr(kind, "__name__", kind))
-
-
-def is_of_kind(value: Any, kind: Any) -> bool:
-    """Whether a literal fits a type hint made of numbers, strings, tuples and alternatives."""
-    if kind is Any:
-        return True
-    origin, inner = get_origin(kind), get_args(kind)
-    if origin in (Union, types.UnionType):
-        return any(is_of_kind(value, one) for one in inner)
-    if origin is Literal:
-        return value in inner
-    if origin is tuple:
-        if not isinstance(value, tuple):
-            return False
-        kinds = inner[:1] * len(value) if inner[1:] == (...,) else inner
-        return len(value) == len(kinds) and all(map(is_of_kind, value, kinds))
-    if kind is float:
-        return isinstance(value, float | int) and not isinstance(value, bool)
-    if kind is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    return not isinstance(kind, type) or isinstance(value, kind)

@@ -25,6 +25,7 @@ PARTS = {
     "DSIFT.natural_grid": "repinv.encoders.sift.grids:NaturalGrid",
     "DSIFT.kornia_grid": "repinv.encoders.sift.grids:KorniaGrid",
     "SIFT.opencv": "repinv.encoders.keypoints.opencv_sift:OpenCVSIFT",
+    "SIFT.colmap": "repinv.encoders.keypoints.colmap_sift:COLMAPSIFT",
     "SIFT.skimage": "repinv.encoders.keypoints.skimage_sift:SkimageSIFT",
     "SquaredError.rectified": "repinv.energy.losses:RectifiedError",
     "InnerProduct.rectified": "repinv.energy.responses:RectifiedInnerProduct",

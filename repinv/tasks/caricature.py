@@ -111,7 +111,7 @@ def caricature(
     >>> bool(result.response[0] > 1)
     True
     """
-    encoder = expressions.encoder_of(encoder)
+    encoder = expressions.encoder_of(encoder, image)
     validation.check_counts(max_iter=max_iter, check_every=check_every)
     if strength is None:
         strength = 2.0 if encoder.is_network and encoder.channels == 3 else 0.5

@@ -48,6 +48,9 @@ def test_keypoints_of_other_encoders_are_refused(run, camera, tmp_path):
     status, _, err = run("invert", camera, "-e", "hog.vlfeat", "--keypoints", tmp_path / "p.npz")
     assert status != 0
     assert "--keypoints are those of sift.opencv" in err
+    status, _, err = run("compare", camera, "-e", "hog.vlfeat", "--keypoints", tmp_path / "p.npz")
+    assert status != 0
+    assert "--keypoints are those of sift.opencv" in err
 
 
 def test_options_of_an_expression_count_for_detected_keypoints(run, camera):
@@ -55,3 +58,49 @@ def test_options_of_an_expression_count_for_detected_keypoints(run, camera):
     assert wrong[0] != 0
     assert "no option 'n_layers'" in wrong[2]
     short(run, camera, "-e", "sift.opencv(n_octave_layers=4, rootsift=True)")
+
+
+def test_frames_of_colmap_are_read(run, camera, tmp_path):
+    k = SIFT.keypoints
+    frames = np.stack([k[:, 0] + 0.5, k[:, 1] + 0.5, k[:, 2] / 2, np.radians(k[:, 3])], axis=-1)
+    np.savez(tmp_path / "frames.npz", frames=frames)
+    expression = "sift.colmap(normalization='l2')"
+    report = short(run, camera, "-e", expression, "--keypoints", tmp_path / "frames.npz")
+    assert report["error"] < 0.5
+    status, _, err = run("invert", camera, "-e", expression)
+    assert status != 0
+    assert "keypoints of sift.colmap(normalization='l2') are not detected. Give them by" in err
+
+
+def test_comparisons_detect_keypoints_in_the_photograph_or_read_them(run, camera, tmp_path):
+    np.savez(tmp_path / "points.npz", keypoints=SIFT.keypoints)
+    both = ("compare", camera, "-e", "sift.opencv", "-e", "hog.vlfeat", "--max-iter", 10, "--json")
+    rows = []
+    for extra in ((), ("--keypoints", tmp_path / "points.npz")):
+        status, out, err = run(*both, *extra)
+        assert status == 0, err
+        rows.append({row["name"]: row["error"] for row in json.loads(out)})
+    assert rows[0].keys() == {"sift.opencv", "hog.vlfeat"}
+    assert rows[0]["sift.opencv"] == pytest.approx(rows[1]["sift.opencv"], rel=1e-3)
+    np.save(tmp_path / "descriptors.npy", SIFT(CAMERA))
+    status, _, err = run("compare", tmp_path / "descriptors.npy", "-e", "sift.opencv")
+    assert status != 0
+    assert "Give them by --keypoints FILE.npz" in err
+
+
+def test_caricatures_and_distortions_detect_keypoints(run, camera):
+    status, out, err = run("caricature", camera, "-e", "sift.opencv", "--max-iter", 5, "--json")
+    assert status == 0, err
+    assert json.loads(out)["response"] >= 1
+    few = ("--largest", 1, "--smallest", 0, "--max-iter", 12, "--json")
+    status, out, err = run("distort", camera, "--size", 64, "-e", "sift.opencv", *few)
+    assert status == 0, err
+    assert json.loads(out)["eigenvalues"][0] > 0
+    assert "rounds features" in " ".join(json.loads(out)["notes"])
+
+
+def test_maximize_has_no_photograph_to_detect_keypoints_in(run):
+    status, _, err = run("maximize", "-e", "sift.opencv", "-c", 3, "--shape", "64x64")
+    assert status != 0
+    assert "write sift.opencv(keypoints='FILE.npz')" in err
+    assert "here there is none" in err

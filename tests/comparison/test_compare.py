@@ -202,3 +202,24 @@ def test_interrupting_keeps_what_there_is(monkeypatch):
     rows = repinv.compare(PHOTOGRAPH, [Interrupted(), HOG]).rows
     assert rows[0].image is not None
     assert rows[1].failure == "not run: interrupted"
+
+
+def test_keypoints_are_those_of_the_photograph():
+    found = repinv.compare(PHOTOGRAPH, ["sift.opencv", HOG], **QUICK)
+    sift = repinv.SIFT.detect(PHOTOGRAPH)
+    assert [row.name for row in found.rows] == ["sift.opencv", "HOG"]
+    expected = repinv.compare(PHOTOGRAPH, [sift, HOG], yardstick=sift, **QUICK)
+    np.testing.assert_array_equal(found.rows[0].image, expected.rows[0].image)
+    again = repinv.compare(PHOTOGRAPH, [sift, HOG], yardstick="sift.opencv", **QUICK)
+    assert [row.error for row in again.rows] == [row.error for row in expected.rows]
+
+
+def test_keypoints_of_features_are_not_detected():
+    with pytest.raises(ValueError, match=r"sift.opencv needs keypoints: .* is none"):
+        repinv.compare(
+            repinv.SIFT.detect(PHOTOGRAPH)(PHOTOGRAPH), ["sift.opencv"], shape=(64, 64), **QUICK
+        )
+    with pytest.raises(ValueError, match="no option 'sigm'"):
+        repinv.Method("sift.opencv(sigm=2)")
+    with pytest.raises(TypeError, match="no option max_itr"):
+        repinv.Method("sift.opencv", {"max_itr": 2})

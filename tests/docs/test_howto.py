@@ -11,7 +11,13 @@ from matplotlib import pyplot as plt
 HOWTO = Path(__file__).resolve().parents[2] / "docs" / "howto"
 PAGES = sorted(path.stem for path in HOWTO.glob("*.rst") if path.stem != "index")
 #: What a page needs that is not always there.
-NEEDS = {"opencv": "cv2", "torch": "torch", "prior": "torch", "explore": "panel"}
+NEEDS = {
+    "opencv": "cv2",
+    "keypoints": "cv2",
+    "torch": "torch",
+    "prior": "torch",
+    "explore": "panel",
+}
 
 
 def blocks(page, language):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import skimage.data
 
 import repinv
 from repinv.encoders import expressions
@@ -55,8 +56,44 @@ def test_keypoints_are_named_by_their_file(tmp_path):
     found = expressions.parse(f"sift.opencv(keypoints={str(file)!r}, rootsift=True)")
     assert found == repinv.SIFT.opencv(file, rootsift=True)
     assert len(expressions.files_in(f"sift.opencv({str(file)!r})")) == 1
-    with pytest.raises(ValueError, match="missing a required argument: 'keypoints'"):
+    assert expressions.with_points("sift.opencv(rootsift=True)", file) == found
+    with pytest.raises(ValueError, match=r"write sift.opencv\(keypoints='FILE.npz'\). They"):
         expressions.parse("sift.opencv")
+    np.savez(file, frames=np.array([[3.0, 4.0, 2.0, 0.0]]))
+    found = expressions.parse(f"sift.colmap({str(file)!r}, normalization='l2')")
+    assert found == repinv.SIFT.colmap(file, normalization="l2")
+    with pytest.raises(ValueError, match=r"write sift.colmap\(frames='FILE.npz'\).$"):
+        expressions.encoder_of("sift.colmap", np.zeros((64, 64)))
+
+
+def test_keypoints_are_detected_in_a_photograph():
+    photograph = skimage.data.camera()[::4, ::4]
+    found = expressions.encoder_of("sift.opencv(rootsift=True, value_range=(0, 1))", photograph)
+    expected = repinv.SIFT.detect(photograph, rootsift=True)
+    assert found == repinv.SIFT.opencv(expected.keypoints, rootsift=True, value_range=(0, 1))
+    colour = np.repeat(photograph[..., None], 3, axis=-1)
+    assert expressions.encoder_of("sift.opencv", colour).channels == 1
+    assert expressions.encoder_of("hog.vlfeat", photograph) == repinv.HOG.vlfeat()
+    with pytest.raises(ValueError, match=r"no option 'sigm'. Did you mean sigma"):
+        expressions.encoder_of("sift.opencv(sigm=3)", photograph)
+    with pytest.raises(ValueError, match="OpenCV finds no keypoints"):
+        expressions.encoder_of("sift.opencv", np.zeros((64, 64)))
+
+
+def test_tasks_with_a_photograph_take_its_keypoints_and_others_say_that_there_is_none():
+    photograph = skimage.data.camera()[::8, ::8]
+    sift = repinv.SIFT.detect(photograph)
+    result = repinv.caricature(photograph, "sift.opencv", max_iter=3)
+    np.testing.assert_array_equal(
+        result.image, repinv.caricature(photograph, sift, max_iter=3).image
+    )
+    assert repinv.sensitivity("sift.opencv", photograph, n_probes=2).map.shape == (64, 64)
+    for task in (
+        lambda: repinv.maximize("sift.opencv", 3, shape=(64, 64)),
+        lambda: repinv.invert(sift(photograph), "sift.opencv", shape=(64, 64)),
+    ):
+        with pytest.raises(ValueError, match="where there is a photograph, and here there is none"):
+            task()
 
 
 @pytest.mark.parametrize(
@@ -109,7 +146,7 @@ def test_whatever_is_more_than_plain_values_is_refused_in_one_line(
         ("hog", "Did you mean hog.skimage or hog.vlfeat or hog.opencv or hog.dpm"),
         ("dsift", "Did you mean dsift.vlfeat or dsift.phow or dsift.natural or dsift.kornia"),
         ("DSIFT", "Did you mean dsift.vlfeat or dsift.phow"),
-        ("sift", "Did you mean sift.opencv or sift.skimage or sift.load"),
+        ("sift", "Did you mean sift.opencv or sift.skimage or sift.colmap or sift.load"),
         ("BoVW", "Did you mean bovw"),
         ("bow", "Did you mean bovw"),
         ("bovw.pretrained", "Did you mean bovw"),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 import repinv
+from repinv.app.commands.keypoints import KEYPOINTS, Named, all_made_of, encoders_or_none
 from repinv.app.commands.options import (
     COLOR,
     JSON,
@@ -20,7 +21,6 @@ from repinv.app.commands.options import (
     SIZE,
     TIME_LIMIT,
     check_source,
-    encoders_of,
     inverters_of,
     max_iter_option,
     prior_of,
@@ -42,7 +42,7 @@ TABLE_SUFFIXES = (".csv", ".json", ".md", ".html")
     "-e",
     "encoders",
     multiple=True,
-    callback=encoders_of,
+    callback=encoders_or_none,
     metavar="EXPR",
     help="Flavour and options, as of 'repinv invert'; once for each representation.",
 )
@@ -89,6 +89,7 @@ TABLE_SUFFIXES = (".csv", ".json", ".md", ".html")
 @RESCALE
 @SIZE
 @COLOR
+@KEYPOINTS
 @click.option(
     "--yardstick",
     callback=yardstick_of,
@@ -103,7 +104,7 @@ TABLE_SUFFIXES = (".csv", ".json", ".md", ".html")
 @QUIET
 def compare(
     source: Path,
-    encoders: list[tuple[str, Encoder]],
+    encoders: list[Named],
     inverters: list[tuple[str, Inverter]],
     seeds: int | None,
     prior: str | None,
@@ -113,6 +114,7 @@ def compare(
     rescale: bool,
     size: int | None,
     color: bool,
+    keypoints: Path | None,
     yardstick: Encoder | None,
     max_iter: int,
     seed: int,
@@ -133,8 +135,9 @@ def compare(
       repinv compare cat.jpg -e hog.vlfeat --prior learned -i hoggle -i ridge -o report.html
     """  # noqa: D301
     check_source(source, shape=shape, layout=layout, rescale=rescale, size=size)
-    rows = methods(encoders, inverters, seeds, prior)
     check_outputs(source, outputs)
+    made = all_made_of(encoders, keypoints, source, size)
+    rows = methods(made, inverters, seeds, prior)
     from repinv.app.images import photograph
     from repinv.io import feature_files
 

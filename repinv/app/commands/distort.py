@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 import repinv
-from repinv.app.commands.options import COLOR, JSON, QUIET, SEED, SIZE, encoder_of, file_option
+from repinv.app.commands.keypoints import KEYPOINTS, Named, encoder_or_none, made_of
+from repinv.app.commands.options import COLOR, JSON, QUIET, SEED, SIZE, file_option
 from repinv.app.commands.outputs import Outputs
-
-if TYPE_CHECKING:
-    from repinv.encoders.base import Encoder
 
 #: How often an image of a walk is shown in a movie, which has 15 pictures a second.
 _SHOWN = 4
@@ -25,13 +23,14 @@ _SHOWN = 4
     "--encoder",
     "-e",
     required=True,
-    callback=encoder_of,
+    callback=encoder_or_none,
     metavar="EXPR",
     help="Flavour and options: dsift.vlfeat, or 'hog.vlfeat(cell_size=4)'. 'repinv encoders' lists "
     "them.",
 )
 @SIZE
 @COLOR
+@KEYPOINTS
 @click.option(
     "--largest",
     type=click.IntRange(min=0),
@@ -100,9 +99,10 @@ _SHOWN = 4
 @QUIET
 def distort(
     source: Path,
-    encoder: tuple[str, Encoder],
+    encoder: Named,
     size: int | None,
     color: bool,
+    keypoints: Path | None,
     largest: int,
     smallest: int,
     method: str,
@@ -130,7 +130,7 @@ def distort(
         raise click.UsageError("--movie follows a change that is noticed least; set --smallest 1.")
     from repinv.app import images
 
-    expression, made = encoder
+    expression, made = made_of(encoder, keypoints, source, size)
     photograph = images.photograph(source, images.channels_of(made, color=color), size)
     found = repinv.eigendistortions(
         made,

@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import repinv
-from repinv.app.commands.options import COLOR, OUT, SEED, SIZE, max_iter_option, shape_of, shared
+from repinv.app.commands.keypoints import KEYPOINTS, Named, encoder_or_none, made_of
+from repinv.app.commands.options import (
+    COLOR,
+    OUT,
+    SEED,
+    SIZE,
+    encoder_option,
+    max_iter_option,
+    shape_of,
+    shared,
+    shared_but_encoder,
+)
 from repinv.app.commands.outputs import Outputs
 from repinv.app.commands.report import course, print_report
 
@@ -155,10 +166,13 @@ def maximize(
 )
 @OUT
 @max_iter_option(100)
-@shared
+@KEYPOINTS
+@encoder_option(encoder_or_none)
+@shared_but_encoder
 def caricature(
     source: Path,
-    encoder: tuple[str, Encoder],
+    encoder: Named,
+    keypoints: Path | None,
     size: int | None,
     color: bool,
     strength: float | None,
@@ -180,7 +194,7 @@ def caricature(
     outputs = Outputs(source, out, figure, movie)
     from repinv.app import images
 
-    expression, made = encoder
+    expression, made = made_of(encoder, keypoints, source, size)
     photograph = images.photograph(source, images.channels_of(made, color=color), size)
     result = repinv.caricature(
         photograph,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import repinv
-from repinv.app.commands.keypoints import KEYPOINTS, encoder_or_none, made_of
+from repinv.app.commands.keypoints import KEYPOINTS, Named, encoder_or_none, made_of
 from repinv.app.commands.options import (
     COLOR,
     LAYOUT,
@@ -103,7 +103,7 @@ if TYPE_CHECKING:
 @shared_but_encoder
 def invert(
     source: Path,
-    encoder: tuple[str, Encoder | None],
+    encoder: Named,
     keypoints: Path | None,
     shape: tuple[int, int] | None,
     layout: str | None,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import click
 
@@ -12,40 +12,43 @@ if TYPE_CHECKING:
     from repinv.encoders.base import Encoder
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
-_FLAVOUR = "sift.opencv"
+#: An expression and its encoder, or None where its keypoints are to be read or detected.
+Named: TypeAlias = "tuple[str, Encoder | None]"
 
 
-def needs_keypoints(expression: str) -> bool:
-    """Whether an expression is ``sift.opencv`` without keypoints of its own.
-
-    Examples
-    --------
-    >>> needs_keypoints("sift.opencv(rootsift=True)"), needs_keypoints("hog.vlfeat")
-    (True, False)
-    """
-    return expression.partition("(")[0].strip() == _FLAVOUR and "keypoints" not in expression
-
-
-def encoder_or_none(
-    context: click.Context, parameter: click.Parameter, value: str
-) -> tuple[str, Encoder | None]:
+def encoder_or_none(context: click.Context, parameter: click.Parameter, value: str) -> Named:
     """An expression and its encoder, or None where its keypoints are to be read or detected."""
     from repinv.app.commands.options import encoder_of
+    from repinv.encoders import expressions
 
-    return (value, None) if needs_keypoints(value) else encoder_of(context, parameter, value)
+    if not expressions.lacks_points(value):
+        return encoder_of(context, parameter, value)
+    try:
+        expressions.with_points(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+    return value, None
+
+
+def encoders_or_none(
+    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> list[Named]:
+    """The same of several expressions."""
+    return [encoder_or_none(context, parameter, value) for value in values]
 
 
 KEYPOINTS = click.option(
     "--keypoints",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Keypoints of sift.opencv: x, y, size, angle and octave of each, as .npz or .json. By "
-    "default OpenCV detects those of the image.",
+    help="Keypoints of sift.opencv and sift.skimage (x, y, size, angle and octave of each), or "
+    "frames of sift.colmap, as .npz or .json. By default OpenCV detects those of sift.opencv in "
+    "the image.",
 )
 
 
 def made_of(
-    encoder: tuple[str, Encoder | None], keypoints: Path | None, source: Path, side: int | None
+    encoder: Named, keypoints: Path | None, source: Path, side: int | None
 ) -> tuple[str, Encoder]:
     """An expression and its encoder, with keypoints of a file, or those of a photograph.
 
@@ -63,41 +66,40 @@ def made_of(
     Raises
     ------
     ValueError
-        If keypoints are given to another encoder, or missing for features.
+        If keypoints are given to another encoder, or missing.
     """
-    import repinv
+    (found,) = all_made_of([encoder], keypoints, source, side)
+    return found
+
+
+def all_made_of(
+    encoders: Sequence[Named], keypoints: Path | None, source: Path, side: int | None
+) -> list[tuple[str, Encoder]]:
+    """The same of several encoders, of which one or more take the keypoints of the file."""
     from repinv.app import images
     from repinv.encoders import expressions
     from repinv.io import feature_files
 
-    expression, made = encoder
-    if made is not None:
-        if keypoints is not None:
-            raise ValueError(
-                f"--keypoints are those of sift.opencv without keypoints; got --encoder "
-                f"{expression}. Leave one of the two out."
-            )
-        return expression, made
-    call = expression if "(" in expression else f"{expression}()"
-    if keypoints is not None:
-        head, _, rest = call.partition("(")
-        given = rest.strip()
-        comma = "" if given == ")" else ", "
-        return expression, expressions.parse(f"{head}(keypoints={str(keypoints)!r}{comma}{given}")
-    if feature_files.has_features(source):
+    if keypoints is not None and all(made is not None for _, made in encoders):
         raise ValueError(
-            "descriptors of sift.opencv are inverted with the keypoints that they are of. Give "
-            "them by --keypoints FILE.npz."
+            "--keypoints are those of sift.opencv, sift.skimage or sift.colmap without keypoints; "
+            f"got --encoder {', '.join(name for name, _ in encoders)}. Leave one of the two out."
         )
-    # Checked as the command line's are, with a keypoint in place of those that are detected.
-    written = call.replace("(", "(keypoints=((1, 1, 1, 0, 0),), ", 1)
-    sift = expressions.parse(written)
-    flavour: Any = sift.flavour  # type: ignore[attr-defined]
-    found = repinv.SIFT.detect(
-        images.photograph(source, 1, side),
-        n_octave_layers=flavour.n_octave_layers,
-        sigma=flavour.sigma,
-        enable_precise_upscale=flavour.precise_upscale,
-        rootsift=flavour.rootsift,
-    )
-    return expression, found
+    found = []
+    for name, made in encoders:
+        if made is None and keypoints is not None:
+            made = expressions.with_points(name, str(keypoints))
+        elif made is None and feature_files.has_features(source):
+            raise ValueError(
+                f"descriptors of {name} are inverted with the keypoints that they are of. Give "
+                "them by --keypoints FILE.npz."
+            )
+        elif made is None and not expressions.is_of_photograph(name):
+            raise ValueError(
+                f"keypoints of {name} are not detected. Give them by --keypoints FILE.npz, or take "
+                "sift.opencv."
+            )
+        elif made is None:
+            made = expressions.encoder_of(name, images.photograph(source, 1, side))
+        found.append((name, made))
+    return found

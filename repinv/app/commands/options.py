@@ -47,13 +47,6 @@ def encoder_of(
         raise click.BadParameter(str(error)) from error
 
 
-def encoders_of(
-    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
-) -> list[tuple[str, Encoder]]:
-    """Several encoder expressions and the encoders they name."""
-    return [encoder_of(context, parameter, value) for value in values]
-
-
 def prior_of(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
     """The learned prior that ships, or the file of one."""
     if value is None or value == "learned":

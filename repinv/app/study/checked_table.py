@@ -23,7 +23,7 @@ from pydantic.functional_validators import ModelWrapValidatorHandler
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from repinv._core.suggestions import did_you_mean
-from repinv.encoders import expressions
+from repinv.encoders import option_kinds
 
 #: Keys, and positions in arrays, from the top of the file.
 Path: TypeAlias = tuple[str | int, ...]
@@ -132,8 +132,8 @@ def fits(hint: Any) -> Any:
 
     def check(value: Any) -> Any:
         frozen = _frozen(value)
-        if not expressions.is_of_kind(frozen, hint):
-            raise ValueError(f"expected {expressions.in_words(hint)}; got {value!r}.")
+        if not option_kinds.is_of_kind(frozen, hint):
+            raise ValueError(f"expected {option_kinds.in_words(hint)}; got {value!r}.")
         return frozen
 
     return Annotated[Any, AfterValidator(check)]

@@ -161,13 +161,23 @@ def check(declaration: Declaration, images: Sequence[StudyImage]) -> dict[str, E
     problems: list[str] = []
     encoders: dict[str, Encoder] = {}
     for entry in declaration.encoders:
+        expression = entry.table["expression"]
+        is_of_photograph = expressions.is_of_photograph(expression)
         try:
-            encoder = expressions.parse(entry.table["expression"])
+            # Keypoints are those of each image, and one stands in for them here.
+            parse = expressions.with_points if is_of_photograph else expressions.parse
+            encoder = parse(expression)
         except (ValueError, OSError) as error:
             problems.append(f"{entry.path}: {error}")
             continue
-        encoders[entry.table["expression"]] = encoder
+        encoders[expression] = encoder
         for task in declaration.tasks:
+            if is_of_photograph and task.table["kind"] == "maximize":
+                problems.append(
+                    f"{task.path}: {task.name} of {entry.name}: {expression} is made of the "
+                    "keypoints of an image, and maximize has none. Name keypoints by their file."
+                )
+                continue
             problems += _impossible(declaration, entry, encoder, task, images)
     if problems:
         raise StudyError([f"{declaration.path}: {what}" for what in dict.fromkeys(problems)])

@@ -114,7 +114,7 @@ def _kept(settings: Mapping[str, Any], store: Store) -> dict[str, Any] | None:
 
 def computed(settings: Mapping[str, Any], store: Store) -> Found:
     """The figures of a job, and its images and the energy on the way to them."""
-    encoder = _encoder(settings["encoder"])
+    encoder = _encoder(settings["encoder"], store.url, settings["image"])
     seen, target = _asked(settings, encoder, store)
     result = _answered(settings, encoder, seen, target)
     return _record(result, seen, None if target is None else to_host(target)), _arrays(result)
@@ -125,7 +125,7 @@ def _computed_together(several: Sequence[Mapping[str, Any]], store: Store) -> di
     if len(several) < 2:
         return {}
     try:
-        encoder = _encoder(several[0]["encoder"])
+        encoder = _encoder(several[0]["encoder"], store.url, None)
         asked = [_asked(settings, encoder, store) for settings in several]
         wanted = [
             (target, settings["seed"]) for (_, target), settings in zip(asked, several, strict=True)
@@ -228,9 +228,11 @@ def unit(expression: str, digests: tuple[str, ...], store: Store) -> dict[str, A
         'distance', None where there is none, such as for images of several sizes.
     """
     with one_thread():
-        encoder = _encoder(expression)
         try:
-            features = (_features(encoder, _image(store.url, digest)) for digest in digests)
+            features = (
+                _features(_encoder(expression, store.url, digest), _image(store.url, digest))
+                for digest in digests
+            )
             return {"distance": metrics.pairwise_distance(features)}
         except ValueError as error:
             return {"distance": None, "reason": str(error)}
@@ -242,10 +244,17 @@ def _features(encoder: Encoder, image: np.ndarray) -> np.ndarray:
     return to_host(encoder.encode(encoder.asarray(x)))
 
 
+def _encoder(expression: str, url: str, digest: str | None) -> Encoder:
+    """An encoder, made once a worker, or once for each image of the store that it is made of."""
+    is_for_all = digest is None or not expressions.is_of_photograph(expression)
+    return _made(expression, url, None if is_for_all else digest)
+
+
 @functools.lru_cache(_ENCODERS)
-def _encoder(expression: str) -> Encoder:
-    """An encoder, made once a worker."""
-    return expressions.parse(expression)
+def _made(expression: str, url: str, digest: str | None) -> Encoder:
+    """An encoder of an expression, and of an image where it is made of one."""
+    photograph = None if digest is None else _image(url, digest)
+    return expressions.encoder_of(expression, photograph)
 
 
 @functools.lru_cache(_IMAGES)

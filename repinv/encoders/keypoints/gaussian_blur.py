@@ -1,4 +1,4 @@
-"""Gaussian blur with mirrored borders, doubling and halving of an image; the adjoints below."""
+"""Gaussian blur, doubling and halving of an image; the adjoints below."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ from typing import Any
 import numpy as np
 
 from repinv.encoders._kernels.jit import helper, jit
+
+#: What lies beyond the border: the image mirrored at its last pixel's middle, or beside that pixel,
+#: which is then repeated once; or that pixel, as far as a blur reaches.
+MIDDLE, BESIDE, LAST = 0, 1, 2
 
 
 @functools.lru_cache(maxsize=256)
@@ -21,12 +25,11 @@ def taps(sigma: float, reach: int, dtype: Any) -> np.ndarray:
 
 
 @helper
-def mirrored(i, size, twice):  # type: ignore[no-untyped-def]
-    """The pixel within an axis that a mirrored one outside of it shows.
-
-    With `twice` the border's pixel is repeated: the mirror is beside it, not in its middle.
-    """
-    beside = 1 if twice else 0
+def continued(i, size, border):  # type: ignore[no-untyped-def]
+    """The pixel within an axis whose value one outside of it has."""
+    if border == LAST:
+        return min(max(i, 0), size - 1)
+    beside = 1 if border == BESIDE else 0
     period = 2 * (size - 1 + beside)
     if period == 0:
         return 0
@@ -73,7 +76,7 @@ def _across(padded, kernel, count, line):  # type: ignore[no-untyped-def]
 
 
 @helper
-def _down(flat, height, width, y, kernel, twice, line, at):  # type: ignore[no-untyped-def]
+def _down(flat, height, width, y, kernel, border, line, at):  # type: ignore[no-untyped-def]
     """line[at + x] = Σ kernel[|i|]·image[y + i, x], of an image (H, W) as one line `flat`."""
     reach = kernel.size - 1
     own, to = np.uint64(y * width), np.uint64(at)
@@ -81,18 +84,18 @@ def _down(flat, height, width, y, kernel, twice, line, at):  # type: ignore[no-u
         line[to + x] = kernel[0] * flat[own + x]
     i = 1
     while i + 1 <= reach:
-        first = (mirrored(y - i, height, twice) * width, mirrored(y + i, height, twice) * width)
-        before, after = mirrored(y - i - 1, height, twice), mirrored(y + i + 1, height, twice)
+        first = (continued(y - i, height, border) * width, continued(y + i, height, border) * width)
+        before, after = continued(y - i - 1, height, border), continued(y + i + 1, height, border)
         second = (before * width, after * width)
         _add_pairs(flat, first, second, width, kernel[i], kernel[i + 1], line, at)
         i += 2
     if i <= reach:
-        above, below = mirrored(y - i, height, twice), mirrored(y + i, height, twice)
+        above, below = continued(y - i, height, border), continued(y + i, height, border)
         _add_pair(flat, above * width, below * width, width, kernel[i], line, at)
 
 
 @jit
-def blur(image, kernel, twice, out):  # type: ignore[no-untyped-def]
+def blur(image, kernel, border, out):  # type: ignore[no-untyped-def]
     """out (H, W) = image (H, W) blurred along both axes."""
     height, width = image.shape
     reach = kernel.size - 1
@@ -100,10 +103,10 @@ def blur(image, kernel, twice, out):  # type: ignore[no-untyped-def]
     padded = np.empty(width + 2 * reach, image.dtype)
     line = np.empty(width, image.dtype)
     for y in range(height):
-        _down(flat, height, width, y, kernel, twice, padded, reach)
+        _down(flat, height, width, y, kernel, border, padded, reach)
         for x in range(1, reach + 1):
-            padded[reach - x] = padded[reach + mirrored(-x, width, twice)]
-            padded[reach + width - 1 + x] = padded[reach + mirrored(width - 1 + x, width, twice)]
+            padded[reach - x] = padded[reach + continued(-x, width, border)]
+            padded[reach + width - 1 + x] = padded[reach + continued(width - 1 + x, width, border)]
         _across(padded, kernel, width, line)
         for x in range(width):
             out[y, x] = line[x]
@@ -123,11 +126,11 @@ def _pull_down(flat, height, width, y, kernel, line, at):  # type: ignore[no-unt
 
 
 @jit
-def pull_blur(cotangent, kernel, twice, grad):  # type: ignore[no-untyped-def]
+def pull_blur(cotangent, kernel, border, grad):  # type: ignore[no-untyped-def]
     """Adjoint of `blur`, added to grad (H, W).
 
     The cotangent is blurred as an image with zeros around it, and what reaches beyond the border
-    is added to the pixels that it mirrors.
+    is added to the pixels whose values are taken there.
     """
     height, width = cotangent.shape
     reach = kernel.size - 1
@@ -136,17 +139,17 @@ def pull_blur(cotangent, kernel, twice, grad):  # type: ignore[no-untyped-def]
     flat, into = cotangent.reshape(-1), grad.reshape(-1)
     for y in range(-reach, height + reach):
         if reach <= y < height - reach:
-            _down(flat, height, width, y, kernel, twice, padded, 2 * reach)
+            _down(flat, height, width, y, kernel, border, padded, 2 * reach)
         else:
             _pull_down(flat, height, width, y, kernel, padded, 2 * reach)
         _across(padded, kernel, width + 2 * reach, line)
-        to = mirrored(y, height, twice)
+        to = continued(y, height, border)
         own, middle = np.uint64(to * width), np.uint64(reach)
         for x in range(np.uint64(width)):
             into[own + x] += line[middle + x]
         for x in range(1, reach + 1):
-            grad[to, mirrored(-x, width, twice)] += line[reach - x]
-            grad[to, mirrored(width - 1 + x, width, twice)] += line[reach + width - 1 + x]
+            grad[to, continued(-x, width, border)] += line[reach - x]
+            grad[to, continued(width - 1 + x, width, border)] += line[reach + width - 1 + x]
 
 
 @jit

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Self, TypeAlias
+
 import numpy as np
 
 from repinv._core.typing import Array, ImagePullback, Pullback
@@ -10,10 +13,13 @@ from repinv.encoders._parts.array_fields import ArrayEncoder
 from repinv.encoders._parts.batching import encode_images, pullback_of
 from repinv.encoders.keypoints import keypoint_glyphs, pyramid, scaling
 from repinv.encoders.keypoints import keypoints as _keypoints
+from repinv.encoders.keypoints.colmap_sift import COLMAPSIFT
 from repinv.encoders.keypoints.opencv_sift import OpenCVSIFT
 from repinv.encoders.keypoints.skimage_sift import SkimageSIFT
 from repinv.io import image as _image
 
+#: What computes descriptors of one image.
+Flavour: TypeAlias = OpenCVSIFT | SkimageSIFT | COLMAPSIFT
 _ADVICE = "Give the image that the keypoints are of."
 
 
@@ -23,7 +29,7 @@ class KeypointEncoder(ArrayEncoder):
     A subclass is a frozen dataclass without a comparison of its own (``eq=False``).
     """
 
-    flavour: OpenCVSIFT | SkimageSIFT
+    flavour: Flavour
     keypoints: np.ndarray
     value_range: tuple[float, float]
 
@@ -158,3 +164,30 @@ class KeypointEncoder(ArrayEncoder):
             return features, lambda v: (scale * pull(v))[None]
 
         return encode_images(images, self.feature_shape(images.shape[1:]), encode)
+
+    def softened(self, softness: float, /) -> Self | None:
+        """The same without rounding; None if descriptors are not rounded.
+
+        Parameters
+        ----------
+        softness : float
+            In (0, 1]. Whatever it is, nothing is rounded.
+        """
+        validation.softness(softness)
+        if not self.flavour.rounded:
+            return None
+        return self._with(dataclasses.replace(self.flavour, rounded=False))
+
+    @property
+    def annealing(self) -> tuple[tuple[float, float], ...]:
+        """Pairs by which an inversion hardens this encoder; see `Encoder.annealing`."""
+        return ((0.1, 1.0), (0.25, 1.0), (0.6, 1.0)) if self.flavour.rounded else ()
+
+    def with_surrogate_slopes(self, width: float, /) -> Self:
+        """The same features with a surrogate slope of the clip, in units of it; see `Encoder`."""
+        slope_width = validation.real("width", width, above=0)
+        return self._with(dataclasses.replace(self.flavour, slope_width=slope_width))
+
+    def _with(self, flavour: Flavour) -> Self:
+        """The same with another flavour."""
+        return dataclasses.replace(self, flavour=flavour)  # type: ignore[type-var]

@@ -19,7 +19,7 @@ _CAMERA_SIGMA = 0.5
 #: Width of a spatial bin, in units of half a keypoint's size.
 _BIN_WIDTH = 3.0
 #: A doubled image keeps its edges, or its first pixel.
-_RULES = Rules(near=0.75, edge=0, twice=False, rounds_up=False)
+_RULES = Rules(near=0.75, edge=0, border=gaussian_blur.MIDDLE, rounds_up=False)
 _PRECISE = _RULES._replace(near=1.0)
 
 
@@ -61,7 +61,8 @@ class OpenCVSIFT:
         """Descriptors (K, 128) of an image (H, W) with pixels in 0 … 255, and the pullback."""
         plan = self.plan(keypoints, image.shape, image.dtype)
         rounding = scaling.NEAREST if self.rounded else scaling.NOT
-        return plan.vjp(image, rounding, self.rootsift, self.slope_width)
+        root = scaling.AFTER if self.rootsift else scaling.NO_ROOT
+        return plan.vjp(image, rounding, root, self.slope_width)
 
     def plan(self, keypoints: np.ndarray, size: tuple[int, ...], dtype: np.dtype) -> Plan:
         """What is computed for an image of a size (H, W)."""

@@ -36,7 +36,7 @@ class Rules(NamedTuple):
 
     near: float  # weight of the pixel itself when an image is doubled
     edge: int  # which pixel is taken beyond the border then: its own, or the one beside it
-    twice: bool  # whether blurs repeat the border's pixels where they mirror the image
+    border: int  # what blurs take beyond the border
     rounds_up: bool  # whether an octave has half as many pixels rounded up
 
 
@@ -144,7 +144,7 @@ class Pyramid:
                     continue
                 found[o, i] = np.empty(self.sizes[o, i], image.dtype)
                 before = source if i == 0 else found[o, i - 1]
-                gaussian_blur.blur(before, self.kernels[i], rules.twice, found[o, i])
+                gaussian_blur.blur(before, self.kernels[i], rules.border, found[o, i])
         return found
 
     def pull(self, grads: dict[Key, np.ndarray], dtype: np.dtype) -> np.ndarray:
@@ -160,12 +160,12 @@ class Pyramid:
         for o, last in reversed(self.depth.items()):
             for i in range(last, 0, -1):
                 above = of((o, i))
-                gaussian_blur.pull_blur(above, kernels[i], rules.twice, of((o, i - 1)))
+                gaussian_blur.pull_blur(above, kernels[i], rules.border, of((o, i - 1)))
                 del grads[o, i]
             if o > self.first:
                 of((o - 1, self.octave_layers))[self._halved(o)] += of((o, 0))
             else:
-                gaussian_blur.pull_blur(of((o, 0)), kernels[0], rules.twice, base)
+                gaussian_blur.pull_blur(of((o, 0)), kernels[0], rules.border, base)
         if self.first == 0:
             return base
         grad = np.zeros(self.size, dtype)

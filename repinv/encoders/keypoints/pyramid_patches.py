@@ -24,12 +24,15 @@ class Plan:
     patches : Patches
     one_sided : bool
         Give the first row and column of a layer one-sided differences; else they have no gradient.
+    rough : bool
+        Take angles as VLFeat does; see `patches`.
     """
 
     pyramid: Pyramid
     members: dict[Key, np.ndarray]
     patches: Patches
     one_sided: bool = False
+    rough: bool = False
 
     def _bordered(self, layer: np.ndarray) -> np.ndarray:
         """A layer with a line more above and on the left, which continues its first difference.
@@ -55,7 +58,7 @@ class Plan:
         return np.ascontiguousarray(v[1:, 1:])
 
     def vjp(
-        self, image: np.ndarray, rounding: int, rootsift: bool, slope_width: float
+        self, image: np.ndarray, rounding: int, root: int, slope_width: float
     ) -> tuple[np.ndarray, ImagePullback]:
         """Descriptors (K, 128) of an image (H, W), and the pullback."""
         layers = self.pyramid.layers(image)
@@ -63,18 +66,19 @@ class Plan:
         count, size = len(self.patches.row), patches.CELLS**2 * patches.LANES
         histograms = np.empty((count, size), image.dtype)
         for key, members in self.members.items():
-            patches.votes_of(used[key], self.patches, members, histograms)
+            patches.votes_of(used[key], self.patches, members, self.rough, histograms)
         features = np.empty((count, scaling.SIZE), image.dtype)
-        scaling.describe(histograms, rounding, rootsift, features)
+        scaling.describe(histograms, rounding, root, features)
 
         def pullback(cotangent: np.ndarray) -> np.ndarray:
             from_scaling = np.empty_like(histograms)
             v = np.ascontiguousarray(cotangent)
-            scaling.pull_describe(v, histograms, rootsift, slope_width, from_scaling)
+            scaling.pull_describe(v, histograms, root, slope_width, from_scaling)
             grads = {}
             for key, members in self.members.items():
                 grad = np.zeros_like(used[key])
-                patches.pull_votes(from_scaling, used[key], self.patches, members, grad)
+                kind = self.patches, members, self.rough
+                patches.pull_votes(from_scaling, used[key], *kind, grad)
                 grads[key] = self._pull_bordered(grad)
             return self.pyramid.pull(grads, image.dtype)
 

@@ -18,6 +18,9 @@ CLIP, NORM = 0.2, 512.0
 _EPSILON, _WHITE = 1.1920929e-07, 255.0
 #: How descriptors are rounded to whole numbers.
 NOT, NEAREST, DOWN = 0, 1, 2
+#: Whether the root of a descriptor over its sum is taken: of the rounded one, which then has the
+#: norm 1, or of the clipped one, which is scaled and rounded afterwards.
+NO_ROOT, AFTER, BEFORE = 0, 1, 2
 #: Square roots pass nothing below this, where their slope exceeds 1e5.
 _STEEP = 5e-6
 #: Least sum that a RootSIFT divides by.
@@ -48,8 +51,20 @@ def _clipped(values, top):  # type: ignore[no-untyped-def]
     return math.sqrt(total)
 
 
+@helper
+def _root(values, scale):  # type: ignore[no-untyped-def]
+    """scale·√(v/Σv) in place."""
+    real = values.dtype.type
+    total = real(0)
+    for i in range(SIZE):
+        total += values[i]
+    inverse = real(1) / max(total, real(_LEAST_SUM))
+    for i in range(SIZE):
+        values[i] = scale * math.sqrt(values[i] * inverse)
+
+
 @jit
-def describe(histograms, rounding, rootsift, features):  # type: ignore[no-untyped-def]
+def describe(histograms, rounding, root, features):  # type: ignore[no-untyped-def]
     """Descriptors (K, SIZE) of histograms, rounded to 0 … 255 or only clipped there."""
     real = features.dtype.type
     white, zero = real(_WHITE), real(0)
@@ -58,19 +73,19 @@ def describe(histograms, rounding, rootsift, features):  # type: ignore[no-untyp
         values[0] = zero
         norm = _inner(histograms[k], values)
         second = _clipped(values, real(CLIP) * norm)
-        scale = real(NORM) / max(second, real(_EPSILON))
+        if root == BEFORE:
+            _root(values, real(NORM))
+        else:
+            scale = real(NORM) / max(second, real(_EPSILON))
+            for i in range(SIZE):
+                values[i] *= scale
         for i in range(SIZE):
-            value = min(values[i] * scale, white)
+            value = min(values[i], white)
             if rounding == NEAREST:
                 value = np.rint(value)
             values[i] = np.floor(value) if rounding == DOWN else value
-        if rootsift:
-            total = zero
-            for i in range(SIZE):
-                total += values[i]
-            inverse = real(1) / max(total, real(_LEAST_SUM))
-            for i in range(SIZE):
-                values[i] = math.sqrt(values[i] * inverse)
+        if root == AFTER:
+            _root(values, real(1))
         for i in range(SIZE):
             features[k, i] = values[i]
 
@@ -93,11 +108,11 @@ def _pull_root(values, back):  # type: ignore[no-untyped-def]
 
 
 @jit
-def pull_describe(cotangent, histograms, rootsift, slope_width, grad):  # type: ignore[no-untyped-def]
+def pull_describe(cotangent, histograms, root, slope_width, grad):  # type: ignore[no-untyped-def]
     """Pullback of `describe` without rounding, to histograms, as `pull_votes` takes it.
 
-    With h the entries and n = |h|, features are 512·y/|y| of y = min(h/n, clip), which 255 clips
-    once more.
+    With h the entries and n = |h|, features are 512·y/|y| of y = min(h/n, clip), or 512·√(y/Σy),
+    which 255 clips once more.
     """
     real = grad.dtype.type
     zero, one, half = real(0), real(1), real(0.5)
@@ -115,19 +130,29 @@ def pull_describe(cotangent, histograms, rootsift, slope_width, grad):  # type: 
             raw[i] *= inverse
             values[i] = raw[i]
         second = _clipped(values, clip)
-        scale = real(NORM) / max(second, real(_EPSILON))
         for i in range(SIZE):
-            scaled[i] = min(values[i] * scale, white)
             back[i] = cotangent[k, i]
-        if rootsift:
-            _pull_root(scaled, back)
-        along = zero
+            scaled[i] = values[i]
+        if root == BEFORE:
+            _root(scaled, real(NORM))
+            for i in range(SIZE):
+                back[i] = back[i] * real(NORM) if scaled[i] < white else zero
+            _pull_root(values, back)
+        else:
+            scale = real(NORM) / max(second, real(_EPSILON))
+            for i in range(SIZE):
+                scaled[i] = min(values[i] * scale, white)
+            if root == AFTER:
+                _pull_root(scaled, back)
+            along = zero
+            for i in range(SIZE):
+                back[i] = back[i] * scale if scaled[i] < white else zero
+                along += back[i] * values[i]
+            along /= second * second
+            for i in range(SIZE):
+                back[i] -= along * values[i]
         for i in range(SIZE):
-            back[i] = back[i] * scale if scaled[i] < white else zero
-            along += back[i] * values[i]
-        along /= second * second
-        for i in range(SIZE):
-            back[i] = (back[i] - along * values[i]) * passed(raw[i], clip, square, half)
+            back[i] *= passed(raw[i], clip, square, half)
         along = zero
         for i in range(SIZE):
             along += back[i] * raw[i]

@@ -14,7 +14,7 @@ from repinv.encoders.keypoints.patches import Patches
 from repinv.encoders.keypoints.pyramid import Pyramid, Rules
 from repinv.encoders.keypoints.pyramid_patches import Plan
 
-_RULES = Rules(near=0.75, edge=1, twice=True, rounds_up=True)
+_RULES = Rules(near=0.75, edge=1, border=gaussian_blur.BESIDE, rounds_up=True)
 #: Where a Gaussian is cut, in σ.
 _TRUNCATE = 4.0
 
@@ -61,7 +61,8 @@ class SkimageSIFT:
         """Descriptors (K, 128) of an image (H, W), and the pullback."""
         plan = self.plan(keypoints, image.shape, image.dtype)
         rounding = scaling.DOWN if self.rounded else scaling.NOT
-        return plan.vjp(image, rounding, self.rootsift, self.slope_width)
+        root = scaling.AFTER if self.rootsift else scaling.NO_ROOT
+        return plan.vjp(image, rounding, root, self.slope_width)
 
     def plan(self, keypoints: np.ndarray, size: tuple[int, ...], dtype: np.dtype) -> Plan:
         """What is computed for an image of a size (H, W)."""

@@ -105,7 +105,7 @@ def eigendistortions(
     ((3, 24, 24), True)
     """
     began = time.perf_counter()
-    encoder = expressions.encoder_of(encoder)
+    encoder = expressions.encoder_of(encoder, image)
     x = read_image(image, encoder)
     _check(x, encoder, largest, smallest, method, tol, max_iter)
     rng = np.random.default_rng(seed)

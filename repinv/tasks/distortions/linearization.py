@@ -174,7 +174,14 @@ def linearized(
     rng : Generator
         Of the noise that moves the image.
     """
-    linear, notes = Linearization(encoder, x), []
+    notes = []
+    if encoder.is_rounded and (unrounded := encoder.softened(1.0)) is not None:
+        # Differences of rounded features are zero.
+        encoder = unrounded
+        notes.append(
+            f"{type(encoder).__name__} rounds features: the derivative is that without rounding."
+        )
+    linear = Linearization(encoder, x)
     if encoder.softened(1.0) is not None:
         notes.append(
             f"{type(encoder).__name__} makes hard assignments: the derivative is that of the "

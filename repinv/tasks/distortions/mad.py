@@ -176,7 +176,10 @@ def mad(
     validation.check_counts(max_iter=max_iter)
     if not 0 < noise < 1:
         raise ValueError(f"noise must lie between 0 and 1; got {noise}.")
-    a, b = (expressions.encoder_of(m) if isinstance(m, str) else m for m in (metric_a, metric_b))
+    a, b = (
+        expressions.encoder_of(metric, image) if isinstance(metric, str) else metric
+        for metric in (metric_a, metric_b)
+    )
     reference = _reference(image, (a, b))
     held = _Held(_distance(a, reference), reference)
     distance_b = _distance(b, reference)

@@ -146,7 +146,7 @@ def sensitivity(
     True
     """
     began = time.perf_counter()
-    encoder = expressions.encoder_of(encoder)
+    encoder = expressions.encoder_of(encoder, image)
     x = read_image(image, encoder)
     validation.check_counts(least=2, n_probes=n_probes)
     linear = Linearization(encoder, x)

@@ -192,7 +192,7 @@ def walk(
         image = image.image
     if encoder is None:
         raise TypeError("walk needs an encoder where the image is not that of a result.")
-    encoder = expressions.encoder_of(encoder)
+    encoder = expressions.encoder_of(encoder, image)
     x = read_image(image, encoder)
     validation.check_counts(max_iter=max_iter)
     for name, value in (("amount", amount), ("tol", tol)):

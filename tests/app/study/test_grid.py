@@ -121,6 +121,10 @@ def test_a_hundred_thousand_cells_take_few_hashes_of_their_tables(monkeypatch):
          "[priors.default]", "tasks.x", "component 900"),
         ("[priors.default]", "[tasks.x]\nkind = 'maximize'\ncomponent = 1\nshape = [2, 2]\n"
          "[priors.default]", "tasks.x", "at least"),
+        ('"dsift.natural"', '"sift.opencv(sigm=2)"', "encoders.sift", "Did you mean sigma"),
+        ('"dsift.natural"', '"sift.colmap"', "encoders.sift", "sift.colmap(frames='FILE.npz')"),
+        ('"dsift.natural"\n\n', '"sift.opencv"\n[tasks.x]\nkind = "maximize"\ncomponent = 1\n'
+         "shape = [32, 32]\n", "tasks.x", "keypoints of an image, and maximize has none"),
     ],
 )  # fmt: skip
 def test_what_is_impossible_is_told_before_anything_runs(old, new, key, words):

@@ -17,7 +17,7 @@ from repinv import metrics
 from repinv.app.study import grid, job, study
 from repinv.app.study.spec import StudyError
 from repinv.app.study.store import Store, StoreError
-from repinv.io.image import as_unit
+from repinv.io.image import as_unit, to_gray
 
 #: A study of two jobs that version 0.1 ran, with its results.
 OLD = pathlib.Path(__file__).parents[2] / "golden" / "files_0_1" / "study"
@@ -236,6 +236,22 @@ def test_all_tasks_are_done(write, client, tasks, measures):
     progress = study.run(path, client=client)
     assert progress.done == progress.jobs > 0, study.results_of(path).failures()
     assert all(measures <= set(record) for _, record in study.results_of(path).records())
+
+
+def test_keypoints_are_those_of_each_image(write, client):
+    text = write().read_text().replace('"dsift.natural"', '"sift.opencv(rootsift=True)"')
+    path = write(text.replace("[40, 48]", "[64, 72]"))
+    assert study.run(path, client=client).failed == 0
+    found = study.results_of(path)
+    images = {image.name: found.store.image(image.digest) for image in found.plan.images}
+    for cell, record in found.records():
+        if (cell.encoder.name, cell.prior.name, cell.seed) != ("sift", "default", 0):
+            continue
+        seen = images[cell.image.name]
+        sift = repinv.SIFT.detect(to_gray(seen), rootsift=True)
+        target = sift.encode(to_gray(seen)[None, None])[0]
+        alone = repinv.invert(target, sift, shape=(64, 72), max_iter=12)
+        assert record["error"] == alone.error[0]
 
 
 def test_the_authors_method_is_a_solver(write, client):

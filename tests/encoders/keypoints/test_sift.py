@@ -30,6 +30,14 @@ def photograph(height: int, width: int, seed: int = 0) -> np.ndarray:
 
 IMAGE = photograph(*SIZE)
 FOUND = SIFT.detect(IMAGE, contrast_threshold=0.01)
+FRAMES = np.stack(
+    [
+        *(FOUND.keypoints[:, :2].T + 0.5),
+        FOUND.keypoints[:, 2] / 2,
+        np.radians(FOUND.keypoints[:, 3]),
+    ],
+    axis=-1,
+)
 FLAVOURS = {
     "opencv": FOUND,
     "rootsift": SIFT.opencv(FOUND.keypoints, rootsift=True),
@@ -40,6 +48,9 @@ FLAVOURS = {
     "skimage, not doubled": SIFT.skimage(
         FOUND.keypoints[FOUND.keypoints[:, 4].astype(int) & 255 < 9], upsampling=1, rootsift=True
     ),
+    "colmap": SIFT.colmap(FRAMES),
+    "colmap, not doubled": SIFT.colmap(FRAMES, normalization="l2", first_octave=0),
+    "colmap, 0..1": SIFT.colmap(FRAMES, octave_resolution=4, value_range=(0, 1)),
     "0..1": SIFT.opencv(FOUND.keypoints, value_range=(0, 1)),
 }
 encoders = pytest.mark.parametrize(
@@ -68,7 +79,7 @@ def test_pullback_of_rounded_features_is_that_of_the_others(encoder: SIFT) -> No
     others, pullback_of_others = encoder.softened(0.3).vjp(x)
     v = RNG.standard_normal(features.shape)
     np.testing.assert_array_equal(pullback(v), pullback_of_others(v))
-    if not encoder.flavour.rootsift:
+    if not encoder.flavour.rootsift or "COLMAP" in type(encoder.flavour).__name__:
         down = np.floor if "Skimage" in type(encoder.flavour).__name__ else np.rint
         np.testing.assert_array_equal(features, down(others))
     assert encoder.softened(0.3).softened(0.3) is None
@@ -307,9 +318,14 @@ def test_glyphs_show_patches_at_keypoints() -> None:
 def test_the_upright_glyph_points_along_the_gradient() -> None:
     ramp = np.tile(np.linspace(0, 1, 64), (64, 1))
     for make, (image, axis) in itertools.product(
-        (SIFT.opencv, SIFT.skimage), ((ramp, 1), (ramp.T, 0))
+        (
+            lambda: SIFT.opencv([[32.0, 32.0, 4.0, 0.0, 256.0]]),
+            lambda: SIFT.skimage([[32.0, 32.0, 4.0, 0.0, 256.0]]),
+            lambda: SIFT.colmap([[32.5, 32.5, 2.0, 0.0]]),
+        ),
+        ((ramp, 1), (ramp.T, 0)),
     ):
-        upright = make([[32.0, 32.0, 4.0, 0.0, 256.0]])
+        upright = make()
         star = upright.glyph(upright(image)[0])[13:26, 13:26]
         ray = np.argwhere(star > 0.5 * star.max()) - 6
         assert ray[:, axis].max() == 6
