@@ -150,15 +150,18 @@ def setup(reading: Reading, encoder: Encoder, options: InvertOptions) -> Start:
         drawn = noise if image is None else None
         state, alike = _with_flat_areas(problem, state, drawn, options.seed)
     may_swap = _may_swap(problem, state, options)
-    if not (may_swap or problem.restorer is not None) or not polarity.is_blind(encoder, noise[:1]):
-        return problem, state
-    if may_swap and alike <= _MUCH_ALIKE:
-        return _graduated(problem, state, noise, reading, options)
-    if problem.restorer is not None:
-        # Restorers of such encoders choose what is light, and nothing else.
-        problem = replace(problem, restorer=None, stages=_stages(encoder, options, None, starts))
-    notes = (*state.notes, polarity.NOTE) if may_swap else state.notes
-    return problem, state.replace(notes=notes)
+    if (may_swap or restorer is not None) and polarity.is_blind(encoder, noise[:1]):
+        if may_swap and alike <= _MUCH_ALIKE:
+            problem, state = _graduated(problem, state, noise, reading, options)
+        else:
+            # Restorers of such encoders choose what is light, and nothing else.
+            usual = _stages(encoder, options, None, starts)
+            problem = replace(problem, restorer=None, stages=usual)
+            notes = (polarity.NOTE,) if may_swap else ()
+            state = state.replace(notes=(*state.notes, *notes))
+    if restorer is not None and not any(map(problem.averages, range(len(problem.stages)))):
+        state = state.replace(notes=(*state.notes, restorers.UNUSED))
+    return problem, state
 
 
 def _checked(

@@ -24,6 +24,11 @@ CHECKSUMS = {
 }
 #: The one that chooses what is light.
 WITHOUT_SIGNS = "hog-unsigned"
+#: What a result says of a run whose stages have no place for it.
+UNUSED = (
+    "the prior was not used: runs with a solver or transforms of your own, or of features that do "
+    "not tell light from dark by polarity=None, an image, or much that is flat, restore nothing"
+)
 
 
 def averaged(images: Array, /) -> tuple[Array, Array]:

@@ -248,6 +248,29 @@ def test_features_that_do_not_say_where_they_are_from_cannot_be_restored():
         repinv.invert(pyramid(CAMERA), pyramid, shape=CAMERA.shape, prior="learned", max_iter=40)
 
 
+@pytest.mark.parametrize(
+    ("encoder", "options"),
+    [
+        (HOG, {"solver": repinv.LBFGS()}),
+        (HOG, {"transforms": "robust"}),
+        (repinv.HOG.skimage(), {"polarity": None}),
+        (repinv.HOG.skimage(), {"polarity": CAMERA}),
+    ],
+    ids=["solver", "transforms", "no polarity", "image"],
+)
+def test_a_prior_that_is_not_used_is_said(encoder, options):
+    def notes(**more):
+        shape = CAMERA.shape
+        return repinv.invert(encoder(CAMERA), encoder, shape=shape, max_iter=12, **more).notes
+
+    def is_said(found):
+        return any("the prior was not used" in note for note in found)
+
+    assert is_said(notes(prior="learned", **options))
+    assert not is_said(notes(**options))
+    assert not is_said(notes(prior="learned"))
+
+
 def test_options_that_go_ill_together_are_refused():
     features, hoggle = HOG(CAMERA), repinv.HOGgle.pretrained(256)
 
