@@ -29,6 +29,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.extlinks",
+    "sphinx.ext.viewcode",
     "numpydoc",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
@@ -96,6 +97,7 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
     "navbar_end": ["theme-switcher"],
+    "logo": {"text": f"repinv {version}"},
 }
 html_sidebars = {"index": [], "start/index": [], "benchmarks": []}
 html_context = {"default_mode": "auto"}
