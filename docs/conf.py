@@ -16,8 +16,10 @@ import repinv_cnn
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
-import gallery_order  # noqa: E402 — beside this file
+import gallery_figures  # noqa: E402 — beside this file
+import gallery_order  # noqa: E402
 
+gallery_figures.register()
 SHORT = os.environ.get("REPINV_DOCS") == "short"
 
 project = "repinv"
@@ -125,7 +127,7 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     "plot_gallery": "True",
     "reset_modules": ("matplotlib", quiet),
-    "image_scrapers": ("matplotlib",),
+    "image_scrapers": (gallery_figures.scraper,),
     "matplotlib_animations": False,
 }
 

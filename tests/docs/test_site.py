@@ -90,7 +90,7 @@ LOOK = """() => {
 
 @pytest.fixture(scope="module")
 def seen(browser, address):
-    """What a browser finds on every page, by its name; of reference and sources, on every fourth."""
+    """What a browser finds on every page, by its name; of the reference, on every fourth one."""
     found = {}
     reference = [name for name in pages() if name.startswith(("api/generated/", "_modules/"))]
     chosen = [name for name in pages() if name not in reference] + reference[::4]

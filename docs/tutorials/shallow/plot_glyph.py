@@ -26,7 +26,7 @@ figure, axes = plt.subplots(2, 3, figsize=(8, 5.4), layout="constrained")
 for column, (image, title) in enumerate(((disc, "disc"), (board, "board"), (cat, "cat"))):
     axes[0, column].imshow(image, cmap="gray")
     axes[0, column].set_title(title)
-    axes[1, column].imshow(hog.glyph(hog(image)), cmap="gray")
+    hog.plot(hog(image), axes=axes[1, column])
 for axis in axes.flat:
     axis.set_axis_off()
 
@@ -41,12 +41,7 @@ print(f"at a fiftieth of the contrast, the HOG of the cat changes by {change:.0%
 # %%
 # What the glyph of the cat leaves out is easier to see as an image with the same HOG.
 result = repinv.invert(hog(cat), hog, shape=cat.shape, max_iter=400)
-figure, axes = plt.subplots(1, 3, figsize=(8, 2.9), layout="constrained")
-shown = (cat, "cat"), (hog.glyph(hog(cat)), "glyph"), (result.image, "same HOG")
-for axis, (image, title) in zip(axes, shown, strict=True):
-    axis.imshow(image, cmap="gray")
-    axis.set_title(title)
-    axis.set_axis_off()
+result.plot(cat)
 
 # %%
 # What to notice
