@@ -14,8 +14,8 @@ from sphinx_gallery.scrapers import matplotlib_scraper
 
 from repinv.plot.figures import ShownFigure
 
-#: Pixels that a page has for a figure.
-WIDTH = 840
+#: Pixels that a page has for a figure, and the least that one takes.
+WIDTH, LEAST = 900, 600
 
 
 def scraper(block: Any, variables: dict[str, Any], configuration: dict[str, Any]) -> str:
@@ -34,8 +34,10 @@ def resolve(figure: Figure) -> None:
     sizes = [(np.shape(a.images[0].get_array())[1], a.get_window_extent().width) for a in images]
     (pixels, width), _ = Counter(sizes).most_common(1)[0]
     at_one = figure.dpi * pixels / width
-    factor = int(WIDTH / (figure.get_figwidth() * at_one))
+    whole = figure.get_figwidth() * at_one
+    factor = int(WIDTH / whole)
     if factor >= 1:
+        factor += factor * whole < LEAST
         # What is saved without a resolution takes the one that the figure began with.
         figure._original_dpi = factor * at_one  # type: ignore[attr-defined]
 

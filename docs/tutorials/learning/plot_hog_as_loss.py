@@ -16,7 +16,7 @@ import repinv_cnn
 
 # %%
 # :func:`repinv_cnn.as_module` puts a NumPy encoder under torch's autograd.
-coins = skimage.util.img_as_float32(skimage.data.coins()[10:298:2, 20:308:2])
+coins = skimage.util.img_as_float32(skimage.data.coins()[10:298:3, 20:308:3])
 hog = repinv_cnn.as_module(repinv.HOG.vlfeat(bilinear_orientations=True))
 target = hog(torch.tensor(coins)[None, None])
 

@@ -65,7 +65,7 @@ print({name: f"{100 * value:.2g} %" for name, value in error.items()})
 assert error["pre-image"] < 0.01 * error["HOGgle"]
 again = hoggle(np.clip(decoded, 0, 1).astype(np.float32))
 of_decoded = np.sum((again - code) ** 2) / np.sum(code**2)
-print(f"error of the code: {100 * result.error[0]:.0f} %, of the decoded picture {100 * of_decoded:.0f} %")
+print(f"error of the code {result.error[0]:.0%}, of the decoded picture {of_decoded:.0%}")
 assert result.error[0] < 0.3 * of_decoded
 
 # %%

@@ -29,7 +29,9 @@ for name in chosen[:5]:
     encoder = repinv_cnn.from_digits(name)
     result = repinv.invert(encoder(digit), encoder, shape=digit.shape, max_iter=200)
     found[name] = result
-    print(f"{name}: error {100 * result.error[0]:.2g} %, NCC {metrics.ncc(result.image, digit):.2f}")
+    print(
+        f"{name}: error {100 * result.error[0]:.2g} %, NCC {metrics.ncc(result.image, digit):.2f}"
+    )
 
 # sphinx_gallery_thumbnail_number = 1
 figure, axes = plt.subplots(1, len(found) + 1, figsize=(10, 2.3), layout="constrained")

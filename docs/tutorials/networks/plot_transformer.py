@@ -86,7 +86,8 @@ chosen = {
     "class token, block 5": encoder("blocks.5", "cls"),
 }
 likeness = {}
-figure, axes = plt.subplots(1, 6, figsize=(13, 2.9), layout="constrained")
+figure, axes = plt.subplots(2, 3, figsize=(8, 6.2), layout="constrained")
+axes = axes.flat
 axes[0].imshow(astronaut)
 axes[0].set_title("photograph", fontsize=8, loc="left")
 axes[0].set_axis_off()
@@ -109,9 +110,9 @@ for axis, (name, one) in zip(axes[1:], chosen.items(), strict=True):
 #
 # The tokens of the patches keep nearly everything: each has 128 numbers for the 192 of its
 # pixels, and the sums around attention pass them on. The class token has as many numbers for the
-# whole image, and is met by an even gray. With random weights attention takes all patches alike,
-# so that their mean is all that it is given; a trained class token says what is in the image, and
-# its pre-images show something of that.
+# whole image, and is met by a blur of colours. With random weights attention takes all patches
+# alike, so that their mean is all that it is given; a trained class token says what is in the
+# image, and its pre-images show something of that.
 
 assert likeness["patches, block 0"] > 0.9
 assert likeness["patches, block 5"] > 0.8
@@ -122,8 +123,8 @@ assert abs(likeness["class token, block 5"]) < 0.5
 # ----------------------------
 #
 # Each block *adds* to its tokens, and what was in them before is still in the sum. A token can only
-# lose what later blocks happen to cancel. So the tokens of a patch carry their own patch through the
-# whole network, and beside it what attention has brought from others. The keys are a linear map
+# lose what later blocks happen to cancel. So the tokens of a patch carry their own patch through
+# the whole network, and beside it what attention has brought from others. The keys are a linear map
 # of the normalized token, 128 numbers of 128: little is lost there either.
 #
 # The class token is different: it begins without an image, and whatever it knows of the image came

@@ -2,7 +2,7 @@
 Invert a HOG that you already have
 ==================================
 
-Features that scikit-image computed, years ago perhaps, and no photograph: what is left of it in them?
+Features that scikit-image computed, years ago perhaps, and no photograph: what of it is in them?
 """
 
 # %%

@@ -71,7 +71,7 @@ repinv_command("study", "report", study, "--out", folder / "report.html")
 print(f"{(folder / 'report.html').stat().st_size // 1024} KiB")
 
 # %%
-# The images that were found, straight from the store.
+# The images that were found, straight from the store: both photographs by both encoders.
 from repinv.app.study.study import results_of
 
 # sphinx_gallery_thumbnail_number = 1
