@@ -41,6 +41,7 @@ extensions = [
     "changelog",
     "command_help",
     "figures_of_benchmarks",
+    "figures_of_theory",
 ]
 templates_path = ["_templates"]
 exclude_patterns = [

@@ -77,7 +77,7 @@ assert result.error[0] < 0.3 * of_decoded
 # regression, which takes a hundredth of the time. A pre-image answers: which image has this HOG?
 # It is searched for, and right by construction. A
 # detector's false alarm looks like the object in both; with HOGgles one can suspect the
-# dictionary, which knows objects, with a pre-image one cannot.
+# dictionary, which was learned from objects, with a pre-image one cannot.
 #
 # The learned prior stands between: a network restores a rough pre-image, and
 # the solver then brings the features back. It changes what features do not determine.

@@ -2,7 +2,7 @@
 Inverting a network layer by layer
 ==================================
 
-What does each layer of a network keep of an image? A small network that knows digits ships with
+What does each layer of a network keep of an image? A small network for digits ships with
 ``repinv_cnn``; any torch model is treated alike.
 """
 
@@ -88,7 +88,7 @@ assert ncc > likeness[-1]
 # %%
 # **Try it** with a layer of yours: ``repinv_cnn.TorchEncoder(model, "layer3")``, and
 # ``repinv_cnn.TorchEncoder.layers(model, (3, 224, 224))`` to see what there is. **Next**:
-# :ref:`sphx_glr_gallery_networks_plot_maximize_and_caricature.py` asks what excites a unit;
+# :ref:`sphx_glr_gallery_networks_plot_maximize_and_caricature.py` finds what excites a unit;
 # :doc:`/howto/torch` has preprocessing, devices and transformers.
 
 plt.show()

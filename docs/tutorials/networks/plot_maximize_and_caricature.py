@@ -17,7 +17,7 @@ import repinv_cnn
 # What a class looks for
 # ----------------------
 #
-# A small network that knows digits ships with ``repinv_cnn``. Its last layer has ten logits, one
+# A small network for digits ships with ``repinv_cnn``. Its last layer has ten logits, one
 # for each digit. A direction in their space is what is to grow: one logit less the mean of the
 # others, so that the image is *more* this digit than any other. :func:`repinv.maximize` finds a
 # natural-looking image that goes far along it. ``images`` are digits that were drawn, on which

@@ -127,11 +127,11 @@ assert abs(likeness["class token, block 5"]) < 0.5
 # the whole network, and beside it what attention has brought from others. The keys are a linear map
 # of the normalized token, 128 numbers of 128: little is lost there either.
 #
-# The class token is different: it begins without an image, and whatever it knows of the image came
+# The class token is different: it begins without an image, and whatever it holds of the image came
 # through sums over all patches, weighted by attention. Where a patch lies enters such a sum only
-# through the position that was added to the token. A mean has no places.
+# through the position that was added to the token, and a mean over all patches has none.
 #
-# For a network of yours this is a way to ask where in the network an image ends: invert the tokens
+# For a network of yours this shows at which depth the image is lost: invert the tokens
 # of the patches block by block, and see at which block the picture changes from the photograph to
 # something that is only like it.
 #

@@ -32,8 +32,8 @@ for axis in axes.flat:
 
 # %%
 # Inside the disc, and in the sky of a photograph, cells are dark: without gradient there is
-# nothing to normalize. In faint texture they are as bright as at strong edges. HOG divides by the
-# contrast of the neighbourhood, and a glyph cannot show by how much.
+# nothing to normalize. In texture of low contrast they are as bright as at strong edges. HOG
+# divides by the contrast of the neighbourhood, and a glyph cannot show by how much.
 faint = 0.5 + 0.02 * (cat - 0.5)
 change = np.linalg.norm(hog(faint) - hog(cat)) / np.linalg.norm(hog(cat))
 print(f"at a fiftieth of the contrast, the HOG of the cat changes by {change:.0%}")
@@ -47,10 +47,10 @@ result.plot(cat)
 # What to notice
 # --------------
 #
-# The fur is the brightest part of the glyph and the faintest texture of the photograph. In the
-# image found it is there again, at a contrast that is a guess. The eyes, which a reader of the
-# glyph has to be told of, are plain in the image: bars of neighbouring cells belong together in a
-# way that the eye does not see, and the solver does.
+# The fur is the brightest part of the glyph and the texture of least contrast in the photograph.
+# In the image found it is there again, at a contrast that is a guess. The eyes, which a reader of
+# the glyph has to be told of, are plain in the image: bars of neighbouring cells belong together
+# in a way that the eye does not see, and the solver does.
 
 ncc = repinv.metrics.ncc(result.image, cat)
 print(f"NCC of the image found: {ncc:.2f}")

@@ -53,8 +53,9 @@ for axis, title in zip(axes, [f"start {k}" for k in range(4)] + ["spread"], stri
 
 # %%
 # The spread on the right, the standard deviation of every pixel over the four, is bright where
-# the code leaves a pixel open: here beside strong contours, and in the whiskers, which are finer
-# than a cell. Where it is dark, the four agree, and what they agree on was in the numbers.
+# the code leaves a pixel undetermined: here beside strong contours, and in the whiskers, which
+# are finer than a cell. Where it is dark, the four are alike, and what they have in common was in
+# the numbers.
 #
 # What is lost
 # ------------

@@ -35,7 +35,7 @@ table.plot()
 # The count of numbers does not say how much is kept. Dense SIFT has the fewest here and gives
 # back most of the photograph's structure (SSIM); words on the fine grid have ten times as many.
 # Words on a grid of 12x12 cells still tell where things are; with 4x4 cells, parts are found
-# again in the wrong places of their cell. The even border of dense SIFT's image is not a fault:
+# again at wrong positions in their cell. The even border of dense SIFT's image is not a fault:
 # its descriptors begin and end some pixels within the photograph, and no number is about the rest.
 
 ssim = {row.name: row.ssim for row in table.rows}
@@ -52,7 +52,7 @@ assert ssim["words, 12x12 cells"] > ssim["words, 4x4 cells"]
 # is shared by the four cells around it. HOG counts it for one orientation alone (hard votes) and
 # normalizes each cell by the contrast of its neighbours, four times over, which is where most of
 # its numbers come from; this SIFT shares it between two orientations as well, and its votes
-# change smoothly with the image, so that the solver finds the way back. A word replaces a
+# change smoothly with the image, so that its derivative is exact. A word replaces a
 # descriptor of 128 numbers by the number of its nearest cluster, and a histogram forgets which of
 # the descriptors in its cell had which word; many of its numbers are zero.
 #
