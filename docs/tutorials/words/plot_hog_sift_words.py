@@ -65,6 +65,6 @@ assert ssim["words, 12x12 cells"] > ssim["words, 4x4 cells"]
 # texture, SSIM looks at windows of eleven pixels. *Seconds* are of one core.
 #
 # **Try it** with ``repinv.DAISY.skimage()`` as another method, or your own photograph; on the
-# command line, ``repinv compare photo.jpg -e hog.vlfeat -e dsift.natural -e bovw --out
-# report.html``. **Next**: :ref:`sphx_glr_gallery_words_plot_words_forget.py` makes the cells
+# command line, ``repinv compare photo.jpg --size 256 -e hog.vlfeat -e dsift.natural -e bovw
+# --out report.html``. **Next**: :ref:`sphx_glr_gallery_words_plot_words_forget.py` makes the cells
 # larger still.
