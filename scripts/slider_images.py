@@ -40,7 +40,7 @@ SLIDERS = {
         PHOTOGRAPH,
         "bovw(n_words={}, grid=(8, 8))",
         "counts of {} visual words in 8x8 cells",
-        (64, 256, 1024),
+        (64, 256, 1024, 4096),
     ),
     "grid": (
         PHOTOGRAPH,
