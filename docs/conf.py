@@ -16,8 +16,10 @@ import repinv_cnn
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
-import gallery_order  # noqa: E402 — beside this file
+import gallery_figures  # noqa: E402 — beside this file
+import gallery_order  # noqa: E402
 
+gallery_figures.register()
 SHORT = os.environ.get("REPINV_DOCS") == "short"
 
 project = "repinv"
@@ -29,6 +31,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.extlinks",
+    "sphinx.ext.viewcode",
     "numpydoc",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
@@ -38,6 +41,7 @@ extensions = [
     "changelog",
     "command_help",
     "figures_of_benchmarks",
+    "figures_of_theory",
 ]
 templates_path = ["_templates"]
 exclude_patterns = [
@@ -96,6 +100,7 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
     "navbar_end": ["theme-switcher"],
+    "logo": {"text": f"repinv {version}"},
 }
 html_sidebars = {"index": [], "start/index": [], "benchmarks": []}
 html_context = {"default_mode": "auto"}
@@ -123,7 +128,7 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     "plot_gallery": "True",
     "reset_modules": ("matplotlib", quiet),
-    "image_scrapers": ("matplotlib",),
+    "image_scrapers": (gallery_figures.scraper,),
     "matplotlib_animations": False,
 }
 

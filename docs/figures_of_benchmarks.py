@@ -4,7 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import plots_of_benchmarks as plots
+
 HERE = Path(__file__).parent
+#: Where plots are written, below this folder.
+PICTURES = "benchmarks/plots"
+#: Rows of the longest table that is shown at once where there is no plot.
+SHORT = 12
 #: The order of the page; what is not named here comes last.
 ORDER = ("ladder", "invert_hog", "unsigned", "blindness", "invert_dsift", "keypoints",
          "invert_bovw", "restored", "hoggles", "cnn", "last_layers", "maximize", "distortions",
@@ -13,14 +19,24 @@ INTRODUCTION = """\
 Benchmarks
 ==========
 
-Every figure on this page was printed by a script of the repository, on the machine that is named
-beside it; the same command prints it again. ``FOLDER`` holds photographs: 39 of 256x256 pixels
-here. Methods are run in turns in one process, on the same inputs, so that a busy machine slows all
-of them alike; look at ratios rather than at seconds.
+.. figure:: /{pictures}/summary.svg
+   :alt: Error by evaluations of the authors' method and of repinv; milliseconds of HOG of repinv,
+         OpenCV and scikit-image; likeness of pre-images by code
 
-The error is relative, ‖Φ(x) − Φ₀‖² / ‖Φ₀‖². In the paper's unit, 100 is the root mean squared
-distance of two photographs' features :cite:p:`mahendran2016`. NCC and SSIM compare an
-image with the photograph whose features were inverted, after its mean and contrast are matched.
+   Left: inversions of 39 photographs, beside the method of the paper :cite:p:`mahendran2016`.
+   Middle: one core. Right: how like the photograph a pre-image is, from rich codes to poor ones.
+
+Every figure on this page was printed by a script of the repository, on the machine that is named
+beside it; the same command prints it again. The plots are drawn from the same numbers as the tables
+below them.
+
+.. dropdown:: How it was measured
+
+   ``FOLDER`` holds photographs: 39 of 256x256 pixels here. Methods are run in turns in one process,
+   on the same inputs, so that a busy machine slows all of them alike; look at ratios rather than at
+   seconds. The error is relative, ‖Φ(x) − Φ₀‖² / ‖Φ₀‖². In the paper's unit, 100 is the root mean
+   squared distance of two photographs' features. NCC and SSIM compare an image with the photograph
+   whose features were inverted, after its mean and contrast are matched.
 """
 
 
@@ -32,23 +48,43 @@ def _table(columns: list[str], rows: list[list[str]]) -> list[str]:
     return [*lines, ""]
 
 
-def _section(held: dict[str, Any]) -> list[str]:
-    lines = [held["title"], "-" * len(held["title"]), "", held["about"], ""]
-    for table in held["tables"]:
+def _tables(tables: list[dict[str, Any]]) -> list[str]:
+    lines = []
+    for table in tables:
         lines += [f"**{table['name']}**", ""] if table["name"] else []
         lines += _table(table["columns"], table["rows"])
         for note in table["notes"]:
             lines += [note, ""]
+    return lines
+
+
+def _section(name: str, held: dict[str, Any]) -> list[str]:
+    lines = [held["title"], "-" * len(held["title"]), "", held["about"], ""]
+    tables, draw = held["tables"], plots.PLOTS.get(name)
+    if draw is not None:
+        plots.write(draw(tables), HERE / PICTURES / f"{name}.svg")
+        lines += [f".. image:: /{PICTURES}/{name}.svg", f"   :alt: A plot: {held['title']}", ""]
+    if draw is not None or sum(len(table["rows"]) for table in tables) > SHORT:
+        word = "The numbers" if draw is not None else "The tables"
+        inside = [f"   {line}" if line else "" for line in _tables(tables)]
+        lines += [f".. dropdown:: {word}", "", *inside]
+    else:
+        lines += _tables(tables)
     return [*lines, f"``{held['command']}`` on {held['machine']}.", ""]
 
 
 def pages(app: Any) -> None:
-    """Write ``benchmarks.rst`` anew."""
-    found = {path.stem: path for path in sorted((HERE / "benchmarks").glob("*.json"))}
+    """Write ``benchmarks.rst`` anew, and the plots that it shows."""
+    found = {
+        path.stem: json.loads(path.read_text())
+        for path in sorted((HERE / "benchmarks").glob("*.json"))
+    }
     names = [*(name for name in ORDER if name in found), *(n for n in found if n not in ORDER)]
-    lines = [INTRODUCTION]
+    summary = plots.summary({name: one["tables"] for name, one in found.items()})
+    plots.write(summary, HERE / PICTURES / "summary.svg")
+    lines = [INTRODUCTION.format(pictures=PICTURES)]
     for name in names:
-        lines += _section(json.loads(found[name].read_text()))
+        lines += _section(name, found[name])
     (HERE / "benchmarks.rst").write_text("\n".join(lines) + "\n")
 
 

@@ -111,6 +111,7 @@ def main(folder: pathlib.Path) -> None:
             seed=SEED,
             descriptors_per_image=PER_TILE,
             progress=False,
+            descriptors=False,
         )
         exact, kept = bovw.vocabulary, bovw.vocabulary.astype(np.float16)
         path = folder / pretrained.file_name(n_words)

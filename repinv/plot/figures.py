@@ -336,6 +336,8 @@ def draw_image(axis: Axes, panel: Panel, *, size: int = 10) -> None:
         low, colours = -high, "RdBu_r"
     axis.imshow(image, cmap=colours, vmin=low, vmax=high)
     axis.set_title(panel.label, fontsize=size, loc="left")
+    # At the top of its place, so that the layout leaves room for the whole title.
+    axis.set_anchor("N")
     axis.set_axis_off()
 
 

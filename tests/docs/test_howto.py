@@ -27,11 +27,13 @@ def blocks(page, language):
 
 
 @pytest.mark.filterwarnings("ignore:Liblinear failed to converge")
-@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")])
+@pytest.mark.parametrize(
+    "page", ["../start/index", *(page for page in PAGES if blocks(page, "python"))]
+)
 def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
     pytest.importorskip(NEEDS.get(page, "numpy"))
     monkeypatch.chdir(tmp_path)
-    names = {"__name__": f"howto_{page}"}
+    names = {"__name__": "page"}
     with mpl.rc_context({"backend": "agg"}):
         for block in blocks(page, "python"):
             exec(compile(block, f"{page}.rst", "exec"), names)

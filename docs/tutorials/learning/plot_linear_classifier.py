@@ -113,5 +113,5 @@ assert model.decision_function(lowest[None])[0, digit] < scores[:, digit].min()
 #     weights = cv2.HOGDescriptor_getDefaultPeopleDetector().ravel()[:-1]
 #     repinv.maximize(repinv.HOG.opencv(), weights).plot()
 #
-# Next: :ref:`sphx_glr_gallery_networks_plot_maximize_and_caricature.py` asks the same of classes
+# Next: :ref:`sphx_glr_gallery_networks_plot_maximize_and_caricature.py` does the same for classes
 # of a network.

@@ -2,7 +2,7 @@
 Inverting a network layer by layer
 ==================================
 
-What does each layer of a network keep of an image? A small network that knows digits ships with
+What does each layer of a network keep of an image? A small network for digits ships with
 ``repinv_cnn``; any torch model is treated alike.
 """
 
@@ -29,30 +29,34 @@ for name in chosen[:5]:
     encoder = repinv_cnn.from_digits(name)
     result = repinv.invert(encoder(digit), encoder, shape=digit.shape, max_iter=200)
     found[name] = result
-    print(f"{name}: error {result.error[0]:.2%}, NCC {metrics.ncc(result.image, digit):.2f}")
+    print(
+        f"{name}: error {100 * result.error[0]:.2g} %, NCC {metrics.ncc(result.image, digit):.2f}"
+    )
 
 # sphinx_gallery_thumbnail_number = 1
 figure, axes = plt.subplots(1, len(found) + 1, figsize=(10, 2.3), layout="constrained")
 axes[0].imshow(digit, cmap="gray")
-axes[0].set_title("digit")
+axes[0].set_title("digit", loc="left")
+axes[0].set_axis_off()
+axes[0].set_anchor("N")
 for axis, (name, result) in zip(axes[1:], found.items(), strict=True):
-    axis.imshow(result.image, cmap="gray")
-    axis.set_title(name)
-for axis in axes:
-    axis.set_axis_off()
+    result.plot(axes=axis)
+    axis.set_title(name, loc="left")
 
 # %%
 # What to notice
 # --------------
 #
-# The first layers are inverted to the digit itself, up to details of gray. Deeper ones keep the
-# stroke and lose where exactly it lies; from the ten logits something is found that the network
-# calls the same digit with the same doubts about the others.
+# All three convolutional layers determine the digit, pooled as they are: nothing that one can see
+# is lost. The first fully connected layer, ``fc``, is where an image begins to go: a stroke of
+# about this form is left, thicker and less sharp. From the ten logits something is found that the
+# network calls the same digit, with the same doubts about the others; another hand might have
+# drawn it.
 
 likeness = [metrics.ncc(result.image, digit) for result in found.values()]
-assert likeness[0] > 0.95
-assert likeness[-1] < likeness[0]
-assert all(result.error[0] < 0.05 for result in found.values())
+assert min(likeness[:3]) > 0.95
+assert likeness[-1] < likeness[-2] < 0.95
+assert all(result.error[0] < 0.01 for result in found.values())
 
 # %%
 # Why
@@ -78,13 +82,13 @@ assert all(result.error[0] < 0.05 for result in found.values())
 both = repinv_cnn.from_digits(chosen[-2:])
 joined = repinv.invert(both(digit), both, shape=digit.shape, max_iter=200)
 ncc = metrics.ncc(joined.image, digit)
-print(f"both: error {joined.error[0]:.2%}, NCC {ncc:.2f}")
+print(f"both: error {100 * joined.error[0]:.2g} %, NCC {ncc:.2f}")
 assert ncc > likeness[-1]
 
 # %%
 # **Try it** with a layer of yours: ``repinv_cnn.TorchEncoder(model, "layer3")``, and
 # ``repinv_cnn.TorchEncoder.layers(model, (3, 224, 224))`` to see what there is. **Next**:
-# :ref:`sphx_glr_gallery_networks_plot_maximize_and_caricature.py` asks what excites a unit;
+# :ref:`sphx_glr_gallery_networks_plot_maximize_and_caricature.py` finds what excites a unit;
 # :doc:`/howto/torch` has preprocessing, devices and transformers.
 
 plt.show()

@@ -86,20 +86,23 @@ chosen = {
     "class token, block 5": encoder("blocks.5", "cls"),
 }
 likeness = {}
-figure, axes = plt.subplots(1, 6, figsize=(13, 2.9), layout="constrained")
+figure, axes = plt.subplots(2, 3, figsize=(8, 6.2), layout="constrained")
+axes = axes.flat
 axes[0].imshow(astronaut)
-axes[0].set_title("photograph", fontsize=9)
+axes[0].set_title("photograph", fontsize=8, loc="left")
+axes[0].set_axis_off()
+axes[0].set_anchor("N")
 for axis, (name, one) in zip(axes[1:], chosen.items(), strict=True):
     features = one(astronaut)
     result = repinv.invert(features, one, shape=(96, 96), max_iter=150)
     gray = result.image.mean(axis=-1), astronaut.mean(axis=-1)
     likeness[name] = repinv.metrics.ncc(*gray)
-    axis.imshow(repinv.metrics.affine_match(result.image, astronaut).clip(0, 1))
+    result.plot(astronaut, axes=axis)
     axis.set_title(
-        f"{name}\n{features.size:,} numbers, error {100 * result.error[0]:.2g} %", fontsize=8
+        f"{name}\n{features.size:,} numbers\nerror {100 * result.error[0]:.2g} %",
+        fontsize=8,
+        loc="left",
     )
-for axis in axes:
-    axis.set_axis_off()
 
 # %%
 # What to notice
@@ -107,15 +110,31 @@ for axis in axes:
 #
 # The tokens of the patches keep nearly everything: each has 128 numbers for the 192 of its
 # pixels, and the sums around attention pass them on. The class token has as many numbers for the
-# whole image, and is met by an even gray. With random weights attention takes all patches alike,
-# so that their mean is all that it is given; a trained class token says what is in the image, and
-# its pre-images show something of that.
+# whole image, and is met by a blur of colours. With random weights attention takes all patches
+# alike, so that their mean is all that it is given; a trained class token says what is in the
+# image, and its pre-images show something of that.
 
 assert likeness["patches, block 0"] > 0.9
 assert likeness["patches, block 5"] > 0.8
 assert abs(likeness["class token, block 5"]) < 0.5
 
 # %%
+# Why the patches keep so much
+# ----------------------------
+#
+# Each block *adds* to its tokens, and what was in them before is still in the sum. A token can only
+# lose what later blocks happen to cancel. So the tokens of a patch carry their own patch through
+# the whole network, and beside it what attention has brought from others. The keys are a linear map
+# of the normalized token, 128 numbers of 128: little is lost there either.
+#
+# The class token is different: it begins without an image, and whatever it holds of the image came
+# through sums over all patches, weighted by attention. Where a patch lies enters such a sum only
+# through the position that was added to the token, and a mean over all patches has none.
+#
+# For a network of yours this shows at which depth the image is lost: invert the tokens
+# of the patches block by block, and see at which block the picture changes from the photograph to
+# something that is only like it.
+#
 # **Try it** on a network of yours::
 #
 #     encoder = repinv_cnn.from_timm("vit_small_patch16_224", "blocks.8")

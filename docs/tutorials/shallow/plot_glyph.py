@@ -26,14 +26,14 @@ figure, axes = plt.subplots(2, 3, figsize=(8, 5.4), layout="constrained")
 for column, (image, title) in enumerate(((disc, "disc"), (board, "board"), (cat, "cat"))):
     axes[0, column].imshow(image, cmap="gray")
     axes[0, column].set_title(title)
-    axes[1, column].imshow(hog.glyph(hog(image)), cmap="gray")
+    hog.plot(hog(image), axes=axes[1, column])
 for axis in axes.flat:
     axis.set_axis_off()
 
 # %%
 # Inside the disc, and in the sky of a photograph, cells are dark: without gradient there is
-# nothing to normalize. In faint texture they are as bright as at strong edges. HOG divides by the
-# contrast of the neighbourhood, and a glyph cannot show by how much.
+# nothing to normalize. In texture of low contrast they are as bright as at strong edges. HOG
+# divides by the contrast of the neighbourhood, and a glyph cannot show by how much.
 faint = 0.5 + 0.02 * (cat - 0.5)
 change = np.linalg.norm(hog(faint) - hog(cat)) / np.linalg.norm(hog(cat))
 print(f"at a fiftieth of the contrast, the HOG of the cat changes by {change:.0%}")
@@ -41,21 +41,16 @@ print(f"at a fiftieth of the contrast, the HOG of the cat changes by {change:.0%
 # %%
 # What the glyph of the cat leaves out is easier to see as an image with the same HOG.
 result = repinv.invert(hog(cat), hog, shape=cat.shape, max_iter=400)
-figure, axes = plt.subplots(1, 3, figsize=(8, 2.9), layout="constrained")
-shown = (cat, "cat"), (hog.glyph(hog(cat)), "glyph"), (result.image, "same HOG")
-for axis, (image, title) in zip(axes, shown, strict=True):
-    axis.imshow(image, cmap="gray")
-    axis.set_title(title)
-    axis.set_axis_off()
+result.plot(cat)
 
 # %%
 # What to notice
 # --------------
 #
-# The fur is the brightest part of the glyph and the faintest texture of the photograph. In the
-# image found it is there again, at a contrast that is a guess. The eyes, which a reader of the
-# glyph has to be told of, are plain in the image: bars of neighbouring cells belong together in a
-# way that the eye does not see, and the solver does.
+# The fur is the brightest part of the glyph and the texture of least contrast in the photograph.
+# In the image found it is there again, at a contrast that is a guess. The eyes, which a reader of
+# the glyph has to be told of, are plain in the image: bars of neighbouring cells belong together
+# in a way that the eye does not see, and the solver does.
 
 ncc = repinv.metrics.ncc(result.image, cat)
 print(f"NCC of the image found: {ncc:.2f}")

@@ -122,7 +122,7 @@ show(
 # *Reason*: the encoder takes gray images; ``encoder.channels`` is 1. *Remedy*: none for dense
 # SIFT and words. ``HOG.skimage(channel_axis=-1)`` takes colour (of each pixel the channel with
 # the strongest gradient), and so do networks. Colours that were found are a guess as far as
-# features leave them open.
+# features leave them undetermined.
 #
 # The error does not fall
 # -----------------------

@@ -45,7 +45,12 @@ plt.show()
 # In the nearest image the noise is gone from smooth areas, and contrast has changed instead,
 # which HOG does not notice. In the farthest one, textures of low contrast cover areas that were
 # nearly flat. HOG divides by the norm of each block, so that these textures count as much as
-# edges.
+# edges. Both could be called noise of the same strength, and to a measure of pixels they are.
+#
+# What to do with such a pair: if you need a measure of how like two images are, look at both, and
+# decide which is the more alike to you. The representation that calls this one nearer is the
+# better measure for your purpose. One pair says more than a table of averages over noise and blur,
+# since it was made to be the hardest case.
 #
 # :func:`repinv.mad` takes encoders, whose distance is the squared difference of their features,
 # or functions that return a distance and its gradient. Every image that it evaluates has the
@@ -77,3 +82,9 @@ assert between.ratio > 10
 other = repinv.mad(sift, hog, photograph, noise=0.05, max_iter=100)
 print(f"the farthest is {other.ratio:.1f} times as far as the nearest, by HOG")
 assert other.ratio > 100
+
+# %%
+# **Try it** with ``repinv.BoVW.pretrained(256)`` in place of dense SIFT, or with a function that
+# returns 1 − SSIM and its gradient. **Next**:
+# :ref:`sphx_glr_gallery_shallow_plot_what_hog_cannot_see.py` follows changes that HOG does not
+# notice at all; :doc:`/theory/distortions` has the algorithm.

@@ -113,5 +113,7 @@ for one in seen.values():
     assert one.spectrum[-3] > one.spectrum[0]
 
 # %%
-# The program ``repinv distort photo.jpg -e hog.vlfeat --figure changes.png --movie walk.gif``
-# does the same for a file.
+# **Try it**: ``repinv distort photo.jpg -e hog.vlfeat --figure changes.png --movie walk.gif`` does
+# the same for a file. **Next**:
+# :ref:`sphx_glr_gallery_shallow_plot_two_representations_disagree.py` sets two representations
+# against each other.

@@ -53,8 +53,9 @@ for axis, title in zip(axes, [f"start {k}" for k in range(4)] + ["spread"], stri
 
 # %%
 # The spread on the right, the standard deviation of every pixel over the four, is bright where
-# the code leaves a pixel open: here beside strong contours, and in the whiskers, which are finer
-# than a cell. Where it is dark, the four agree, and what they agree on was in the numbers.
+# the code leaves a pixel undetermined: here beside strong contours, and in the whiskers, which
+# are finer than a cell. Where it is dark, the four are alike, and what they have in common was in
+# the numbers.
 #
 # What is lost
 # ------------
@@ -128,14 +129,15 @@ for axis, (title, image) in zip(axes, shown.items(), strict=True):
 # Poorer codes
 # ------------
 #
-# The same photograph by ever larger cells. With each step the numbers become four times fewer:
+# The same photograph by ever larger cells, with votes that two orientations share. With each step
+# the numbers become four times fewer:
 
 figure, axes = plt.subplots(1, 5, figsize=(11, 2.6), layout="constrained")
 likeness = []
-for axis, side in zip(axes, (None, 4, 8, 16, 32), strict=True):
+for axis, side in zip(axes, (None, 8, 16, 32, 64), strict=True):
     image, title = photograph, "photograph"
     if side:
-        coarse = repinv.HOG.vlfeat(cell_size=side)
+        coarse = repinv.HOG.vlfeat(cell_size=side, bilinear_orientations=True)
         code = coarse(photograph)
         image = repinv.invert(code, coarse, shape=photograph.shape, max_iter=200).image
         likeness.append(repinv.metrics.ncc(image, photograph))
@@ -143,7 +145,7 @@ for axis, side in zip(axes, (None, 4, 8, 16, 32), strict=True):
     axis.imshow(repinv.metrics.affine_match(image, photograph), cmap="gray", vmin=0, vmax=1)
     axis.set_title(title, fontsize=9)
     axis.set_axis_off()
-assert likeness[0] > likeness[-1]
+assert likeness == sorted(likeness, reverse=True)
 
 # %%
 # **Try it**: put a photograph of yours in place of the cat, and ``repinv.DSIFT.natural()`` in

@@ -71,16 +71,16 @@ repinv_command("study", "report", study, "--out", folder / "report.html")
 print(f"{(folder / 'report.html').stat().st_size // 1024} KiB")
 
 # %%
-# The images that were found, straight from the store.
+# The images that were found, straight from the store: both photographs by both encoders.
 from repinv.app.study.study import results_of
 
 # sphinx_gallery_thumbnail_number = 1
 found = results_of(study)
 results = sorted(Path(found.store.url).rglob("*.npz"))[:4]
 figure, axes = plt.subplots(1, len(results), figsize=(8.5, 2.4), layout="constrained")
-for axis, path in zip(np.atleast_1d(axes), results, strict=True):
+for axis, path in zip(axes, results, strict=True):
     with np.load(path) as result:
-        axis.imshow(result["images"][0], cmap="gray")
+        axis.imshow(result["images"][0], cmap="gray", vmin=0, vmax=1)
     axis.set_axis_off()
 
 # %%

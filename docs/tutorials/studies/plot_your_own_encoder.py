@@ -75,16 +75,16 @@ except AssertionError as error:
 
 # %%
 # And it can be inverted, like all others.
-camera = skimage.util.img_as_float32(skimage.data.camera()[::4, ::4])
+coins = skimage.util.img_as_float32(skimage.data.coins()[10:266:2, 20:276:2])
 moments = Moments()
-result = repinv.invert(moments(camera), moments, shape=camera.shape, max_iter=300)
+result = repinv.invert(moments(coins), moments, shape=coins.shape, max_iter=300)
 # sphinx_gallery_thumbnail_number = 1
 figure, axes = plt.subplots(1, 3, figsize=(8.5, 3), layout="constrained")
-shown = (camera, "photograph"), (moments(camera)[0], "means"), (result.image, "same moments")
-for axis, (image, title) in zip(axes, shown, strict=True):
-    axis.imshow(image, cmap="gray")
-    axis.set_title(title)
-    axis.set_axis_off()
+result.plot(coins, axes=[axes[0], axes[2]])
+axes[1].imshow(moments(coins)[0], cmap="gray", vmin=0, vmax=1)
+axes[1].set_title("means of blocks", loc="left", fontsize=9)
+axes[1].set_axis_off()
+axes[1].set_anchor("N")
 
 # %%
 # What to notice
