@@ -25,6 +25,7 @@ def main(path: Path) -> None:
     from repinv.app import images
     from repinv.encoders import expressions
     from repinv.io import files
+    from repinv.io.tables import percent
     from repinv.plot import figures
 
     files.check_writable(path, figures.FIGURE_SUFFIXES)
@@ -47,7 +48,7 @@ def main(path: Path) -> None:
     figures.save(figure, path)
     height, width = photograph.shape
     print(f"{_EXPRESSION} of a photograph of {height}x{width} pixels, inverted:")
-    print(f"  relative feature error  {float(result.error.min()):.3g}")
+    print(f"  relative feature error  {percent(result.error.min())}")
     print(f"  seconds of inversion    {result.seconds:.2f} ({result.evaluations} evaluations)")
     print(f"  seconds in all          {time.perf_counter() - began:.2f}, compiling included")
     print(f"  figure                  {path}")

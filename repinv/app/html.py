@@ -13,6 +13,7 @@ import numpy as np
 
 import repinv
 from repinv.comparison.table import COLUMNS, Comparison
+from repinv.io.tables import percent
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def comparison_page(comparison: Comparison, title: str) -> str:
     for row in rows:
         if row.image is not None:
             likeness = "" if np.isnan(row.ssim) else f", SSIM {row.ssim:.2f}, NCC {row.ncc:.2f}"
-            shown.append(picture(row.image, f"{row.name}: error {row.error:.3g}{likeness}"))
+            shown.append(picture(row.image, f"{row.name}: error {percent(row.error)}{likeness}"))
     return render(
         "comparison.html",
         title=title,

@@ -12,7 +12,7 @@ from repinv.io.tables import Column, as_csv, as_json, as_markdown, as_text
 #: What a table shows, in the order in which it is read.
 COLUMNS = (
     Column("name", "method"),
-    Column("error", "feature error", ".3g"),
+    Column("error", "feature error", "%"),
     Column("pairwise_error", "paper's unit", ".3g"),
     Column("ncc", "NCC", ".3f"),
     Column("ssim", "SSIM", ".3f"),

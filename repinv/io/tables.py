@@ -22,7 +22,7 @@ class Column:
     heading : str
         Its name for people.
     form : str
-        Format of numbers where people read them.
+        Format of numbers where people read them; "%" for shares, as `percent` shows them.
     """
 
     key: str
@@ -39,7 +39,24 @@ class Column:
         """
         if value is None or (isinstance(value, float) and math.isnan(value)):
             return ""
-        return format(value, self.form) if isinstance(value, int | float) else str(value)
+        if not isinstance(value, int | float):
+            return str(value)
+        return percent(value) if self.form == "%" else format(value, self.form)
+
+
+def percent(share: float, digits: int = 3) -> str:
+    """A share in per cent, as people read errors; of what is no finite number, that.
+
+    Examples
+    --------
+    >>> percent(0.0026543), percent(1.5, digits=2), percent(float("inf"))
+    ('0.265 %', '150 %', 'inf')
+    """
+    value = 100 * float(share)
+    if not math.isfinite(value):
+        return str(value)
+    shown = f"{value:.{digits}g}"
+    return f"{value:.0f} %" if "e+" in shown else f"{shown} %"
 
 
 #: A row: values by the keys of the columns; what is missing is empty.

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from repinv.io.tables import percent
 from repinv.plot.figures import (
     LINES,
     Panel,
@@ -61,8 +62,8 @@ def walk_panels(walk: Walk) -> list[Panel]:
     chosen = np.unique(np.round(np.linspace(0, last, _COLUMNS)).astype(int))
     panels = [Panel(walk.images[0], "image")]
     for number in chosen[1:]:
-        distance, error = walk.distances[number], 100 * walk.errors[number]
-        label = f"RMS distance {distance:.3f}\nfeature error {error:.2g} %"
+        distance, error = walk.distances[number], percent(walk.errors[number], 2)
+        label = f"RMS distance {distance:.3f}\nfeature error {error}"
         panels.append(Panel(walk.images[number], label))
     if last:
         panels.append(Panel(walk.images[-1] - walk.images[0], "difference", signed=True))

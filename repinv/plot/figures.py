@@ -18,6 +18,7 @@ from matplotlib.figure import Figure as Figure
 from repinv.comparison.table import Comparison
 from repinv.io import files
 from repinv.io.image import to_gray
+from repinv.io.tables import percent
 
 #: What `save` writes, by the ending of the name.
 FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
@@ -59,6 +60,7 @@ def inversion_figure(
     original: Any = None,
     glyph: Any = None,
     title: str = "",
+    match: str | None = "contrast",
 ) -> Figure:
     """One row: the photograph, its features, pre-images, and the terms of the energy.
 
@@ -74,6 +76,8 @@ def inversion_figure(
     glyph : array, shape (h, w), or None
         Drawing of the features; dark is its least value, white its largest.
     title : str
+    match : {"contrast"} or None
+        Whether pre-images are drawn with the mean and contrast of the photograph.
 
     Returns
     -------
@@ -87,7 +91,8 @@ def inversion_figure(
         panels.append((glyph, "its features" if original is not None else "features"))
     for rank, index in enumerate(order):
         name = "pre-image" if len(order) == 1 else f"pre-image {rank + 1}"
-        panels.append((images[index], f"{name}, error {errors[index]:.2g}"))
+        image, word = matched(images[index], original, match)
+        panels.append((image, f"{name}, error {percent(errors[index], 2)}{word}"))
 
     row = [Panel(image, label, unit=image is not glyph) for image, label in panels]
     return row_figure(row, trace, int(order[0]), title=title)
@@ -114,7 +119,7 @@ def stack_figure(
     rows = []
     for image, error, glyph in zip(preimages, errors, glyphs, strict=True):
         row = [] if glyph is None else [Panel(glyph, "features", unit=False)]
-        rows.append([*row, Panel(image, f"pre-image, error {error:.2g}")])
+        rows.append([*row, Panel(image, f"pre-image, error {percent(error, 2)}")])
     names = [f"image {number}" for number in range(1, len(rows) + 1)]
     return grid_figure(rows[:_MAX_ROWS], title=title, row_labels=names[:_MAX_ROWS])
 
@@ -237,7 +242,7 @@ def comparison_figure(
         if row.image is not None:
             likeness = "" if np.isnan(row.ssim) else f", SSIM {row.ssim:.2f}, NCC {row.ncc:.2f}"
             image, word = matched(row.image, comparison.image, match)
-            below = f"error {row.error:.2g}{likeness}{word}"
+            below = f"error {percent(row.error, 2)}{likeness}{word}"
             shown.append(Panel(image, f"{wrapped(row.name, 34)}\n{below}"))
     if axes is not None:
         return draw_into(axes, shown)

@@ -9,6 +9,7 @@ from typing import Any
 import jinja2
 
 from repinv.comparison.table import Comparison
+from repinv.io.tables import percent
 from repinv.plot import figures, results
 from repinv.search.result import Result
 
@@ -42,7 +43,7 @@ _COMPARISON = """\
 def result_html(result: Result) -> str:
     """A result as HTML: its images, and what is worth reading."""
     if result.response is None:
-        quality = ("error", ", ".join(f"{100 * float(e):.3g} %" for e in result.error))
+        quality = ("error", ", ".join(map(percent, result.error)))
     else:
         quality = ("response", ", ".join(f"{float(r):.3g}" for r in result.response))
     facts = [

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from repinv.io.image import as_unit
+from repinv.io.tables import percent
 from repinv.plot import features as feature_plots
 from repinv.plot.figures import (
     Panel,
@@ -97,4 +98,4 @@ def _quality(result: Result, index: int) -> str:
     """How good an image is, in a few words."""
     if result.response is not None:
         return f"response {result.response[index]:.3g}"
-    return f"error {100 * float(result.error[index]):.2g} %"
+    return f"error {percent(result.error[index], 2)}"

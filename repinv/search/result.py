@@ -11,6 +11,7 @@ import numpy as np
 from repinv._core.typing import Array
 from repinv.encoders.base import Encoder
 from repinv.io import serialization
+from repinv.io.tables import percent
 
 
 @dataclass(frozen=True)
@@ -97,9 +98,9 @@ class Result:
     def __repr__(self) -> str:
         """A summary of one line for each thing worth reading."""
         if self.response is None:
-            found = "relative feature error " + ", ".join(f"{100 * e:.3g} %" for e in self.error)
+            found = "relative feature error " + ", ".join(map(percent, self.error))
             if self.view_error is not None:
-                found += "; of views " + ", ".join(f"{100 * e:.3g} %" for e in self.view_error)
+                found += "; of views " + ", ".join(map(percent, self.view_error))
         else:
             found = "response " + ", ".join(f"{r:.3g}" for r in self.response)
         lines = [

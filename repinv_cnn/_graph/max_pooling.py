@@ -17,8 +17,8 @@ from torch.nn import functional
 
 #: Rows and columns.
 Pair: TypeAlias = tuple[int, int]
-#: Temperature of the smooth maximum, in units of `width` times the root mean square of x. 0.2 to 0.5
-#: lowered the errors of AlexNet and VGG-11 1.5 to 11 times, 0.05, 1 and 3 less or not at all.
+#: Temperature of the smooth maximum, in units of `width` times the root mean square of x. 0.2 to
+#: 0.5 lowered errors of AlexNet and VGG-11 1.5 to 11 times; 0.05, 1 and 3 less or not at all.
 _TEMPERATURE = 0.3
 #: Of temperatures, so that where x is zero everywhere all of a window pass the same, not NaN.
 _LEAST = 1e-15

@@ -88,7 +88,7 @@ def test_rows_of_features_are_summed_up_in_words(run, tmp_path):
         "invert", tmp_path / "rows.csv", "-e", EXPRESSION, "--shape", "64x64", "--max-iter", 9
     )
     assert status == 0
-    assert re.search(r"relative feature errors [0-9.]+ to [0-9.]+ of 2 images", out)
+    assert re.search(r"relative feature errors [0-9.]+ % to [0-9.]+ % of 2 images", out)
 
 
 def test_a_whole_result_of_a_stack_is_refused_before_the_work(run, tmp_path):

@@ -22,12 +22,23 @@ def _draw(**options):
 
 
 def test_panels_are_photograph_features_best_preimages_and_energy():
-    figure = _draw(original=IMAGES[0], glyph=rng.random((64, 96)), title="hog.vlfeat")
+    glyph = rng.random((64, 96))
+    figure = _draw(original=IMAGES[0], glyph=glyph, title="hog.vlfeat", match=None)
     titles = [axis.get_title(loc="left") for axis in figure.axes]
     assert titles[:2] == ["photograph", "its features"]
-    assert [title.split("error ")[1] for title in titles[2:-1]] == ["0.1", "0.2", "0.3", "0.4"]
+    assert [title.split("error ")[1] for title in titles[2:-1]] == ["10 %", "20 %", "30 %", "40 %"]
     assert titles[-1] == "energy and its terms"
     np.testing.assert_array_equal(figure.axes[2].images[0].get_array(), IMAGES[1])
+
+
+def test_preimages_have_the_contrast_of_the_photograph():
+    faint = 0.5 + 0.1 * (IMAGES - 0.5)
+    figure = figures.inversion_figure(faint, ERRORS, TRACE, original=IMAGES[1])
+    drawn = figure.axes[1].images[0].get_array()
+    np.testing.assert_allclose(drawn, IMAGES[1], atol=1e-6)
+    assert figure.axes[1].get_title(loc="left").endswith("contrast matched")
+    plain = figures.inversion_figure(faint, ERRORS, TRACE)
+    np.testing.assert_array_equal(plain.axes[0].images[0].get_array(), faint[1])
 
 
 def test_images_are_shown_on_the_scale_from_black_to_white():

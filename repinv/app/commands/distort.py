@@ -190,6 +190,8 @@ def _write_movie(walk: repinv.Walk, path: Path) -> None:
 
 def _summary(report: dict[str, Any]) -> str:
     """What was found in a few lines."""
+    from repinv.io.tables import percent
+
     values, split = report["eigenvalues"], report["n_largest"]
     lines = [
         f"noticed {name}: eigenvalues {', '.join(f'{value:.3g}' for value in part)}"
@@ -204,7 +206,8 @@ def _summary(report: dict[str, Any]) -> str:
         walk = report["walk"]
         lines.append(
             f"walked to a root mean square difference of {walk['distances'][-1]:.3g}, relative "
-            f"feature errors up to {max(walk['errors']):.2g}, in {walk['evaluations']} evaluations"
+            f"feature errors up to {percent(max(walk['errors']), 2)}, in {walk['evaluations']} "
+            "evaluations"
         )
     lines += report["notes"] + [f"wrote {path}" for path in report["files"]]
     if not report["files"]:

@@ -97,6 +97,12 @@ if TYPE_CHECKING:
     help="Compare random views of the image (small rotations, shifts, changes of size) with the "
     "features in most of the run, for the last layers of networks.",
 )
+@click.option(
+    "--own-contrast",
+    is_flag=True,
+    help="Draw pre-images with the contrast that they have. By default figures give them that of "
+    "the photograph, which most features do not hold.",
+)
 @KEYPOINTS
 @SEED
 @encoder_option(encoder_or_none)
@@ -120,6 +126,7 @@ def invert(
     prior: str | None,
     polarity: str,
     transforms: str | None,
+    own_contrast: bool,
     seed: int,
     as_json: bool,
     quiet: bool,
@@ -168,7 +175,7 @@ def invert(
         callback=outputs.callback,
         progress=sys.stderr.isatty() and not quiet,
     )
-    report = _written(result, given, made, outputs, expression)
+    report = _written(result, given, made, outputs, expression, own_contrast)
     print_report(expression, {"source": str(source), **report}, as_json=as_json, quiet=quiet)
 
 
@@ -279,7 +286,12 @@ def _announce(encoder: Encoder, given: Given, n_images: int, max_iter: int) -> N
 
 
 def _written(
-    result: repinv.Result, given: Given, encoder: Encoder, outputs: Outputs, title: str
+    result: repinv.Result,
+    given: Given,
+    encoder: Encoder,
+    outputs: Outputs,
+    title: str,
+    own_contrast: bool,
 ) -> dict[str, Any]:
     """Write what is wanted of a result, and report it as JSON can hold it."""
     import numpy as np
@@ -292,7 +304,7 @@ def _written(
     files, file_error = _write_images(result, images, given, encoder, outputs)
 
     def draw() -> Figure:
-        return _figure(result, images, errors[best], given, encoder, title)
+        return _figure(result, images, errors[best], given, encoder, title, own_contrast)
 
     report = {
         "shape": list(images[0].shape),
@@ -344,6 +356,7 @@ def _figure(
     given: Given,
     encoder: Encoder,
     title: str,
+    own_contrast: bool,
 ) -> Figure:
     """The pre-images with what they were found from, and the energy on the way to them."""
     import numpy as np
@@ -362,4 +375,5 @@ def _figure(
         original=given.photograph,
         glyph=glyphs[0],
         title=title,
+        match=None if own_contrast else "contrast",
     )

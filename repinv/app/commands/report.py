@@ -32,16 +32,18 @@ def print_report(expression: str, report: dict[str, Any], *, as_json: bool, quie
 
 def _summary(report: dict[str, Any]) -> str:
     """The result of a run in a few lines."""
+    from repinv.io.tables import percent
+
     if "response" in report:
         found = f"response {report['response']:.3g}"
     elif "images" in report:
         errors = report["errors"]
         found = (
-            f"relative feature errors {min(errors):.3g} to {max(errors):.3g} of "
+            f"relative feature errors {percent(min(errors))} to {percent(max(errors))} of "
             f"{report['images']} images"
         )
     else:
-        found = f"relative feature error {report['error']:.3g}"
+        found = f"relative feature error {percent(report['error'])}"
     lines = [
         f"{found} after {report['evaluations']} evaluations in {report['seconds']:.2f} s "
         f"({report['stop_reason']})",
@@ -49,7 +51,11 @@ def _summary(report: dict[str, Any]) -> str:
     ]
     for path in report["files"]:
         is_image = path == report.get("out") and report.get("file_error") is not None
-        error = f", relative feature error as stored {report['file_error']:.3g}" if is_image else ""
+        error = (
+            f", relative feature error as stored {percent(report['file_error'])}"
+            if is_image
+            else ""
+        )
         lines.append(f"wrote {path}{error}")
     if not report["files"]:
         lines.append("nothing is written: --out FILE keeps the image, --figure FILE draws it")

@@ -11,6 +11,7 @@ from repinv.app.study import summary_tables
 from repinv.app.study.grid import Job
 from repinv.app.study.spec import AXES
 from repinv.app.study.study import Study
+from repinv.io.tables import percent
 from repinv.plot import curves, figures
 from repinv.plot.figures import Figure, Panel
 
@@ -114,7 +115,7 @@ def _panel(study: Study, cell: tuple[Job, dict[str, Any]] | None, column: str) -
         return None
     said = [figures.wrapped(column, 30)]
     if "error" in record:
-        said.append(f"error {record['error']:.2g}")
+        said.append(f"error {percent(record['error'], 2)}")
     elif "response" in record:
         said.append(f"response {record['response']:.2f}")
     return Panel(arrays["images"][0], "\n".join(said))

@@ -17,7 +17,7 @@ from repinv.io.tables import Column
 #: Seconds in which something must have been finished for a study to count as running.
 _RECENT = 600.0
 _MEASURES = (
-    ("error", "feature error", ".3g"),
+    ("error", "feature error", "%"),
     ("pairwise_error", "paper's unit", ".3g"),
     ("ncc", "NCC", ".3f"),
     ("ssim", "SSIM", ".3f"),
@@ -139,7 +139,8 @@ def table(study: Study) -> tuple[tuple[Column, ...], list[dict[str, Any]]]:
             if len(values):
                 mean, spread = float(values.mean()), float(values.std())
                 means |= {f"{key}_mean": mean, f"{key}_std": spread}
-                means[key] = f"{mean:{form}} ± {spread:{form}}"
+                column = Column(key, key, form)
+                means[key] = f"{column.shown(mean)} ± {column.shown(spread)}"
         records.append(means)
     heads = [*(Column(axis, axis) for axis in axes), Column("jobs", "jobs", "d")]
     return (*heads, *(Column(key, heading, "s") for key, heading, _ in present)), records
