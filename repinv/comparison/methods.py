@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from repinv._core.typing import Array
+from repinv.comparison.names import told_apart
 from repinv.encoders import expressions
 from repinv.encoders.base import Encoder
 from repinv.search.result import Result
@@ -105,17 +106,13 @@ class Method:
 
 
 def listed(given: Sequence[Any]) -> list[Method]:
-    """What was given as methods, under different names: the second of a name gets a number."""
+    """What was given as methods, under different names; see `names.told_apart`."""
     methods = [_method(one) for one in given]
     if not methods:
         raise ValueError("expected one method or more; got none. An encoder is a method.")
-    seen: dict[str, int] = {}
-    found = []
-    for method in methods:
-        seen[method.name] = count = seen.get(method.name, 0) + 1
-        name = method.name if count == 1 else f"{method.name} ({count})"
-        found.append(dataclasses.replace(method, name=name))
-    return found
+    named = told_apart([one.name for one in methods], [one.by for one in methods])
+    pairs = zip(methods, named, strict=True)
+    return [dataclasses.replace(method, name=name) for method, name in pairs]
 
 
 def inverted(

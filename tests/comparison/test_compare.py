@@ -223,3 +223,15 @@ def test_keypoints_of_features_are_not_detected():
         repinv.Method("sift.opencv(sigm=2)")
     with pytest.raises(TypeError, match="no option max_itr"):
         repinv.Method("sift.opencv", {"max_itr": 2})
+
+
+def test_flavours_and_settings_tell_rows_apart():
+    image = THUMBNAIL
+
+    def names(*encoders):
+        return [row.name for row in repinv.compare(image, encoders, max_iter=2).rows]
+
+    hog = repinv.HOG
+    assert names(hog.vlfeat(), hog.skimage()) == ["HOG.vlfeat", "HOG.skimage"]
+    assert names(hog.vlfeat(), hog.vlfeat(cell_size=4)) == ["HOG, cell_size=8", "HOG, cell_size=4"]
+    assert names(hog.vlfeat(), hog.vlfeat()) == ["HOG", "HOG (2)"]
