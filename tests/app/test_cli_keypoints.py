@@ -89,7 +89,9 @@ def test_comparisons_detect_keypoints_in_the_photograph_or_read_them(run, camera
 
 
 def test_caricatures_and_distortions_detect_keypoints(run, camera):
-    status, out, err = run("caricature", camera, "-e", "sift.opencv", "--max-iter", 5, "--json")
+    status, out, err = run(
+        "caricature", camera, "--size", 96, "-e", "sift.opencv", "--max-iter", 5, "--json"
+    )
     assert status == 0, err
     assert json.loads(out)["response"] >= 1
     few = ("--largest", 1, "--smallest", 0, "--max-iter", 12, "--json")

@@ -54,7 +54,7 @@ def test_words_on_hog_without_signs_are_blind_too():
 def test_large_structures_have_the_contrast_of_the_photograph_and_the_notes_say_what_is_free():
     features = HOG(CAMERA)
     chosen, found, plain = (
-        repinv.invert(features, HOG, shape=CAMERA.shape, polarity=given)
+        repinv.invert(features, HOG, shape=CAMERA.shape, polarity=given, max_iter=200)
         for given in ("auto", "structures", None)
     )
     assert polarity.NOTE in found.notes

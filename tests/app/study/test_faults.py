@@ -105,7 +105,7 @@ def test_a_worker_that_is_killed_while_it_starts_is_replaced(extra, monkeypatch)
 
 
 def test_workers_and_clients_may_be_killed(extra, write, tmp_path):
-    _check(write, tmp_path, kills=3, jobs=120)
+    _check(write, tmp_path, kills=3, jobs=72)
 
 
 @pytest.mark.faults
