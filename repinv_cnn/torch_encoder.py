@@ -136,7 +136,7 @@ class TorchEncoder(repinv.Encoder):
         names = preparation.names_of(self.layer, module)
         taken, choice = resolved(self.tokens, names, module)
         weights = next((p for p in module.parameters() if p.is_floating_point()), None)
-        device = torch.device(self.device or ("cpu" if weights is None else weights.device))
+        device = preparation.device_of(self.device, weights)
         frozen = preparation.frozen(module).to(device=device, dtype=self.dtype)
         ways = Ways(frozen, taken, self.channels_last, self.compiled)
         if self.compiled and not ways.is_traced:
@@ -265,6 +265,11 @@ class TorchEncoder(repinv.Encoder):
             In the order of their calls, with name, kind and the shape for one image; of what is no
             tensor the type's name.
 
+        Raises
+        ------
+        ValueError
+            If the module takes no such image.
+
         Examples
         --------
         >>> import torch, repinv_cnn
@@ -277,7 +282,14 @@ class TorchEncoder(repinv.Encoder):
         model = preparation.sharing(preparation.unwrapped(module)).eval()
         weights = next((p for p in model.parameters() if p.is_floating_point()), torch.zeros(()))
         x = torch.rand((1, *image_shape)).to(weights.device, weights.dtype)
-        return trials.called(model, x)
+        try:
+            return trials.called(model, x)
+        except errors.REFUSED as error:
+            first = str(error).partition("\n")[0]
+            raise ValueError(
+                f"the module takes no image (C, H, W) of shape {tuple(image_shape)}: {first}. Its "
+                f"first convolution suggests {preparation.first_channels(model)} channel(s)."
+            ) from None
 
     def repeated(self, step: Callable[..., Any], /) -> Callable[..., Any]:
         """On CUDA devices, a step that is recorded once and replayed; elsewhere the step.

@@ -6,10 +6,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from repinv.io.tables import percent
+
 #: Share of a run at its end over which the fall of its error is measured, and the least of them.
 _END, _FEWEST = 0.1, 5
 #: Relative feature error that is small enough for the eye, whatever else would be gained.
 _NEGLIGIBLE = 1e-4
+#: Relative feature error that few encoders end with, and the evaluations after which it is said.
+_LARGE, _LONG = 0.15, 100
 #: Power of the number of evaluations as which an error falls that has not converged: it is halved
 #: before the run is twice as long.
 _STEEP = 1.0
@@ -46,7 +50,7 @@ def forecast(data: np.ndarray, last: int) -> int | None:
 def remark(
     trace: Mapping[str, np.ndarray], error: np.ndarray, last: int, stop_reason: str
 ) -> tuple[str, ...]:
-    """What the notes of a run say of its convergence: nothing where its error is negligible.
+    """What the notes of a run say of its end: nothing where its error is negligible.
 
     Parameters
     ----------
@@ -60,7 +64,16 @@ def remark(
     worst = int(np.argmax(error))
     if stop_reason != "max_iter" or not error[worst] > _NEGLIGIBLE or len(trace["data"]) == 0:
         return ()
+    notes = []
+    if error[worst] > _LARGE and len(trace["data"]) >= _LONG:
+        notes.append(
+            f"an error of {percent(error[worst], 2)} is large: so end features of another encoder "
+            "or of other options, flat ones if shape is not (height, width), and codes that are "
+            "hard to invert"
+        )
     more = forecast(trace["data"][:, worst], last)
-    if more is None:
-        return ()
-    return (f"not converged: the error still falls; about {more} evaluations more would halve it",)
+    if more is not None:
+        notes.append(
+            f"not converged: the error still falls; about {more} evaluations more would halve it"
+        )
+    return tuple(notes)

@@ -307,7 +307,12 @@ def _misfit(
         axes = tuple(given.index(n) for n in expected)
         if len(set(axes)) == len(axes):
             return ValueError(f"{text} Bring the axes to that order: features.transpose{axes}.")
-    return ValueError(text)
+    if sizes:
+        return ValueError(text)
+    return ValueError(
+        f"{text} Give the encoder the options that they were computed with, such as the sizes of "
+        "cells and blocks."
+    )
 
 
 def _bias(given: tuple[int, ...], encoder: Encoder) -> str:

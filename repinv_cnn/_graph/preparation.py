@@ -81,6 +81,28 @@ def frozen(module: nn.Module) -> nn.Module:
     return copy.deepcopy(module).eval().requires_grad_(False)
 
 
+def device_of(
+    wanted: torch.device | str | None, weights: torch.Tensor | None = None
+) -> torch.device:
+    """The device that is wanted, by default that of weights.
+
+    Raises
+    ------
+    ValueError
+        If this machine has no such device, or torch none of that name.
+    """
+    if wanted is None:
+        return torch.device("cpu") if weights is None else weights.device
+    try:
+        return torch.empty(0, device=wanted).device
+    except (RuntimeError, AssertionError) as error:
+        first = str(error).partition("\n")[0]
+        raise ValueError(
+            f"device {str(wanted)!r} cannot be used: {first}. Leave device out to compute where "
+            "the module's weights are."
+        ) from None
+
+
 def sharing(module: nn.Module) -> nn.Module:
     """A copy of a module that holds the same weights, without a second copy of them."""
     tensors = [*module.parameters(), *module.buffers()]

@@ -385,3 +385,15 @@ def test_compiled_modules_give_the_same():
     expected, expected_pullback = plain.vjp(X.float())
     torch.testing.assert_close(features, expected, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(grad, expected_pullback(expected), rtol=1e-3, atol=1e-4)
+
+
+def test_a_device_that_there_is_not_is_said():
+    module = nn.Sequential(nn.Conv2d(3, 4, 3))
+    with pytest.raises(ValueError, match=r"device 'quda' cannot be used: .* Leave device out"):
+        TorchEncoder(module, "0", device="quda")
+
+
+def test_layers_of_images_of_other_channels_are_refused():
+    module = nn.Sequential(nn.Conv2d(1, 4, 3))
+    with pytest.raises(ValueError, match=r"no image \(C, H, W\) of shape \(3, 9, 9\).* 1 channel"):
+        TorchEncoder.layers(module, (3, 9, 9))

@@ -38,3 +38,19 @@ def test_an_inversion_that_is_cut_short_says_so():
     assert "not converged" in short.notes[-1]
     stopped = repinv.invert(features, hog, shape=(64, 64), callback=lambda s: s.iteration >= 90)
     assert not any("not converged" in note for note in stopped.notes)
+
+
+def test_a_large_error_is_said_once_a_run_was_long_enough():
+    flat = {"data": np.ones((120, 1))}
+    assert "30 % is large" in remark(flat, np.array([0.3]), 12, "max_iter")[0]
+    assert not remark(flat, np.array([0.02]), 12, "max_iter")
+    assert not remark({"data": np.ones((50, 1))}, np.array([0.3]), 5, "max_iter")
+
+
+def test_flat_features_inverted_at_another_shape_end_with_a_remark():
+    hog = repinv.HOG.skimage(cells_per_block=(2, 2))
+    features = hog(PHOTOGRAPH[:, :48])
+    found = repinv.invert(features.ravel(), hog, shape=(48, 64), max_iter=120)
+    assert any("shape is not (height, width)" in note for note in found.notes)
+    right = repinv.invert(features.ravel(), hog, shape=(64, 48), max_iter=120)
+    assert not any("is large" in note for note in right.notes)
