@@ -15,6 +15,7 @@ import inversions  # it sets the threads
 
 # isort: split
 import argparse
+import math
 import time
 import warnings
 from collections.abc import Callable
@@ -33,6 +34,8 @@ torch.set_num_threads(1)
 warnings.simplefilter("ignore")
 #: Walks from every third photograph.
 WALKS, EVERY = 12, 3
+#: Where walks are to arrive, and what error they may have.
+AMOUNT, TOLERANCE = 0.05, 1e-3
 #: Evaluations of plenoptic's MAD, and of ours, for each image.
 EVALUATIONS = 300
 #: Steps of plenoptic's power iteration at most, for the largest and the smallest each.
@@ -82,7 +85,8 @@ def cost(report: Report, photographs: list[np.ndarray]) -> None:
 def walks(report: Report, photographs: list[np.ndarray]) -> None:
     """How far walks come whose features stay within 1e-3."""
     report.table(
-        f"Walks from {WALKS} photographs to an RMS distance of .05",
+        f"Walks from {WALKS} photographs to an RMS distance of {AMOUNT:g}",
+        "evaluations at most",
         "that arrive",
         "distance, median",
         "distance, least",
@@ -90,23 +94,47 @@ def walks(report: Report, photographs: list[np.ndarray]) -> None:
         "evaluations, median",
         "s, median",
     )
-    for name, encoder, side in (
-        ("HOG (bilinear), 96x96", repinv.HOG.vlfeat(bilinear_orientations=True), 96),
-        ("layer2.2 of ResNet-20, 32x32", layer(), 32),
-        ("DSIFT (step 4), 96x96", repinv.DSIFT.vlfeat(step=4), 96),
+    stops = []
+    for name, encoder, side, limit in (
+        ("HOG (bilinear), 96x96", repinv.HOG.vlfeat(bilinear_orientations=True), 96, 2500),
+        ("layer2.2 of ResNet-20, 32x32", layer(), 32, 1000),
+        ("DSIFT (step 4), 96x96", repinv.DSIFT.vlfeat(step=4), 96, 2500),
     ):
         images = crops(photographs[::EVERY][:WALKS], side)
-        found = [repinv.walk(image, encoder, amount=0.05, max_iter=6000) for image in images]
+        found = [
+            repinv.walk(image, encoder, amount=AMOUNT, tol=TOLERANCE, max_iter=limit)
+            for image in images
+        ]
         distances = np.array([walk.distances[-1] for walk in found])
         report.row(
             name,
-            f"{np.sum(distances >= 0.05)} of {len(found)}",
+            str(limit),
+            f"{np.sum(distances >= AMOUNT)} of {len(found)}",
             f"{np.median(distances):.3f}",
             f"{distances.min():.3f}",
             f"{max(walk.errors.max() for walk in found):.1e}",
             f"{np.median([walk.evaluations for walk in found]):.0f}",
             f"{np.median([walk.seconds for walk in found]):.1f}",
         )
+        if distances.min() < AMOUNT:
+            shortest = int(np.argmin(distances))
+            stops.append((name, encoder, images[shortest], float(distances[shortest])))
+    for name, encoder, image, distance in stops:
+        report.note(f"{name}: {bound(encoder, image, distance)}")
+
+
+def bound(encoder: repinv.Encoder, image: np.ndarray, distance: float) -> str:
+    """Why a walk ended: the error of the least noticed change, to first order."""
+    found = repinv.eigendistortions(encoder, image, largest=0, smallest=1, method="exact")
+    features = encoder.encode(encoder.asarray(image[None, None]))
+    unit = image.size * float(found.eigenvalues[0]) / float((features**2).sum())
+    return (
+        f"the walk of the least distance ends at {distance:.4f}. J has no null space at its "
+        f"photograph: there are {math.prod(features.shape)} features of {image.size} pixels. To "
+        "first order, the change that is noticed least has a relative feature error of "
+        f"{unit * AMOUNT**2:.1e} at {AMOUNT:g}, and of {TOLERANCE:g} at a distance of "
+        f"{(TOLERANCE / unit) ** 0.5:.4f}."
+    )
 
 
 def plenoptic_module() -> Any:

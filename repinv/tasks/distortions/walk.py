@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,29 +20,38 @@ from repinv.io.image import from_batch, on_host
 from repinv.search import validation
 from repinv.search.result import Result
 from repinv.solvers.lbfgs import LBFGS
-from repinv.solvers.minimize import Snapshot, minimize
+from repinv.solvers.minimize import minimize
 from repinv.tasks.distortions import eigenpairs
 from repinv.tasks.distortions.distortions import Distortions
 from repinv.tasks.distortions.linearization import linearized, read_image
 from repinv.variables.base import Parametrization
 from repinv.variables.colour import Decorrelated
+from repinv.variables.pixels import Pixels
 from repinv.variables.spectral import Spectral
 
 #: Steps that a walk would take if all were accepted at their first length.
 _STEPS = 12
 #: Factors of the length after a step that was accepted, and after one that was not.
 _LONGER, _SHORTER = 1.25, 0.5
-#: Length, in units of the amount, below which a walk ends.
-_LEAST = 1 / 400
+#: Length, in units of the amount, below which corrections keep the distance, and then a walk ends.
+_LEAST, _LEAST_HELD = 1 / 40, 1 / 400
+#: Distance, in units of the amount, that the last step aims at: clipped pixels shorten it.
+_PAST = 1.01
 #: Evaluations of a correction at most, and between two looks at its error.
 _CORRECTION, _CHECK = 60, 5
+#: First step of a correction as a share of the image, and at a distance that is held of the change.
+_FIRST, _FIRST_HELD = 0.01, 0.02
 #: Share of the tolerance at which a correction ends, so that the next one has less to do.
 _ENOUGH = 0.8
 #: Products by which a random direction is projected onto what features do not notice.
 _PROJECTION = 60
 #: New directions that are drawn in vain before a walk ends, and the distance, in units of the
 #: amount, from which one was not in vain.
-_TURNS, _GAIN = 6, 0.01
+_TURNS, _GAIN = 4, 0.01
+
+
+#: An energy and its gradient, as the solver takes them.
+ValueAndGrad = Callable[[Array, int], tuple[Array, Array, dict[str, Array]]]
 
 
 @dataclass(frozen=True)
@@ -60,8 +70,7 @@ class Walk:
         Of the encoder with its pullback.
     seconds : float
     stop_reason : str
-        "amount" where the last distance is the one wanted; "max_iter", or "blocked" where steps
-        became too short.
+        "amount" where the last distance is the one wanted; "max_iter"; "blocked": too short steps.
     notes : tuple of str
         What the caller may want to know.
     encoder : Encoder or None
@@ -137,7 +146,8 @@ def walk(
 
     Steps along the direction alternate with corrections, which minimize the distance of features
     from those of the first image. A step after which the correction fails is taken again at half
-    the length; where steps become too short, a new direction is drawn at random.
+    the length. Where steps become too short, corrections keep the distance from the first image;
+    where that does not help either, a new direction is drawn at random.
 
     Parameters
     ----------
@@ -147,8 +157,9 @@ def walk(
     encoder : Encoder or str, optional
         Φ, or its expression on the command line. By default the encoder of the result.
     direction : array, of the shape of the image, optional
-        Of the steps, such as one of `Distortions.smallest`; its norm does not count. By default a
-        random image with the spectrum of photographs, projected onto what features do not notice.
+        Of the steps, such as one of `Distortions.smallest`; its norm does not count. By
+        default a random image with the spectrum of photographs, projected onto what features do not
+        notice, with the sign that leads towards mid-gray.
     amount : float
         Root mean square difference from the first image at which the walk ends; pixels lie in
         [0, 1].
@@ -175,6 +186,14 @@ def walk(
     --------
     repinv.eigendistortions : Find the changes of an image that features notice most and least.
     repinv.invert : Find natural-looking images that an encoder cannot tell from the one encoded.
+
+    Notes
+    -----
+    A correction finds an image near the step, and may take the step back. One that keeps the
+    distance cannot: its variable is the direction of the change alone, and the image is
+    x₀ + d u/‖u‖ at the distance d that the step reached; the next step lengthens the change that it
+    found. It reduces all that features notice, so that what they notice least takes over, such as
+    brightness for HOG and SIFT. It is therefore used only where other corrections fail.
 
     Examples
     --------
@@ -251,18 +270,32 @@ class _Route:
     def follow(self, towards: np.ndarray | None, amount: float, max_iter: int) -> str:
         """Walk along a direction (1, C, H, W) of unit mean square, and say why it ended."""
         unit = self._turned() if towards is None else self.encoder.asarray(towards)
-        length, in_vain = amount / _STEPS, 0
+        length, in_vain, is_held = amount / _STEPS, 0, False
+        x = self.start + length * unit
         while self.distances[-1] < amount:
             if self.evaluations >= max_iter:
                 return "max_iter"
-            if length < _LEAST * amount:
+            if length < (_LEAST_HELD if is_held else _LEAST) * amount:
                 if in_vain == _TURNS:
                     return "blocked"
-                in_vain += 1
-                self.turns += 1
-                unit, length = self._turned(), amount / _STEPS
+                length = amount / _STEPS
+                if is_held:
+                    in_vain += 1
+                    self.turns += 1
+                    unit = self._turned()
+                is_held = not is_held
+                x = self.frames[-1] + length * unit
             before = self.distances[-1]
-            length *= _LONGER if self._step(length * unit) else _SHORTER
+            x = self._held(x) if is_held else self._corrected(x)
+            length *= _LONGER if self._kept(x) else _SHORTER
+            if not is_held:
+                x = self.frames[-1] + length * unit
+            elif (moved := self._distance(x)) > 0:
+                # Further out along the change so far. A correction that failed has turned it too.
+                ahead = min(self.distances[-1] + length, _PAST * amount)
+                x = self.start + (ahead / moved) * (x - self.start)
+            else:  # the step was clipped as a whole
+                length = 0.0
             if self.distances[-1] > before + _GAIN * amount:
                 in_vain = 0
         return "amount"
@@ -270,7 +303,8 @@ class _Route:
     def _turned(self) -> Array:
         """A random image, projected onto what features do not notice at the last image.
 
-        Its sign is the one that leads away from the first image.
+        Its sign is the one that leads away from the first image, and from there towards mid-gray,
+        where pixels have most room.
         """
         x = np.asarray(on_host(self.frames[-1]), dtype=np.float64)
         linear, _ = linearized(self.encoder, x, self._rng)
@@ -278,15 +312,16 @@ class _Route:
         found = eigenpairs.unseen(linear, white, unit=1.0, tol=0.0, max_iter=_PROJECTION)
         self.evaluations += linear.pullbacks
         unit = self.encoder.asarray(_normalized(found.vectors[:, 0].reshape(x.shape)))
-        away = float(((self.frames[-1] - self.start) * unit).sum())
+        at_start = len(self.frames) == 1
+        wanted = 0.5 - self.start if at_start else self.frames[-1] - self.start
+        away = float((wanted * unit).sum())
         return -unit if away < 0 else unit
 
-    def _step(self, change: Array) -> bool:
-        """Change the last image, correct it, and keep it if its features are near enough."""
-        x = self._corrected(self.frames[-1] + change)
+    def _kept(self, x: Array) -> bool:
+        """Whether an image is farther than the last and its features near enough: it is added."""
         features = self.encoder.encode(x)
         error = float(self._energy.loss.value_and_grad(features)[0][0])
-        distance = float(((x - self.start) ** 2).mean() ** 0.5)
+        distance = self._distance(x)
         self.evaluations += 1
         if error > self.tol or distance <= self.distances[-1]:
             return False
@@ -295,24 +330,55 @@ class _Route:
         self.distances.append(distance)
         return True
 
+    def _distance(self, x: Array) -> float:
+        """Root mean square difference from the first image."""
+        return float(((x - self.start) ** 2).mean() ** 0.5)
+
     def _corrected(self, x: Array) -> Array:
         """An image near another one, with the features of the first."""
         xp = array_namespace(x)
-        z = self._space.inverse(xp.clip(x, 0.0, 1.0))
+        start = self._space.inverse(xp.clip(x, 0.0, 1.0))
+        z = self._minimized(self._energy.value_and_grad, start, _FIRST)
+        return xp.clip(self._space.image(z), 0.0, 1.0)
 
-        def is_near(snapshot: Snapshot) -> bool:
-            return float(snapshot.value[0]) <= _ENOUGH * self.tol
+    def _held(self, x: Array) -> Array:
+        """An image as far from the first as another one, with the features of the first."""
+        xp = array_namespace(x)
+        x = xp.clip(x, 0.0, 1.0)
+        held = ((x - self.start) ** 2).sum()
+        if not float(held) > 0:
+            return x
+        energy = replace(self._energy, parametrization=Pixels())
+        # Variables are those of the change: the first step of the search is a share of its length.
+        origin = self._space.inverse(self.start)
 
+        def value_and_grad(z: Array, iteration: int) -> tuple[Array, Array, dict[str, Array]]:
+            # x = x₀ + r u, with r = (held / ‖u‖²)^½. The length of r u is constant, so that the
+            # gradient for u is r times the part of ∂E/∂x that is orthogonal to u.
+            image, pull_to_z = self._space.vjp(origin + z, iteration)
+            u = image - self.start
+            squared = (u * u).sum()
+            scale = (held / squared) ** 0.5
+            value, grad, terms = energy.value_and_grad(self.start + scale * u)
+            across = grad - u * ((grad * u).sum() / squared)
+            return value, pull_to_z(scale * across), terms
+
+        z = self._minimized(value_and_grad, self._space.inverse(x) - origin, _FIRST_HELD)
+        u = self._space.image(origin + z) - self.start
+        return xp.clip(self.start + (held / (u * u).sum()) ** 0.5 * u, 0.0, 1.0)
+
+    def _minimized(self, value_and_grad: ValueAndGrad, z: Array, first_step: float) -> Array:
+        """Variables of an energy below the tolerance, if few evaluations lead there."""
         found = minimize(
-            self._energy.value_and_grad,
+            value_and_grad,
             z,
-            LBFGS(first_step=0.01),
+            LBFGS(first_step=first_step),
             max_iter=_CORRECTION,
             check_every=_CHECK,
-            callback=is_near,
+            callback=lambda snapshot: float(snapshot.value[0]) <= _ENOUGH * self.tol,
         )
         self.evaluations += found.iteration
-        return xp.clip(self._space.image(found.z), 0.0, 1.0)
+        return found.z
 
 
 def _checked(direction: Array, x: np.ndarray) -> np.ndarray:

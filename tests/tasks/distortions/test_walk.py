@@ -41,6 +41,21 @@ def test_a_walk_goes_on_from_a_result():
     assert found.encoder is HOG
 
 
+@pytest.mark.parametrize("encoder", [HOG, repinv.DSIFT.vlfeat(step=4)], ids=["hog", "dsift"])
+@pytest.mark.parametrize("image", [SMALL, 0.7 + 0.3 * SMALL], ids=["usual", "bright"])
+def test_hog_and_sift_leave_room_for_a_walk(encoder, image):
+    found = repinv.walk(image, encoder, amount=0.05)
+    assert found.stop_reason == "amount"
+    assert found.errors.max() <= 1e-3
+
+
+def test_a_direction_out_of_the_range_of_pixels_is_replaced():
+    image = np.where(SMALL > 0.5, 1.0, 0.0)
+    found = repinv.walk(image, HOG, image - 0.5, 0.01, max_iter=600)
+    assert found.distances[-1] >= 0.01
+    assert any("a new direction was drawn" in note for note in found.notes)
+
+
 def test_a_walk_in_colour():
     encoder = repinv.HOG.skimage(channel_axis=-1)
     found = repinv.walk(COLOUR, encoder, amount=0.002, max_iter=100)
