@@ -233,6 +233,16 @@ class TorchEncoder(repinv.Encoder):
         """Whether the layer is the module's last linear one, and has the shape of its output."""
         return self._ways.reference.are_logits(self._trials.sample)
 
+    @property
+    def start(self) -> tuple[float, None]:
+        """Contrast of an inversion's start; the exponent of its spectrum is measured.
+
+        Networks determine contrast, and from a faint start most of their units are alike: with this
+        one errors of EfficientNet-Lite0's late layers fall to between a quarter and a thirtieth of
+        those from a faint start, and those of ResNet-20 stay as they are.
+        """
+        return 0.1, None
+
     def with_surrogate_slopes(self, width: float, /) -> TorchEncoder | None:
         """The same features with surrogate slopes of activations; None where none are seen.
 

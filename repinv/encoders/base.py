@@ -318,6 +318,14 @@ class Encoder(ABC):
         """Whether features are logits (F,) of classes of which an image has one."""
         return False
 
+    @property
+    def start(self) -> tuple[float | None, float | None]:
+        """Contrast of an inversion's start, natural images' being 1, and exponent of its spectrum.
+
+        None of what is measured.
+        """
+        return None, None
+
     def balance(self, target: Array, image_shape: tuple[int, ...], /) -> Array | None:
         """Weights of the squared differences from one image's features; None if all are alike.
 

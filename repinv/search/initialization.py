@@ -52,7 +52,9 @@ def parametrization(
     level : float
         Gray about which the encoder is measured.
     """
-    exponent = probing.exponent(encoder, encoder.asarray(one), level)
+    exponent = encoder.start[1]
+    if exponent is None:
+        exponent = probing.exponent(encoder, encoder.asarray(one), level)
     return in_natural_colours(Spectral(exponent, start_scale=start_scale), one.shape[1])
 
 

@@ -17,8 +17,6 @@ from repinv.variables.spectral import Spectral
 MIDDLE = 0.5
 #: Scales of a start: one of full contrast, and those of low contrast to choose from.
 _FULL, _LOW = 1e-2, (1e-3, 3e-4, 1e-4, 3e-5)
-#: Scale of a start for networks.
-_NETWORK = 0.1
 #: Evenness of encoders, and how steep a spectrum suits them: nearly flat where features are equally
 #: sensitive to all directions; that of photographs, which is steeper than usual, where layers that
 #: end with a rectifier leave nearly all of an image undetermined.
@@ -78,13 +76,9 @@ def _square(values: Array) -> float:
 
 
 def start_scale(encoder: Encoder, one: np.ndarray, level: float = MIDDLE) -> float:
-    """The contrast of a start, in units of natural images'.
-
-    Networks determine contrast, and from a faint start most of their units are alike: with a tenth
-    of natural contrast errors of EfficientNet-Lite0's late layers fall to between a quarter and a
-    thirtieth, and those of ResNet-20 stay as they are.
-    """
-    return _NETWORK if encoder.is_network else low_contrast(encoder, one, level)
+    """The contrast of a start, in units of natural images': the encoder's, or `low_contrast`."""
+    own = encoder.start[0]
+    return low_contrast(encoder, one, level) if own is None else own
 
 
 def low_contrast(encoder: Encoder, one: np.ndarray, level: float = MIDDLE) -> float:

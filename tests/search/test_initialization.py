@@ -2,6 +2,9 @@
 
 import numpy as np
 import pytest
+import skimage
+from skimage.color import rgb2gray
+from skimage.transform import resize
 
 import repinv
 from repinv.search import initialization, probing
@@ -195,3 +198,16 @@ def test_noise_of_an_image_is_that_of_its_number_in_a_batch_of_any_size():
     for number in range(3):
         expected = np.random.default_rng((5, number)).standard_normal(shape)
         np.testing.assert_array_equal(found[number], expected.astype(np.float32))
+
+
+def test_small_cells_start_at_a_contrast_that_shows_what_is_light():
+    image = resize(rgb2gray(skimage.data.astronaut()), (96, 96), anti_aliasing=True)
+    image = image.astype(np.float32)
+    hog = repinv.HOG.vlfeat(cell_size=4)
+    assert hog.start == (0.3, 0.85)
+    assert repinv.HOG.vlfeat().start == (None, None)
+    faint = repinv.Spectral(start_scale=1e-3)
+    options = {"shape": image.shape, "max_iter": 150}
+    found = repinv.invert(hog(image), hog, **options).error[0]
+    before = repinv.invert(hog(image), hog, parametrization=faint, **options).error[0]
+    assert found < 0.75 * before
