@@ -12,7 +12,7 @@ PICTURES = "benchmarks/plots"
 #: Rows of the longest table that is shown at once where there is no plot.
 SHORT = 12
 #: The order of the page; what is not named here comes last.
-ORDER = ("ladder", "invert_hog", "unsigned", "blindness", "invert_dsift", "keypoints",
+ORDER = ("ladder", "invert_hog", "unsigned", "blindness", "graphics", "invert_dsift", "keypoints",
          "invert_bovw", "restored", "hoggles", "cnn", "last_layers", "maximize", "distortions",
          "gpu", "hog_kernels", "dsift_kernels", "transfer", "study")  # fmt: skip
 INTRODUCTION = """\
