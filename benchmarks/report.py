@@ -86,7 +86,8 @@ def command() -> str:
         if one == "--json":
             next(given, None)
         else:
-            kept.append("FOLDER" if Path(one).is_dir() else one)
+            path = Path(one)
+            kept.append("FOLDER" if path.is_dir() else path.name if path.is_absolute() else one)
     return " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *kept])
 
 
