@@ -187,7 +187,7 @@ PLOTS: dict[str, Callable[[list[Table]], Figure]] = {
     "hoggles": bars("SSIM", which=(0, 1)),
     "cnn": bars("error, %", which=(0, 1, 2, 3, 4, 7), log=True),
     "maximize": bars("p, lite0", "lite1", "lite2", title="probability of the class"),
-    "distortions": bars("1 − SSIM, plenoptic", "1 − SSIM, repinv", which=(1,), title="1 − SSIM"),
+    "distortions": bars("1 − SSIM, plenoptic", "1 − SSIM, repinv", which=(2,), title="1 − SSIM"),
     "gpu": throughput,
     "hog_kernels": bars("milliseconds", which=(0, 1), log=True),
     "dsift_kernels": bars("ns a pixel, median", which=(0, 1), log=True),

@@ -92,7 +92,7 @@ def test_text_of_a_report_is_what_it_was(text):
     row = repinv.Reconstruction(text, error=0.1, image=np.eye(16))
     page = Page(report.comparison_page(repinv.Comparison((row,), None), text))
     images = [attributes for tag, attributes in page.tags if tag == "img"]
-    assert [image["alt"] for image in images] == [f"{text}: error 0.1"]
+    assert [image["alt"] for image in images] == [f"{text}: error 10 %"]
     assert page.text.count(text) == 4  # twice the title, the caption, the row of the table
 
 
