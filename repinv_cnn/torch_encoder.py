@@ -295,10 +295,10 @@ class TorchEncoder(repinv.Encoder):
         try:
             return trials.called(model, x)
         except errors.REFUSED as error:
-            first = str(error).partition("\n")[0]
             raise ValueError(
-                f"the module takes no image (C, H, W) of shape {tuple(image_shape)}: {first}. Its "
-                f"first convolution suggests {preparation.first_channels(model)} channel(s)."
+                f"the module takes no image (C, H, W) of shape {tuple(image_shape)}: "
+                f"{errors.first_line(error)}. Its first convolution suggests "
+                f"{preparation.first_channels(model)} channel(s)."
             ) from None
 
     def repeated(self, step: Callable[..., Any], /) -> Callable[..., Any]:

@@ -1,4 +1,4 @@
-"""Names by which the methods of a comparison are told apart."""
+"""Names of the methods of a comparison, no two of them alike."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ def _labels(name: str, methods: Sequence[Any]) -> list[str]:
     """What methods of one class are called, not all of them differently perhaps."""
     if not all(isinstance(one, Encoder) for one in methods):
         return [name] * len(methods)
-    flavours = [expressions.flavour_of(one) for one in methods]
+    flavours = [_flavour_of(one) for one in methods]
     if all(flavours) and len(set(flavours)) > 1:
         return [str(flavour) for flavour in flavours]
-    options = {*inspect.signature(type(methods[0])).parameters, *expressions.options_of(methods[0])}
+    options = {*inspect.signature(type(methods[0])).parameters, *_options_of(methods[0])}
     held = [{k: v for k, v in _settings(one).items() if k in options} for one in methods]
     shared = [key for key in held[0] if all(key in one for one in held)]
     varying = [key for key in shared if len({one[key] for one in held}) > 1][:_MOST]
@@ -81,3 +81,34 @@ def _settings(given: Any) -> dict[str, str]:
             if len(text) <= _LONGEST:
                 found[one.name] = text.strip("'")
     return found
+
+
+def _flavour_of(encoder: Encoder) -> str | None:
+    """The constructor that gives an encoder by its default options, such as 'HOG.vlfeat'; or None.
+
+    Examples
+    --------
+    >>> import repinv
+    >>> _flavour_of(repinv.HOG.vlfeat()), _flavour_of(repinv.HOG.vlfeat(cell_size=4))
+    ('HOG.vlfeat', None)
+    """
+    for flavour in _flavours_of(encoder):
+        given = expressions.options(flavour).values()
+        has_defaults = inspect.Parameter.empty not in given
+        if has_defaults and expressions.constructor(flavour)() == encoder:
+            return ".".join(expressions.FLAVOURS[flavour])
+    return None
+
+
+def _options_of(encoder: Encoder) -> set[str]:
+    """Names of the options of all flavours of an encoder's class."""
+    return {name for flavour in _flavours_of(encoder) for name in expressions.options(flavour)}
+
+
+def _flavours_of(encoder: Encoder) -> list[str]:
+    """The flavours of an encoder's class that are not read from files."""
+    return [
+        flavour
+        for flavour, (public, method) in expressions.FLAVOURS.items()
+        if type(encoder).__name__ == public and method != "load"
+    ]

@@ -122,41 +122,6 @@ def encoder_of(given: Any, photograph: Any = None) -> Encoder:
     return given
 
 
-def flavour_of(encoder: Encoder) -> str | None:
-    """The constructor that gives an encoder by its default options, such as 'HOG.vlfeat'; or None.
-
-    Examples
-    --------
-    >>> flavour_of(repinv.HOG.vlfeat()), flavour_of(repinv.HOG.vlfeat(cell_size=4))
-    ('HOG.vlfeat', None)
-    """
-    for flavour, (public, method) in _flavours_of(encoder):
-        given = options(flavour).values()
-        if inspect.Parameter.empty not in given and constructor(flavour)() == encoder:
-            return f"{public}.{method}"
-    return None
-
-
-def options_of(encoder: Encoder) -> set[str]:
-    """Names of the options of all flavours of an encoder's class.
-
-    Examples
-    --------
-    >>> "cell_size" in options_of(repinv.HOG.vlfeat())
-    True
-    """
-    return {name for flavour, _ in _flavours_of(encoder) for name in options(flavour)}
-
-
-def _flavours_of(encoder: Encoder) -> list[tuple[str, tuple[str, str]]]:
-    """The flavours of an encoder's class that are not read from files."""
-    return [
-        (flavour, (public, method))
-        for flavour, (public, method) in FLAVOURS.items()
-        if type(encoder).__name__ == public and method != "load"
-    ]
-
-
 def options(flavour: str) -> dict[str, Any]:
     """Names and defaults of a flavour's options, in order."""
     parameters = inspect.signature(constructor(flavour)).parameters

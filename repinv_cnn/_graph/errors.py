@@ -17,6 +17,11 @@ REFUSED = (RuntimeError, AssertionError, IndexError, TypeError)
 _SIDES = (*range(1, 65), 96, 112, 128, 160, 192, 224, 227, 256, 299, 384, 448, 512)
 
 
+def first_line(error: Exception) -> str:
+    """What an error of torch says, without the trace that may follow."""
+    return str(error).partition("\n")[0]
+
+
 def misfit(
     tried: Callable[[tuple[int, ...]], object],
     names: Sequence[str],
@@ -33,8 +38,7 @@ def misfit(
                 f"square being {side}x{side} pixels; got {height}x{width}. "
                 "Resize the image, or name an earlier layer."
             )
-    first = str(error).partition("\n")[0]
-    return f"the module refuses images of {height}x{width} pixels: {first}"
+    return f"the module refuses images of {height}x{width} pixels: {first_line(error)}"
 
 
 def too_large(tried: Callable[[Tensor], object], x: Tensor) -> str:

@@ -15,7 +15,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from repinv_cnn._graph import layer_names
+from repinv_cnn._graph import errors, layer_names
 from repinv_cnn._graph.layer_names import LayerName
 from repinv_cnn._graph.preparation import check_calls
 from repinv_cnn._graph.surrogates import RELU, Kinked, of_call, surrogate
@@ -197,7 +197,7 @@ def _differentiating() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        why = str(error).partition("\n")[0]
+        why = errors.first_line(error)
         if not any(words in why for words in _UNDIFFERENTIABLE):
             raise
         raise ValueError(

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import nn
 
-from repinv_cnn._graph import layer_names
+from repinv_cnn._graph import errors, layer_names
 from repinv_cnn._graph.layer_names import LayerName
 
 #: Channels of a first convolution that are taken for an image's.
@@ -96,10 +96,9 @@ def device_of(
     try:
         return torch.empty(0, device=wanted).device
     except (RuntimeError, AssertionError) as error:
-        first = str(error).partition("\n")[0]
         raise ValueError(
-            f"device {str(wanted)!r} cannot be used: {first}. Leave device out to compute where "
-            "the module's weights are."
+            f"device {str(wanted)!r} cannot be used: {errors.first_line(error)}. Leave device out "
+            "to compute where the module's weights are."
         ) from None
 
 
