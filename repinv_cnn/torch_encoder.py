@@ -39,10 +39,10 @@ class TorchEncoder(repinv.Encoder):
         Any model that takes a batch of images. A copy is kept, frozen and in evaluation mode;
         the model itself is left as it is. `DataParallel` and compiled models are unwrapped.
     layer : str, sequence of str, or mapping of str to float
-        Dotted name as in ``module.named_modules()``; 'name:k' is the k-th call of a layer that
-        is called more than once, 'name[k]' and 'name[key]' a part of a list or a dict. Several
-        layers make one vector, in which each counts by its relative error, times its weight in a
-        mapping.
+        Dotted name as in ``module.named_modules()``, the empty one for what the module returns;
+        'name:k' is the k-th call of a layer that is called more than once, 'name[k]' and
+        'name[key]' a part of a list or a dict. Several layers make one vector, in which each
+        counts by its relative error, times its weight in a mapping.
     preprocess : callable, optional
         Images in [0, 1] to the module's input, differentiable: a `Preprocess`, or a function of
         yours. By default the module takes images in [0, 1].
@@ -128,8 +128,8 @@ class TorchEncoder(repinv.Encoder):
                 f"dtype must be torch.float32 or torch.float64; got {self.dtype}. "
                 "For half precision, set autocast."
             )
-        module = preparation.unwrapped(self.module)
-        names = preparation.names_of(self.layer, module)
+        module, layer = preparation.whole(preparation.unwrapped(self.module), self.layer)
+        names = preparation.names_of(layer, module)
         taken, choice = resolved(self.tokens, names, module)
         weights = next((p for p in module.parameters() if p.is_floating_point()), None)
         device = preparation.device_of(self.device, weights)

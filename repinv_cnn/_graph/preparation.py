@@ -44,6 +44,11 @@ def unwrapped(module: nn.Module) -> nn.Module:
     return module
 
 
+def whole(module: nn.Module, layer: object) -> tuple[nn.Module, object]:
+    """A module and a layer; what a module itself returns as a layer of one that holds it."""
+    return (nn.Sequential(module).train(module.training), "0") if layer == "" else (module, layer)
+
+
 def without_wrappers(name: str, module: nn.Module) -> str:
     """The name of a layer in an unwrapped model, also if it was read from the wrapped one."""
     layers = dict(module.named_modules())

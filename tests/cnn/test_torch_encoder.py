@@ -105,6 +105,14 @@ def test_features_and_gradients_are_those_of_the_module(untraceable, layer):
 
 
 @both
+def test_an_empty_name_is_what_the_module_returns(untraceable):
+    module, images = net(untraceable), torch.rand(2, 3, 16, 16)
+    encoder = TorchEncoder(module, "")
+    torch.testing.assert_close(torch.as_tensor(encoder.encode(images)), module(images))
+    assert encoder.module is module
+
+
+@both
 def test_the_module_and_its_flags_are_left_as_they_were(untraceable):
     module = net(untraceable)
     module.stem.bias.requires_grad_(False)

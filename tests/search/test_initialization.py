@@ -95,6 +95,12 @@ def test_the_less_curvature_grows_with_frequency_the_less_the_spectrum_falls(enc
     assert space.exponent == pytest.approx(exponent)
 
 
+@pytest.mark.parametrize(("power", "exponent"), [(-0.5, 0.0), (-0.1, 0.25)])
+def test_where_low_frequencies_are_told_best_the_spectrum_is_flat(power, exponent):
+    image = initialization.noise(0, 1, (1, 64, 64))
+    assert initialization.parametrization(Weighted(power), image).exponent == exponent
+
+
 class Rectified(Linear):
     """The same, said to end with a rectifier."""
 
