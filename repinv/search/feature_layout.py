@@ -130,7 +130,8 @@ def read(
         (height, _), (width, _) = sizes
         shape = (height, width)
         expected = tuple(encoder.feature_shape(image_shape(shape, encoder)))
-        notes = (f"shape {height}x{width} is the smallest of {_range(sizes)} that fit",)
+        if _window(encoder) is None and any(least < most for least, most in sizes):
+            notes = (f"shape {height}x{width} is the smallest of {_range(sizes)} that fit",)
     assert shape is not None
     if moved and layout is None:
         notes = (
@@ -276,6 +277,12 @@ def _sizes(encoder: Encoder, feature_shape: tuple[int, ...]) -> Any:
         return encoder.image_shapes(feature_shape)
     except (ValueError, IndexError):
         return None
+
+
+def _window(encoder: Encoder) -> tuple[int, int] | None:
+    """(H, W) of an encoder's window, if it has one: its single vector is that of the window."""
+    size = getattr(getattr(encoder, "flavour", None), "win_size", None)
+    return None if size is None else (size[1], size[0])
 
 
 def _range(sizes: Any) -> str:

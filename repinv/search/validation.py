@@ -11,7 +11,7 @@ import numpy as np
 from repinv._core.typing import Array
 from repinv.encoders.base import Encoder
 from repinv.io.image import as_unit, on_host
-from repinv.search.feature_layout import with_bias
+from repinv.search.feature_layout import Reading, with_bias
 
 
 def check_counts(*, least: int = 1, **counts: int) -> None:
@@ -226,6 +226,23 @@ def polarity(given: Any, size: tuple[int, int, int]) -> None:
             )
     elif given is not None:
         initial(given, size, "polarity")
+
+
+def polarities(given: Any, reading: Reading) -> list[Any]:
+    """What the option is for each of several images' features: of a stack of images one each."""
+    count, (channels, height, width) = len(reading), reading.size
+    if given is None or isinstance(given, str):
+        return [given] * count
+    images = on_host(given)
+    one = [(height, width, channels), *([(height, width)] if channels == 1 else [])]
+    if images.ndim < 3 or images.shape in one or images.shape[1:] not in one:
+        return [given] * count
+    if len(images) != count:
+        raise ValueError(
+            f"polarity must be an image, or a stack of one for each of the {count} rows of "
+            f"features; got {len(images)} images."
+        )
+    return list(images)
 
 
 def inverted(inverter: Any, target: Array, encoder: Encoder, size: tuple[int, int, int]) -> Array:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from repinv._core.typing import Array
 from repinv.encoders import expressions
 from repinv.encoders.base import Encoder
 from repinv.energy.energy import Weighted
+from repinv.search import validation
 from repinv.search.feature_layout import read
 from repinv.search.restoration.restorer import Restorer
 from repinv.search.result import Result
@@ -116,8 +118,8 @@ def invert(
         so. "structures": large structures decide, under a spectrum that is steep at first. By
         default, where a network ships for the encoder's gray images, it decides after a quarter
         of the run, as `prior` does for other encoders; else large structures. An image decides
-        for the result to be light where it is; None inverts the encoder as any other. Where a
-        solver, parametrization, transforms or an initial image are given, it is None.
+        for the result to be light where it is, and a stack of images (N, H, W) or (N, H, W, C) for
+        those of N images' features; None inverts the encoder as any other. Where a solver, parametrization, transforms or an initial image are given, it is None.
     seed : int
         Of the starts and the transforms. The same seed gives the same result, bit for bit, on one
         machine with the same versions of the libraries.
@@ -201,6 +203,9 @@ def invert(
         tol=tol,
         check_every=check_every,
     )
-    starts = [setup(reading.of(number), encoder, options) for number in range(len(reading))]
+    starts = [
+        setup(reading.of(number), encoder, replace(options, polarity=one))
+        for number, one in enumerate(validation.polarities(polarity, reading))
+    ]
     results = batched.solved(starts, Watch(time_limit, callback, progress))
     return results[0] if len(results) == 1 else batched.as_one(results)
