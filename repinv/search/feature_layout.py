@@ -279,10 +279,12 @@ def _sizes(encoder: Encoder, feature_shape: tuple[int, ...]) -> Any:
         return None
 
 
-def _window(encoder: Encoder) -> tuple[int, int] | None:
-    """(H, W) of an encoder's window, if it has one: its single vector is that of the window."""
-    size = getattr(getattr(encoder, "flavour", None), "win_size", None)
-    return None if size is None else (size[1], size[0])
+def _window(encoder: Encoder) -> tuple[int, int, int] | None:
+    """Width, height and numbers of an encoder's window, if its vectors are those of windows."""
+    flavour = getattr(encoder, "flavour", None)
+    if not hasattr(flavour, "window_shape"):
+        return None
+    return (*flavour.win_size, math.prod(flavour.window_shape()))
 
 
 def _range(sizes: Any) -> str:
@@ -302,6 +304,7 @@ def _misfit(
         bias = _bias(given, encoder)
         return ValueError(
             bias
+            or of_windows(given, encoder)
             or f"features of shape {given} do not tell the size of the image; pass shape=(H, W), "
             "or on the command line --shape HxW."
         )
@@ -310,6 +313,9 @@ def _misfit(
     text = f"features of shape {given} {fit}; shape={tuple(shape or ())} gives {expected}."
     if _is_flat(given) and math.prod(given) == math.prod(expected) + 1:
         return ValueError(f"{text} {with_bias(math.prod(given))}")
+    windows = of_windows(given, encoder)
+    if windows:
+        return ValueError(f"{text} {windows}")
     if sorted(given) == sorted(expected):
         axes = tuple(given.index(n) for n in expected)
         if len(set(axes)) == len(axes):
@@ -328,6 +334,20 @@ def _bias(given: tuple[int, ...], encoder: Encoder) -> str:
         return ""
     count = math.prod(given)
     return "" if _sizes(encoder, (count - 1,)) is None else with_bias(count)
+
+
+def of_windows(given: tuple[int, ...], encoder: Encoder) -> str:
+    """How many numbers an encoder's windows have, where given ones are not so many."""
+    window = _window(encoder)
+    if window is None or not _is_flat(given):
+        return ""
+    (width, height, one), count = window, math.prod(given)
+    if count % one == 0:
+        return ""
+    several = round(count / one)
+    text = f"{count} numbers; a window of {width}x{height} has {one}"
+    text += f", {several} windows have {several * one}" if several > 1 else ""
+    return f"{text}. Give the encoder the options that they were computed with."
 
 
 def with_bias(count: int) -> str:

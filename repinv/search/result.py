@@ -40,8 +40,8 @@ class Result:
     view_error : ndarray, shape (N,), or None
         Mean of the error over random views of these images, where the run looked at such views.
     notes : tuple of str
-        Decisions made on the way that the caller may want to know. Of several problems, "row 2 of 3:"
-        begins a note that is not of all of them.
+        Decisions made on the way that the caller may want to know. Of several problems,
+        "row 2 of 3:" begins a note that is not of all of them.
     problems : int
         How many images' features were inverted; of each of them the images stand together, in
         the order of the rows.

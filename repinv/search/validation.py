@@ -11,7 +11,7 @@ import numpy as np
 from repinv._core.typing import Array
 from repinv.encoders.base import Encoder
 from repinv.io.image import as_unit, on_host
-from repinv.search.feature_layout import Reading, with_bias
+from repinv.search.feature_layout import Reading, of_windows, with_bias
 
 
 def check_counts(*, least: int = 1, **counts: int) -> None:
@@ -129,6 +129,15 @@ def _central(positions: np.ndarray, count: int) -> np.ndarray:
     return np.isin(positions, distinct[first : first + count])
 
 
+def check_is_numbers(component: Any) -> None:
+    """Raise TypeError if a component is an estimator in place of its weights."""
+    if hasattr(component, "predict"):
+        raise TypeError(
+            f"component must be numbers; got {type(component).__name__}. Give its weights, such as "
+            "svm.coef_; of a pipeline repinv.sklearn.direction(pipeline)."
+        )
+
+
 def direction(component: Any, encoder: Encoder, shape: tuple[int, ...]) -> np.ndarray:
     """d (*F) of a component: an index, a channel, or a direction in the features' space."""
     wanted = on_host(component)
@@ -154,10 +163,10 @@ def direction(component: Any, encoder: Encoder, shape: tuple[int, ...]) -> np.nd
         raise TypeError(f"component must be numbers; got dtype {wanted.dtype}.")
     if wanted.shape != shape and wanted.size != math.prod(shape):
         bias = wanted.size == math.prod(shape) + 1
+        hint = with_bias(wanted.size) if bias else of_windows(wanted.shape, encoder)
         raise ValueError(
             f"a direction must have the features' shape {shape}, or be flat with "
-            f"{math.prod(shape)} entries; got {wanted.shape}."
-            + (f" {with_bias(wanted.size)}" if bias else "")
+            f"{math.prod(shape)} entries; got {wanted.shape}. {hint}".rstrip()
         )
     if not (np.isfinite(wanted).all() and wanted.any()):
         raise ValueError("a direction must be finite, and not zero everywhere.")

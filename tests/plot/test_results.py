@@ -106,7 +106,7 @@ def test_titles_of_narrow_pictures_do_not_overlap(stack):
     row = dataclasses.replace(row, image=photographs[0])
     compared = repinv.Comparison((row,) * 3, photographs[0]).plot()
     alone = repinv.invert(result.features[0], result.encoder, max_iter=3, n_preimages=3)
-    for figure in (figure, compared, alone.plot(photographs[0], trace=True)):
+    for shown in (figure, compared, alone.plot(photographs[0], trace=True)):
         figure.canvas.draw()
         frame = figure.bbox
         boxes = [a._left_title.get_window_extent() for a in figure.axes if titles(figure)]
