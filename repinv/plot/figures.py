@@ -16,7 +16,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Figure
 from matplotlib.textpath import TextPath
 
-from repinv.comparison.table import Comparison
 from repinv.io import files
 from repinv.io.image import to_gray
 from repinv.io.tables import percent
@@ -59,7 +58,7 @@ class ShownFigure(Figure):
 def inversion_figure(
     preimages: Any,
     errors: Any,
-    trace: Mapping[str, Any],
+    trace: Mapping[str, Any] | None,
     *,
     original: Any = None,
     glyph: Any = None,
@@ -74,8 +73,8 @@ def inversion_figure(
         The four of least error are drawn.
     errors : array, shape (N,)
         Their relative feature errors.
-    trace : mapping of str to array, shape (evaluations, N)
-        Terms of the energy, and 'energy', their sum.
+    trace : mapping of str to array, shape (evaluations, N), or None
+        Terms of the energy, and 'energy', their sum; None draws none.
     original : array, shape (H, W) or (H, W, 3), in [0, 1], or None
     glyph : array, shape (h, w), or None
         Drawing of the features; dark is its least value, white its largest.
@@ -154,27 +153,28 @@ class Panel:
 
 
 def row_figure(
-    panels: Sequence[Panel], trace: Mapping[str, Any], index: int, *, title: str = ""
+    panels: Sequence[Panel], trace: Mapping[str, Any] | None, index: int, *, title: str = ""
 ) -> Figure:
     """Pictures beside each other, and the terms of one problem's energy.
 
     Parameters
     ----------
     panels : sequence of Panel
-    trace : mapping of str to array, shape (evaluations, N)
-        Terms of the energy, and 'energy', their sum.
+    trace : mapping of str to array, shape (evaluations, N), or None
+        Terms of the energy, and 'energy', their sum; None draws none.
     index : int
         Whose energy is drawn.
     title : str
     """
     height, width = np.asarray(panels[-1].image).shape[:2]
     aspect = min(max(width / height, 0.6), 2.5)
-    widths = [aspect * _HEIGHT] * len(panels) + [1.25 * _HEIGHT]
+    widths = [aspect * _HEIGHT] * len(panels) + [1.25 * _HEIGHT] * (trace is not None)
     figure = ShownFigure(sum(widths) + 0.6, _HEIGHT + 0.75)
-    axes = figure.subplots(1, len(widths), width_ratios=widths)
+    axes = figure.subplots(1, len(widths), width_ratios=widths, squeeze=False)[0]
     for axis, panel in zip(axes, panels, strict=False):
         draw_image(axis, panel)
-    draw_trace(axes[-1], trace, index)
+    if trace is not None:
+        draw_trace(axes[-1], trace, index)
     if title:
         figure.suptitle(title, x=0.01, ha="left", fontsize=10, color="0.3", family="monospace")
     return figure
@@ -230,38 +230,6 @@ def grid_figure(
     if title:
         figure.suptitle(title, x=0.01, ha="left", fontsize=10, color="0.3")
     return figure
-
-
-def comparison_figure(
-    comparison: Comparison,
-    *,
-    title: str = "",
-    match: str | None = None,
-    axes: Sequence[Axes] | None = None,
-) -> Figure:
-    """The photograph and what each method made of it, with figures below their names.
-
-    Parameters
-    ----------
-    comparison : Comparison
-    title : str
-    match : {"contrast"} or None
-        Whether images are drawn with the mean and contrast of the photograph.
-    axes : sequence of Axes, optional
-        Where to draw, one for each picture.
-    """
-    shown = [] if comparison.image is None else [Panel(comparison.image, "photograph")]
-    for row in comparison.rows:
-        if row.image is not None:
-            likeness = "" if np.isnan(row.ssim) else f", SSIM {row.ssim:.2f}, NCC {row.ncc:.2f}"
-            image, word = matched(row.image, comparison.image, match)
-            below = f"error {percent(row.error, 2)}{likeness}{word}"
-            shown.append(Panel(image, f"{row.name}\n{below}"))
-    if axes is not None:
-        return draw_into(axes, shown)
-    columns = min(len(shown), 4 if len(shown) != 5 else 3)
-    rows = [shown[first : first + columns] for first in range(0, len(shown), columns)]
-    return grid_figure(rows, title=title)
 
 
 def draw_into(axes: Sequence[Axes], panels: Sequence[Panel]) -> Figure:

@@ -281,7 +281,7 @@ def _sizes(encoder: Encoder, feature_shape: tuple[int, ...]) -> Any:
 
 def _window(encoder: Encoder) -> tuple[int, int, int] | None:
     """Width, height and numbers of an encoder's window, if its vectors are those of windows."""
-    flavour = getattr(encoder, "flavour", None)
+    flavour: Any = getattr(encoder, "flavour", None)
     if not hasattr(flavour, "window_shape"):
         return None
     return (*flavour.win_size, math.prod(flavour.window_shape()))

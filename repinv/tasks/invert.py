@@ -115,11 +115,13 @@ def invert(
     polarity : {"auto", "structures"}, None or array, shape (H, W) or (H, W, C), in [0, 1]
         What is light and what dark, for encoders to which an image and its negative are the same,
         such as HOG without signs; whether an encoder is one is measured, and `Result.notes` says
-        so. "structures": large structures decide, under a spectrum that is steep at first. By
-        default, where a network ships for the encoder's gray images, it decides after a quarter
-        of the run, as `prior` does for other encoders; else large structures. An image decides
-        for the result to be light where it is, and a stack of images (N, H, W) or (N, H, W, C) for
-        those of N images' features; None inverts the encoder as any other. Where a solver, parametrization, transforms or an initial image are given, it is None.
+        so. "auto": a network that was learned from photographs decides after a quarter of the run,
+        where one ships (gray images, nine orientations); elsewhere as "structures". "structures":
+        the run begins with large structures, under a spectrum that is steep at first, and keeps
+        the image or its negative, whichever has grays that are likelier those of a photograph. An
+        image decides for the result to be light where it is, and a stack of images (N, H, W) or
+        (N, H, W, C) for those of N images' features; None inverts the encoder as any other. Where
+        a solver, parametrization, transforms or an initial image are given, it is None.
     seed : int
         Of the starts and the transforms. The same seed gives the same result, bit for bit, on one
         machine with the same versions of the libraries.

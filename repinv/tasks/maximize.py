@@ -46,8 +46,8 @@ PRIORS = (
     Weighted("range", 1.0, IntensityRange()),
     Weighted("contrast", 1e-2, NaturalContrast()),
 )
-#: What responses are raised towards by default, in units of the largest of photographs: of a pattern
-#: more than most images reach.
+#: What responses are raised towards by default, in units of the largest of photographs: of a
+#: pattern more than most images reach.
 ENOUGH, ENOUGH_OF_A_PATTERN = 2.0, 10.0
 #: Weight of the priors of an inversion for patterns, in units of the square of what is wanted, of
 #: whose size their loss is; so large that they keep their contrast.
@@ -153,8 +153,8 @@ def maximize(
     -----
     A response as large as possible is met by patterns that no photograph has; the energy has its
     least value at `strength` (`Shortfall`), and leaves the rest to the priors. A direction of
-    different weights is raised by the stages of an inversion, a component by Adam. [1]_ divides by the
-    largest response times the squared receptive field of the component, which
+    different weights is raised by the stages of an inversion, a component by Adam. [1]_ divides by
+    the largest response times the squared receptive field of the component, which
     `repinv_cnn.receptive_field` measures.
 
     Networks of colour images (`Encoder.is_network`) differ, since fine patterns that nobody sees

@@ -107,9 +107,9 @@ def test_titles_of_narrow_pictures_do_not_overlap(stack):
     compared = repinv.Comparison((row,) * 3, photographs[0]).plot()
     alone = repinv.invert(result.features[0], result.encoder, max_iter=3, n_preimages=3)
     for shown in (figure, compared, alone.plot(photographs[0], trace=True)):
-        figure.canvas.draw()
-        frame = figure.bbox
-        boxes = [a._left_title.get_window_extent() for a in figure.axes if titles(figure)]
+        shown.canvas.draw()
+        frame = shown.bbox
+        boxes = [axes._left_title.get_window_extent() for axes in shown.axes]
         assert all(frame.x0 <= box.x0 and box.x1 <= frame.x1 for box in boxes)
         for number, one in enumerate(boxes):
             assert not any(one.overlaps(other) for other in boxes[number + 1 :] if other.width)
@@ -192,6 +192,29 @@ def test_a_comparison_shows_its_images_and_its_table():
     assert len(re.findall("<tr>", html)) == 1 + len(found.rows)
     for row in found.rows:
         assert f"<td>{row.ssim:.3f}</td>" in html
+
+
+def test_a_comparison_draws_the_features_that_were_inverted():
+    found = repinv.compare(IMAGE, [repinv.Method(HOG, name="bars"), SIFT], max_iter=5)
+    first, second, third, fourth, fifth = titles(found.plot(encoder_picture=True))
+    assert (first, second, fourth) == ("photograph", "bars\nits features", "DSIFT\nits features")
+    assert third.startswith("bars\nerror")
+    assert fifth.startswith("DSIFT\nerror")
+    shown = pictures(found.plot(encoder_picture=True))
+    np.testing.assert_array_equal(shown[1], HOG.glyph(HOG(IMAGE), shape=IMAGE.shape))
+    # Those of one method stand in the same row as the images.
+    one = found.plot(encoder_picture=["bars"])
+    assert [title.split("\n")[0] for title in titles(one)] == [
+        "photograph", "bars", "bars", "DSIFT"
+    ]  # fmt: skip
+    assert len({axes.get_subplotspec().rowspan.start for axes in one.axes}) == 1
+    with pytest.raises(ValueError, match=r"names methods of \['bars', 'DSIFT'\]; got \['HOG'\]"):
+        found.plot(encoder_picture="HOG")
+    # Of more methods each has a row.
+    three = dataclasses.replace(found, rows=(*found.rows, found.rows[0]))
+    figure = three.plot(encoder_picture=True)
+    rows = [axes.get_subplotspec().rowspan.start for axes in figure.axes if axes.images]
+    assert rows == [0, 0, 0, 1, 1, 2, 2]
 
 
 @pytest.mark.parametrize("encoder", [HOG, repinv.HOG.skimage(), repinv.HOG.opencv((64, 64))])
