@@ -206,7 +206,10 @@ def grid_figure(
         for row in panels
     ]
     longest = max((p.label.count("\n") + 1 for row in panels for p in row if p), default=1)
-    size = (columns * side * aspect + 0.4, len(panels) * (side + 0.19 * longest) + 0.4)
+    size = (
+        columns * side * aspect + 0.4,
+        len(panels) * (side + 0.19 * longest) + (0.4 if title else 0.1),
+    )
     figure = ShownFigure(*size)
     axes = figure.subplots(len(panels), columns, squeeze=False)
     for index, row in enumerate(panels):
