@@ -98,9 +98,9 @@ def invert(
         that of a file. For gray images.
     seeds : int, optional
         Starts of each image, averaged after a third of the run (half with hard assignments, a
-        quarter with a prior); the rest of the run is pulled towards the average. Structure common
-        to the starts is determined by the features. Each start takes its evaluations, so the time
-        grows with `seeds`. 1 by default. With a `solver` that does not average them, the best of
+        quarter with a prior); the rest of the run is pulled towards the average. What the features
+        determine is common to the starts, and what differs averages out. Each start takes its
+        evaluations, so the time grows with `seeds`. 1 by default. With a `solver` that does not average them, the best of
         them is returned.
     transforms : {"robust"} or sequence of Jitter or RandomView, optional
         Random changes of the image in most steps, the first applied first: the features of each

@@ -3,7 +3,7 @@ What a linear classifier looks for
 ==================================
 
 A linear classifier on HOG multiplies features by weights. The weights are thousands of numbers, and
-nobody can read them. Which image has the highest score, and which the lowest?
+they cannot be read. Which image has a high score, and which a low one?
 """
 
 # %%
@@ -79,8 +79,8 @@ for digit, image in enumerate(patterns):
 # %%
 # Highest and lowest
 # ------------------
-# The opposite direction leads to the image of the lowest score. It is no empty image: it shows
-# the strokes that the classifier takes for evidence against the digit.
+# The opposite direction leads to an image of a low score. It is no empty image: it shows the
+# strokes that the classifier takes for evidence against the digit.
 
 digit = 0
 weights = direction(model, digit)

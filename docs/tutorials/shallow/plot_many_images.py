@@ -61,7 +61,8 @@ for axis, (name, run) in zip(axes, runs.items(), strict=True):
 # all, lines between them are not, as the spread shows. Their mean is nearer to the photograph
 # than each of them: features that determine a structure determine it in all eight, and what
 # depends on the start differs from one to the next. The spread is large on both sides of strong
-# contours, whose exact position within a cell is undetermined, and where the cup shines, in spots that are smaller than a cell.
+# contours, whose exact position within a cell is undetermined, and where the cup shines, in spots
+# that are smaller than a cell.
 
 single = [metrics.ncc(image, photograph) for image in result.images]
 of_mean = metrics.ncc(mean, photograph)
