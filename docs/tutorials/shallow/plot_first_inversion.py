@@ -2,7 +2,7 @@
 Invert a HOG that you already have
 ==================================
 
-Features that scikit-image computed, years ago perhaps, and no photograph: what of it is in them?
+You have features that scikit-image computed, but not the photograph. What do they show of it?
 """
 
 # %%
