@@ -1,4 +1,4 @@
-"""Invert bags of 1024 visual words on dense SIFT of step 5, on one thread.
+"""Invert bags of 1024 or 256 visual words on dense SIFT of step 5, on one thread.
 
 Prints, for each kind of bag: relative feature error, NCC and SSIM to the photograph after affine
 intensity matching, seconds; and what one evaluation (features and pullback) takes at 256x256.
@@ -26,29 +26,37 @@ from repinv import metrics
 
 EVALUATIONS = 800
 LONGER = 3 * EVALUATIONS
-#: Name, method, cells along a side, temperature (0 is hard), evaluations.
+#: What the command line takes for `--encoder bovw`: words, cells along a side, evaluations.
+COMMAND = "256 words, cells of 8 pixels, as repinv invert --encoder bovw"
+#: Name, method, words, cells along a side, temperature (0 is hard), evaluations.
 CASES = (
-    ("soft, 16x16", "ours", 16, 0.02, EVALUATIONS),
-    ("soft, 8x8", "ours", 8, 0.02, EVALUATIONS),
-    ("nearly hard, 16x16", "ours", 16, 0.005, EVALUATIONS),
-    ("hard, 16x16", "ours", 16, 0.0, EVALUATIONS),
-    (f"soft, 16x16, {LONGER} evaluations", "ours", 16, 0.02, LONGER),
-    (f"soft, 8x8, {LONGER} evaluations", "ours", 8, 0.02, LONGER),
-    (f"soft, 16x16, learned prior, {LONGER} evaluations", "learned prior", 16, 0.02, LONGER),
+    (COMMAND, "ours", 256, 32, 0.02, 120),
+    ("soft, 16x16", "ours", 1024, 16, 0.02, EVALUATIONS),
+    ("soft, 8x8", "ours", 1024, 8, 0.02, EVALUATIONS),
+    ("nearly hard, 16x16", "ours", 1024, 16, 0.005, EVALUATIONS),
+    ("hard, 16x16", "ours", 1024, 16, 0.0, EVALUATIONS),
+    (f"soft, 16x16, {LONGER} evaluations", "ours", 1024, 16, 0.02, LONGER),
+    (f"soft, 8x8, {LONGER} evaluations", "ours", 1024, 8, 0.02, LONGER),
+    (f"soft, 16x16, learned prior, {LONGER} evaluations", "learned prior", 1024, 16, 0.02, LONGER),
 )
 
 
-def encoder_of(grid: int, temperature: float) -> repinv.BoVW:
-    """The shipped vocabulary, by the words of a case."""
+def encoder_of(words: int, grid: int, temperature: float) -> repinv.BoVW:
+    """The shipped vocabulary of so many words, by the settings of a case."""
     soft = repinv.SoftAssignment(temperature) if temperature else repinv.HardAssignment()
-    return repinv.BoVW.pretrained(1024, assignment=soft, grid=(grid, grid))
+    return repinv.BoVW.pretrained(words, assignment=soft, grid=(grid, grid))
 
 
 def scored(
-    method: str, photograph: np.ndarray, grid: int, temperature: float, evaluations: int
+    method: str,
+    photograph: np.ndarray,
+    words: int,
+    grid: int,
+    temperature: float,
+    evaluations: int,
 ) -> tuple[repinv.Result, dict[str, float]]:
     """One inversion and its figures."""
-    encoder = encoder_of(grid, temperature)
+    encoder = encoder_of(words, grid, temperature)
     result, seconds = inversions.inverted(method, photograph, encoder, evaluations)
     target, found = (
         bag_of_words(image, encoder.vocabulary, grid=grid, temperature=temperature)[None]
@@ -64,7 +72,7 @@ def scored(
 
 def evaluation(photograph: np.ndarray) -> tuple[float, float]:
     """Least milliseconds of an evaluation of the first case, and of its local encoder's alone."""
-    encoder, x = encoder_of(16, 0.02), photograph[None, None]
+    encoder, x = encoder_of(1024, 16, 0.02), photograph[None, None]
     taken = []
     for one in (encoder, encoder.local):
         times = []
@@ -89,7 +97,7 @@ def draw(photograph: np.ndarray, path: Path) -> None:
     axes[0].imshow(photograph, cmap="gray", vmin=0, vmax=1)
     axes[0].set_title("photograph")
     for axis, grid in zip(axes[1:], grids, strict=True):
-        result, row = scored("ours", photograph, grid, 0.02, EVALUATIONS)
+        result, row = scored("ours", photograph, 1024, grid, 0.02, EVALUATIONS)
         axis.imshow(result.image, cmap="gray", vmin=0, vmax=1)
         axis.set_title(f"{grid}x{grid} cells\nerror {100 * row['error']:.2g} %")
         print(f"{grid}x{grid}", row, flush=True)

@@ -67,6 +67,15 @@ extlinks = {
 }
 
 autosummary_generate = True
+#: Pages of encoders list what those of a family have in common too; all else is `Encoder`'s.
+autosummary_context = {
+    "encoders": [
+        f"{module.__name__}.{name}"
+        for module in (repinv, repinv_cnn)
+        for name in module.__all__
+        if inspect.isclass(one := getattr(module, name)) and issubclass(one, repinv.Encoder)
+    ]
+}
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import functools
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -17,10 +16,10 @@ from torch import Tensor, nn
 
 import repinv
 from repinv_cnn._graph import errors, forward_mode, preparation, trials
-from repinv_cnn._graph.agreement import Ways, laid_out
+from repinv_cnn._graph.agreement import Ways
 from repinv_cnn._graph.cuda_graphs import Replayed
-from repinv_cnn._graph.tape import pulled
-from repinv_cnn._graph.tokens import Choice, resolved
+from repinv_cnn._graph.pipeline import Pipeline
+from repinv_cnn._graph.tokens import resolved
 from repinv_cnn._graph.trials import LayerInfo
 from repinv_cnn.preprocess import Preprocess
 
@@ -116,11 +115,8 @@ class TorchEncoder(repinv.Encoder):
     _names: tuple[str, ...] = field(init=False, repr=False)
     _ways: Ways = field(init=False, repr=False)
     _trials: trials.Trials = field(init=False, repr=False)
-    _choice: Choice | None = field(init=False, repr=False, default=None)
+    _pipeline: Pipeline = field(init=False, repr=False)
     _with_slopes: dict[float, TorchEncoder] = field(init=False, repr=False, default_factory=dict)
-    #: Width of the surrogate slopes of activations, and whether a final ReLU is left out.
-    _width: float = field(init=False, repr=False, default=0.0)
-    _is_before: bool = field(init=False, repr=False, default=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.module, nn.Module):
@@ -153,7 +149,9 @@ class TorchEncoder(repinv.Encoder):
             "_names": names,
             "_ways": ways,
             "_trials": trials.Trials(ways, taken, *settings),
-            "_choice": choice,
+            "_pipeline": Pipeline(
+                ways, self.preprocess, self.dtype, self.autocast, self.deterministic, choice
+            ),
         }
         for name, value in found.items():
             object.__setattr__(self, name, value)
@@ -165,17 +163,8 @@ class TorchEncoder(repinv.Encoder):
         that was given.
         """
         shapes = self._trials.shapes(tuple(x.shape[1:]))
-        given = _tensor(x).detach()
-        with self._guarded(given):
-            maps, pull_to_image = self._prepared_vjp(given)
-            outputs, pull_to_maps = self._outputs_vjp(maps)
-
-        def pullback(v: Any) -> Any:
-            with self._guarded(given):
-                grad = pull_to_image(pull_to_maps(self._parted(_tensor(v), outputs, shapes)))
-                return _as(grad.contiguous(), v)
-
-        return _as(self._joined(outputs, shapes), x), pullback
+        features, pull = self._pipeline.vjp(_tensor(x).detach(), shapes)
+        return _as(features, x), lambda v: _as(pull(_tensor(v)), v)
 
     def jvp(self, x: Any, /) -> tuple[Any, Pushforward] | None:
         """Features (N, *F), and the map of changes of the images to theirs, by forward mode.
@@ -183,15 +172,15 @@ class TorchEncoder(repinv.Encoder):
         None with surrogate slopes, which are of the pullback alone, and of modules with an
         operation that torch has no forward mode of.
         """
-        if self._width:
+        if self._pipeline.width:
             return None
         given, shapes = _tensor(x).detach(), self._trials.shapes(tuple(x.shape[1:]))
-        push = forward_mode.pushed(lambda images: self._features(images, shapes), given)
+        push = forward_mode.pushed(lambda images: self._pipeline.features(images, shapes), given)
         if push is None:
             return None
 
         def pushforward(v: Any) -> Any:
-            with self._guarded(given):
+            with self._pipeline.guarded(given):
                 return _as(push(_tensor(v)), v)
 
         return self.encode(x), pushforward
@@ -200,8 +189,8 @@ class TorchEncoder(repinv.Encoder):
         """Features (N, *F), without a graph, of the kind of array that `x` is."""
         shapes = self._trials.shapes(tuple(x.shape[1:]))
         given = _tensor(x)
-        with torch.no_grad(), self._guarded(given):
-            return _as(self._features(given, shapes), x)
+        with torch.no_grad(), self._pipeline.guarded(given):
+            return _as(self._pipeline.features(given, shapes), x)
 
     def in_layout(self, image: Any) -> Any:
         """A user's image (H, W, C): gray ones repeated, and (C, H, W) where that alone fits."""
@@ -224,9 +213,9 @@ class TorchEncoder(repinv.Encoder):
     @functools.cached_property
     def pre_activations(self) -> TorchEncoder | None:
         """The same encoder without the ReLU that ends its layer; None where none is seen to."""
-        if self._is_before or not self._ways.rectifies(self._trials.sample)[1]:
+        if self._pipeline.is_before or not self._ways.rectifies(self._trials.sample)[1]:
             return None
-        return self._variant(_is_before=True)
+        return self._variant(is_before=True)
 
     @functools.cached_property
     def is_classifier(self) -> bool:
@@ -255,7 +244,7 @@ class TorchEncoder(repinv.Encoder):
         if not self._ways.rectifies(self._trials.sample)[0]:
             return None
         if width not in self._with_slopes:
-            self._with_slopes[width] = self._variant(_width=width)
+            self._with_slopes[width] = self._variant(width=width)
         return self._with_slopes[width]
 
     @staticmethod
@@ -321,11 +310,12 @@ class TorchEncoder(repinv.Encoder):
             f"TorchEncoder({type(self.module).__name__}, {layers!r}{more}): {of} on {self.device}"
         )
 
-    def _variant(self, **fields: Any) -> TorchEncoder:
+    def _variant(self, **changes: Any) -> TorchEncoder:
         """A copy that computes otherwise, with none of what was made of this one."""
         found = copy.copy(self)
         found.__dict__.pop("pre_activations", None)
-        found.__dict__.update({"_with_slopes": {}, **fields})
+        pipeline = replace(self._pipeline, **changes)
+        found.__dict__.update({"_with_slopes": {}, "_pipeline": pipeline})
         return found
 
     @property
@@ -373,90 +363,6 @@ class TorchEncoder(repinv.Encoder):
         parts = torch.split(flat, [*map(math.prod, shapes)])
         named = zip(self._names, parts, shapes, strict=True)
         return {name: _as(part.reshape(shape), features) for name, part, shape in named}
-
-    def _features(self, x: Tensor, shapes: trials.Shapes) -> Tensor:
-        """Outputs of the layers (N, *F), those of several as one vector."""
-        return self._joined(self._outputs(self._prepared(x)), shapes)
-
-    def _prepared(self, x: Tensor) -> Tensor:
-        """Images as the layers take them."""
-        return self._laid_out(x if self.preprocess is None else self.preprocess(x))
-
-    def _prepared_vjp(self, x: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
-        """The same, and the pullback to the images."""
-        if self.preprocess is None:
-            return self._laid_out(x), lambda v: v
-        # By hand where it is one product; a subclass may do more than its factor says.
-        factor = self.preprocess.factor(x) if type(self.preprocess) is Preprocess else None
-        if factor is not None:
-            maps = self._prepared(x)
-            if maps.shape == x.shape:
-                return maps, lambda v: v * factor
-        (maps,), pull = pulled(lambda leaf: (self._prepared(leaf),), x)
-        return maps, lambda v: pull((v,))
-
-    def _outputs(self, maps: Tensor) -> Sequence[Tensor]:
-        """What each of the layers gives."""
-        mixed: contextlib.AbstractContextManager[object] = contextlib.nullcontext()
-        if self.autocast is not None:
-            mixed = torch.autocast(maps.device.type, self.autocast)
-        with mixed:
-            outputs = self._ways.function(self._width, self._is_before)(maps)
-        return [output.to(self.dtype) for output in outputs]
-
-    def _outputs_vjp(
-        self, maps: Tensor
-    ) -> tuple[Sequence[Tensor], Callable[[Sequence[Tensor]], Tensor]]:
-        """The same, and the pullback to what the layers are given."""
-        if self.autocast is None:
-            outputs, pullback = self._ways.function(self._width, self._is_before).vjp(maps)
-            kinds = [output.dtype for output in outputs]
-            return [output.to(self.dtype) for output in outputs], lambda v: pullback(
-                [part.to(kind) for part, kind in zip(v, kinds, strict=True)]
-            )
-        return pulled(self._outputs, maps)
-
-    def _joined(self, outputs: Sequence[Tensor], shapes: trials.Shapes) -> Tensor:
-        """Features, of several layers as one vector."""
-        if self._choice is not None:
-            outputs = [self._choice.take(o, s) for o, s in zip(outputs, shapes, strict=True)]
-        one = len(outputs) == 1
-        joined = outputs[0] if one else torch.cat([o.flatten(1) for o in outputs], dim=1)
-        return joined.contiguous()
-
-    def _parted(self, v: Tensor, outputs: Sequence[Tensor], shapes: trials.Shapes) -> list[Tensor]:
-        """A cotangent of the features, as those of the outputs."""
-        parts = [v]
-        if len(outputs) > 1:
-            flat = torch.split(v, [*map(math.prod, shapes)], dim=1)
-            parts = [part.reshape(-1, *s) for part, s in zip(flat, shapes, strict=True)]
-        if self._choice is not None:
-            parts = [self._choice.put(v, o) for v, o in zip(parts, outputs, strict=True)]
-        return [self._laid_out(part) for part in parts]
-
-    def _laid_out(self, maps: Tensor) -> Tensor:
-        """Maps in the layout of memory that the layers are computed in."""
-        return laid_out(maps, self._ways.current.channels_last)
-
-    @contextlib.contextmanager
-    def _guarded(self, x: Tensor) -> Iterator[None]:
-        """Deterministic kernels where asked for; where memory ends, says which batch fits."""
-        before = torch.are_deterministic_algorithms_enabled()
-        if self.deterministic:
-            torch.use_deterministic_algorithms(True)
-        try:
-            yield
-        except torch.OutOfMemoryError:
-            raise MemoryError(errors.too_large(self._tried, x)) from None
-        finally:
-            if self.deterministic:
-                torch.use_deterministic_algorithms(before)
-
-    def _tried(self, x: Tensor) -> None:
-        """Take a batch there and back, for what memory that needs."""
-        maps, _ = self._prepared_vjp(x)
-        outputs, pull_to_maps = self._outputs_vjp(maps)
-        pull_to_maps(outputs)
 
 
 def _tensor(a: Any) -> Tensor:

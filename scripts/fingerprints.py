@@ -42,7 +42,7 @@ ENCODERS: dict[str, repinv.Encoder] = {
     "DSIFT.vlfeat, fast": repinv.DSIFT.vlfeat(4, 3, fast=True),
     "DSIFT.natural": repinv.DSIFT.natural(5),
     "DSIFT.kornia": repinv.DSIFT.kornia(stride=4),
-    "BoVW, soft": repinv.BoVW.pretrained(256),
+    "BoVW, soft": repinv.BoVW.pretrained(256, grid=(4, 4)),
     "BoVW, hard": repinv.BoVW.pretrained(256, assignment="hard"),
     "HOGgle": repinv.HOGgle.pretrained(256),
 }

@@ -100,8 +100,8 @@ def invert(
         Starts of each image, averaged after a third of the run (half with hard assignments, a
         quarter with a prior); the rest of the run is pulled towards the average. What the features
         determine is common to the starts, and what differs averages out. Each start takes its
-        evaluations, so the time grows with `seeds`. 1 by default. With a `solver` that does not average them, the best of
-        them is returned.
+        evaluations, so the time grows with `seeds`. 1 by default. With a `solver` that does not
+        average them, the best of them is returned.
     transforms : {"robust"} or sequence of Jitter or RandomView, optional
         Random changes of the image in most steps, the first applied first: the features of each
         view of it are brought to the target (see Notes). Their `base` is set to the

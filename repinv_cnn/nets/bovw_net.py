@@ -70,7 +70,7 @@ class BoVWNet(torch.nn.Module):
         self.encoder = bovw
         self.local = _local_net(bovw.local)
         self.codes = _codes_of(bovw)
-        self.pool = None if bovw.grid is None else _pool_of(bovw)
+        self.pool = Largest() if bovw.aggregation == "max" else Mean(bovw.interpolate)
         self.power = Powered(bovw.power)
         self.norm = Unit(bovw.norm)
 
@@ -98,10 +98,11 @@ class BoVWNet(torch.nn.Module):
         height, width = x.shape[2:]
         with validation.exact(x):
             found = self.codes(self.local.descriptors(x.to(validation.working(x.dtype))))
-            if self.pool is not None:
-                found = self.pool(found, self.local.frames(height, width), (height, width))
+            grids = self.encoder.grids(tuple(x.shape[1:]))
+            if grids:
+                found = self.pool(found, self.local.frames(height, width), (height, width), grids)
             strong = self.power(found)
-            whole = strong if self.pool is None else strong.flatten(1)
+            whole = strong.flatten(1) if grids else strong
             shape = self.encoder.feature_shape(tuple(x.shape[1:]))
             features: torch.Tensor = self.norm(whole).reshape(len(x), *shape)
         return features.to(x.dtype)
@@ -109,7 +110,9 @@ class BoVWNet(torch.nn.Module):
     def extra_repr(self) -> str:
         """What is in the bag, for the module's text."""
         words, size = self.encoder.vocabulary.shape
-        return f"{words} words of {size} numbers, grid={self.encoder.grid}"
+        cell_size, grid = self.encoder.cell_size, self.encoder.grid
+        cells = f"grid={grid}" if cell_size is None else f"cell_size={cell_size}"
+        return f"{words} words of {size} numbers, {cells}"
 
 
 def _local_net(local: repinv.Encoder) -> HOGNet | DSIFTNet:
@@ -137,10 +140,3 @@ def _codes_of(bovw: repinv.BoVW) -> torch.nn.Module:
         f"BoVWNet covers hard, soft and LLC assignments; got {type(given).__name__}. "
         "Use repinv_cnn.as_module for others."
     )
-
-
-def _pool_of(bovw: repinv.BoVW) -> Mean | Largest:
-    """The layer of a bag's grid, or of its pyramid."""
-    grid: Any = bovw.grid
-    grids = grid if isinstance(grid[0], tuple) else (grid,)
-    return Largest(grids) if bovw.aggregation == "max" else Mean(grids, bovw.interpolate)

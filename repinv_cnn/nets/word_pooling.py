@@ -43,21 +43,23 @@ class Mean(torch.nn.Module):
 
     Parameters
     ----------
-    grids : tuple of (int, int)
-        Cells down and across.
     interpolate : bool
         Share descriptors between the nearest cells.
     """
 
-    def __init__(self, grids: tuple[tuple[int, int], ...], interpolate: bool) -> None:
+    def __init__(self, interpolate: bool) -> None:
         super().__init__()
-        self.grids, self.interpolate = grids, interpolate
+        self.interpolate = interpolate
 
     def forward(
-        self, codes: torch.Tensor, frames: torch.Tensor, size: tuple[int, int]
+        self,
+        codes: torch.Tensor,
+        frames: torch.Tensor,
+        size: tuple[int, int],
+        grids: tuple[tuple[int, int], ...],
     ) -> torch.Tensor:
-        """Codes (N, F, K) of descriptors at `frames` → codes (N, cells, K)."""
-        weights = _memberships(frames, size, self.grids, self.interpolate)
+        """Codes (N, F, K) of descriptors at `frames` → codes (N, cells, K) of cells of `grids`."""
+        weights = _memberships(frames, size, grids, self.interpolate)
         total = weights.sum(dim=1, keepdim=True)
         weights = weights / torch.where(total > 0, total, 1.0)
         return weights.to(codes.device, codes.dtype) @ codes
@@ -67,23 +69,18 @@ class Largest(torch.nn.Module):
     """The largest code of each word in a cell, zero where there are no descriptors.
 
     Of equal ones the first counts.
-
-    Parameters
-    ----------
-    grids : tuple of (int, int)
-        Cells down and across.
     """
 
-    def __init__(self, grids: tuple[tuple[int, int], ...]) -> None:
-        super().__init__()
-        self.grids = grids
-
     def forward(
-        self, codes: torch.Tensor, frames: torch.Tensor, size: tuple[int, int]
+        self,
+        codes: torch.Tensor,
+        frames: torch.Tensor,
+        size: tuple[int, int],
+        grids: tuple[tuple[int, int], ...],
     ) -> torch.Tensor:
-        """Codes (N, F, K) of descriptors at `frames` → codes (N, cells, K)."""
+        """Codes (N, F, K) of descriptors at `frames` → codes (N, cells, K) of cells of `grids`."""
         cells = []
-        for weights in _memberships(frames, size, self.grids, False):
+        for weights in _memberships(frames, size, grids, False):
             members = weights.nonzero()[:, 0].to(codes.device)
             if len(members):
                 cells.append(codes[:, members].max(dim=1).values)

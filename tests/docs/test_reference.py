@@ -26,16 +26,18 @@ MORE = {"GL08", "PR01", "RT01", "RT03", "EX01", "SA01", "SA02", "SA03", "SA04"}
 
 
 def methods(name):
-    """Public methods that a class defines itself, by their whole names."""
+    """Public methods of a class, by their whole names; of an encoder, but those of `Encoder`."""
     package, _, short = name.rpartition(".")
     one = getattr({m.__name__: m for m in (repinv, repinv_cnn, inverters)}[package], short)
     if not inspect.isclass(one):
         return []
     kinds = (classmethod, staticmethod, type(methods))
+    family = [base for base in one.__mro__ if base.__module__.startswith("repinv")]
+    family = [base for base in family if base is one or base is not repinv.Encoder]
     return [
         f"{name}.{key}"
-        for key, value in vars(one).items()
-        if isinstance(value, kinds) and not key.startswith("_")
+        for key in dict.fromkeys(key for base in family for key in vars(base))
+        if isinstance(inspect.getattr_static(one, key), kinds) and not key.startswith("_")
     ]
 
 

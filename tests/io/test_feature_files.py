@@ -1,8 +1,10 @@
 """Features in the files that people have: every kind, one array of several, and what is refused."""
 
 import importlib.metadata
+import io
 import pickle
 import sys
+import zipfile
 
 import joblib
 import numpy as np
@@ -10,12 +12,101 @@ import pytest
 import scipy.io
 import torch
 
-from repinv.io import feature_files
+from repinv.io import feature_files, files
 from repinv.io.feature_files import has_features, read_features, split
 from repinv_cnn import tensor_files
 
 FEATURES = np.random.default_rng(0).random((3, 4, 5)).round(6)
 FLAT = FEATURES.ravel()
+
+
+class _Bomb:
+    def __reduce__(self):
+        return (exec, ("raise SystemExit('a pickle ran')",))
+
+
+def test_features_come_from_npy(tmp_path):
+    np.save(tmp_path / "f.npy", FEATURES)
+    np.testing.assert_array_equal(read_features(tmp_path / "f.npy"), FEATURES)
+
+
+def test_features_in_fortran_order_are_read(tmp_path):
+    np.save(tmp_path / "f.npy", np.asfortranarray(FEATURES))
+    np.testing.assert_array_equal(read_features(tmp_path / "f.npy"), FEATURES)
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_features_come_from_npz(tmp_path, save):
+    save(tmp_path / "one.npz", anything=FEATURES)
+    save(tmp_path / "named.npz", other=np.zeros(3), features=FEATURES)
+    for name in ("one.npz", "named.npz"):
+        np.testing.assert_array_equal(read_features(tmp_path / name), FEATURES)
+
+
+def test_an_npz_of_several_arrays_must_name_its_features(tmp_path):
+    np.savez(tmp_path / "f.npz", a=FEATURES, b=FEATURES)
+    with pytest.raises(ValueError, match=r"it holds a, b, and one array or one named 'features'"):
+        read_features(tmp_path / "f.npz")
+    zipfile.ZipFile(tmp_path / "none.npz", "w").close()
+    with pytest.raises(ValueError, match="it holds nothing"):
+        read_features(tmp_path / "none.npz")
+
+
+def test_pickles_are_refused_and_never_run(tmp_path):
+    np.save(tmp_path / "object.npy", np.array([_Bomb()], dtype=object), allow_pickle=True)
+    np.savez(tmp_path / "object.npz", features=np.array([_Bomb()], dtype=object))
+    (tmp_path / "raw.npy").write_bytes(pickle.dumps(_Bomb()))
+    for name in ("object.npy", "object.npz", "raw.npy"):
+        with pytest.raises(ValueError, match=r"pickled objects.*is refused.*numpy\.save"):
+            read_features(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["f.npy", "f.npz"])
+@pytest.mark.parametrize("part", [0.01, 0.2, 0.6, 0.99])
+def test_truncated_features_are_refused(tmp_path, name, part):
+    (np.save if name == "f.npy" else np.savez)(tmp_path / name, FEATURES)
+    data = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(data[: int(part * len(data))])
+    with pytest.raises(ValueError, match=rf"expected an array saved.*{name} cannot be read"):
+        read_features(tmp_path / name)
+
+
+def test_a_header_that_promises_the_moon_allocates_nothing(tmp_path):
+    stream = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        stream, {"descr": "<f8", "fortran_order": False, "shape": (10**9, 10**9)}
+    )
+    (tmp_path / "f.npy").write_bytes(stream.getvalue() + bytes(64))
+    with pytest.raises(ValueError, match="truncated: 64 bytes of the 8000000000000000000"):
+        read_features(tmp_path / "f.npy")
+
+
+def test_images_are_no_features(tmp_path):
+    files.write(tmp_path / "a.png", FEATURES[0])
+    with pytest.raises(ValueError, match="expected an array saved"):
+        read_features(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize(
+    ("array", "words"),
+    [
+        (FEATURES + 1j, "real numbers"),
+        (np.array(["a"]), "real numbers"),
+        (np.zeros((0, 3)), "holds none"),
+        (np.array([1.0, np.nan]), "1 NaN or infinite of 2"),
+        (np.array([1.0, -np.inf]), "1 NaN or infinite of 2"),
+    ],
+)
+def test_features_that_are_no_numbers_are_refused(tmp_path, array, words):
+    np.save(tmp_path / "f.npy", array)
+    with pytest.raises(ValueError, match=words):
+        read_features(tmp_path / "f.npy")
+
+
+def test_an_empty_file_is_refused(tmp_path):
+    (tmp_path / "f.npy").touch()
+    with pytest.raises(ValueError, match="empty file"):
+        read_features(tmp_path / "f.npy")
 
 
 @pytest.mark.parametrize("compressed", [False, True])
@@ -124,11 +215,6 @@ def test_files_of_torch_are_read(tmp_path, name):
     np.testing.assert_allclose(read_features(f"{path}:a"), FEATURES, rtol=0.01)
     with pytest.raises(ValueError, match=rf"it holds a, net/b.*Name one: {name}:a"):
         read_features(path)
-
-
-class _Bomb:
-    def __reduce__(self):
-        return (exec, ("raise SystemExit('a pickle ran')",))
 
 
 @pytest.mark.usefixtures("torch_files")

@@ -354,7 +354,7 @@ def test_comparing_photographs_leaves_no_layout_open():
 
 
 def test_words_without_a_grid_are_maps_too():
-    words = BoVW.pretrained(256, grid=None)
+    words = BoVW.pretrained(256, cell_size=None)
     features = words(CAMERA)
     np.testing.assert_array_equal(
         read(features.T, words, (64, 64)).features, read(features, words, (64, 64)).features

@@ -63,7 +63,7 @@ FIXED = {
     "DSIFT.natural": DSIFT.natural(),
     "BoVW": BoVW.pretrained(),
     "BoVW pyramid": BoVW.pretrained(grid=((1, 1), (2, 2))),
-    "BoVW everywhere": BoVW.pretrained(grid=None),
+    "BoVW everywhere": BoVW.pretrained(cell_size=None),
     "BoVW l2": BoVW.pretrained(power=0.5, norm="l2"),
     "VLAD": VLAD.fit(LEARNED, SIFT, 16, progress=False),
     "FisherVector": FisherVector.fit(LEARNED, SIFT, 8, progress=False),

@@ -47,17 +47,16 @@ assert accuracy > 0.95
 # and finds a natural-looking image of a high score. It stops rewarding more at ten times the
 # largest score of ``images`` without the bias, which these do not reach.
 
-patterns = [
-    repinv.maximize(hog, direction(model, digit), shape=(48, 48), images=train[:100]).image
+found = [
+    repinv.maximize(hog, direction(model, digit), shape=(48, 48), images=train[:100])
     for digit in range(10)
 ]
 
 # sphinx_gallery_thumbnail_number = 1
 figure, axes = plt.subplots(2, 5, figsize=(8, 3.6), layout="constrained")
-for digit, (axis, image) in enumerate(zip(axes.flat, patterns, strict=True)):
-    axis.imshow(image, cmap="gray")
-    axis.set_title(f"most {digit}-like", fontsize=9)
-    axis.set_axis_off()
+for digit, (axis, result) in enumerate(zip(axes.flat, found, strict=True)):
+    result.plot(axes=axis)
+    axis.set_title(f"most {digit}-like", fontsize=9, loc="left")
 plt.show()
 
 # %%
@@ -71,8 +70,8 @@ plt.show()
 # arbitrary.
 
 scores = model.decision_function(test)
-for digit, image in enumerate(patterns):
-    own = model.decision_function(image[None])[0]
+for digit, result in enumerate(found):
+    own = model.decision_function(result.image[None])[0]
     assert own[digit] > scores[:, digit].max()
     assert np.argmax(own) == digit
 
@@ -84,20 +83,19 @@ for digit, image in enumerate(patterns):
 
 digit = 0
 weights = direction(model, digit)
-lowest = repinv.maximize(hog, -weights, shape=(48, 48), images=train[:100]).image
+lowest = repinv.maximize(hog, -weights, shape=(48, 48), images=train[:100])
 figure, axes = plt.subplots(1, 3, figsize=(6, 2.2), layout="constrained")
-shown = {
-    "written": test[test_labels == digit][0],
-    "highest score": patterns[digit],
-    "lowest score": lowest,
-}
+written = test[test_labels == digit][0]
+axes[0].imshow(written, cmap="gray", vmin=0, vmax=1)
+axes[0].set_axis_off()
+found[digit].plot(axes=axes[1])
+lowest.plot(axes=axes[2])
+shown = {"written": written, "highest score": found[digit].image, "lowest score": lowest.image}
 for axis, (title, image) in zip(axes, shown.items(), strict=True):
     score = model.decision_function(image[None])[0, digit]
-    axis.imshow(image, cmap="gray")
-    axis.set_title(f"{title}: {score:.1f}", fontsize=9)
-    axis.set_axis_off()
+    axis.set_title(f"{title}: {score:.1f}", fontsize=9, loc="left")
 plt.show()
-assert model.decision_function(lowest[None])[0, digit] < scores[:, digit].min()
+assert model.decision_function(lowest.image[None])[0, digit] < scores[:, digit].min()
 
 # %%
 # Why it works

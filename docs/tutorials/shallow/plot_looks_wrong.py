@@ -3,35 +3,26 @@ My picture looks wrong
 ======================
 
 Pictures that are not what you expected, with the reason and the remedy. Light and dark, to begin
-with: both images below have the same HOG.
+with: the two images on the right have the same HOG.
 """
 
 # sphinx_gallery_thumbnail_number = 1
 import matplotlib.pyplot as plt
-import numpy as np
 import skimage
 
 import repinv
 
 cup = skimage.util.img_as_float32(skimage.data.coffee()[8:392:2, 100:484:2]).mean(axis=-1)
-
-
-def show(images, match=None):
-    """Images side by side, each under its title."""
-    _, axes = plt.subplots(
-        1, len(images), figsize=(2.6 * len(images), 2.9), layout="constrained", squeeze=False
-    )
-    for axis, (title, image) in zip(axes[0], images.items(), strict=True):
-        if match is not None and image.shape == match.shape:
-            image = repinv.metrics.affine_match(image, match)
-        axis.imshow(np.clip(image, 0, 1), cmap="gray", vmin=0, vmax=1)
-        axis.set_title(title, fontsize=9)
-        axis.set_axis_off()
-
-
 unsigned = repinv.HOG.skimage()
 found = repinv.invert(unsigned(cup), unsigned, shape=cup.shape, max_iter=200)
-show({"photograph": cup, "found": found.image, "1 - found": 1 - found.image})
+_, axes = plt.subplots(1, 4, figsize=(10, 2.9), layout="constrained")
+found.plot(cup, match=None, axes=axes[:3])
+axes[3].imshow(1 - found.image, cmap="gray", vmin=0, vmax=1)
+axes[3].set_title("1 - pre-image", fontsize=9, loc="left")
+axes[3].set_anchor("N")
+axes[3].set_axis_off()
+same = repinv.metrics.feature_error(unsigned(1 - found.image)[None], unsigned(found.image)[None])
+assert same < 1e-4
 
 # %%
 # Light and dark are swapped
@@ -57,10 +48,14 @@ assert "light and dark" in found.notes[0]
 # solver of your own. The light side of a contour then changes every few pixels. *Remedy*: leave
 # ``polarity`` at its default, under which it stays the same along a contour.
 
-relief = repinv.invert(unsigned(cup), unsigned, shape=cup.shape, max_iter=200, polarity=None)
-followed = repinv.invert(unsigned(cup), unsigned, shape=cup.shape, max_iter=200, polarity=cup)
-show({"polarity=None": relief.image, "default": found.image, "polarity=photograph": followed.image})
-assert repinv.metrics.ncc(followed.image, cup) > 0.3
+choices = {"polarity=None": None, "default": "auto", "polarity=photograph": cup}
+table = repinv.compare(
+    cup,
+    [repinv.Method(unsigned, {"polarity": one}, name) for name, one in choices.items()],
+    max_iter=200,
+)
+table.plot()
+assert table.rows[2].ncc > 0.3
 
 # %%
 # The picture is washed out, or too contrasted
@@ -71,10 +66,11 @@ assert repinv.metrics.ncc(followed.image, cup) > 0.3
 # by default, or with `repinv.metrics.affine_match`.
 
 hog = repinv.HOG.vlfeat()
-plain = repinv.invert(hog(cup), hog, shape=cup.shape, max_iter=200).image
-matched = repinv.metrics.affine_match(plain, cup)
-assert abs(matched.std() - cup.std()) < abs(plain.std() - cup.std()) + 1e-6
-show({"photograph": cup, "as found": plain, "matched": matched})
+plain = repinv.invert(hog(cup), hog, shape=cup.shape, max_iter=200)
+plain.plot(cup, encoder_picture=False, match=None)
+plain.plot(cup, encoder_picture=False)
+matched = repinv.metrics.affine_match(plain.image, cup)
+assert abs(matched.std() - cup.std()) < abs(plain.image.std() - cup.std()) + 1e-6
 
 # %%
 # A border of the image is blurred
@@ -82,18 +78,16 @@ show({"photograph": cup, "as found": plain, "matched": matched})
 #
 # *Reason*: cells and blocks that do not fit into the image are left out, so that no feature
 # depends on the last rows and columns. Of 206 rows, cells of 16 pixels cover 192. *Remedy*: none
-# is needed; or crop the image to a multiple of the cell. The map shows how much the features
-# change with each pixel.
+# is needed; or crop the image to a multiple of the cell. The map of `repinv.sensitivity` shows how
+# much the features change with each pixel: at the right and at the bottom, which are black, they
+# do not change.
 
 cells = repinv.HOG.skimage(pixels_per_cell=(16, 16))
 part = skimage.util.img_as_float32(skimage.data.coffee()[:206, 150:356]).mean(axis=-1)
-image = repinv.invert(cells(part), cells, shape=part.shape, max_iter=100).image
-x = part[None, None]
-_, pullback = cells.vjp(x)
-signs = np.random.default_rng(0).choice([-1, 1], size=cells.encode(x).shape).astype(np.float32)
-counts = np.abs(pullback(signs)[0, 0])
-assert counts[:, 200:].max() < counts[:, :190].max() / 100
-show({"found": image, "where features look": counts / np.quantile(counts, 0.99)})
+repinv.invert(cells(part), cells, shape=part.shape, max_iter=100).plot(part)
+seen = repinv.sensitivity(cells, part)
+seen.plot()
+assert seen.map[:, 200:].max() < seen.map[:, :190].max() / 1e4
 
 # %%
 # There is noise, or a fine pattern
@@ -102,22 +96,14 @@ show({"found": image, "where features look": counts / np.quantile(counts, 0.99)}
 # *Reason*: features do not determine all of the image, and noise of the start is left where they
 # do not; or ``parametrization=repinv.Pixels()`` or ``priors=()`` removed what keeps images smooth;
 # or a network with strides or pooling has nearly the same features for a fine pattern as for an
-# even gray. *Remedy*: the
-# default parametrization; several starts, whose average keeps what they have in common
-# (``seeds=4``); a learned prior for gray images (``prior="learned"``).
+# even gray. *Remedy*: the default parametrization; several starts, whose average keeps what they
+# have in common (``seeds=4``); a learned prior for gray images (``prior="learned"``).
 
-rough = repinv.invert(
-    hog(cup), hog, shape=cup.shape, max_iter=200, parametrization=repinv.Pixels(), priors=()
-)
-ncc = [repinv.metrics.ncc(image, cup) for image in (rough.image, plain)]
-assert ncc[0] < ncc[1]
-show(
-    {
-        f"pixels, no priors\nNCC {ncc[0]:.2f}": rough.image,
-        f"default\nNCC {ncc[1]:.2f}": plain,
-    },
-    match=cup,
-)
+rough = {"parametrization": repinv.Pixels(), "priors": ()}
+methods = [repinv.Method(hog, rough, "pixels, no priors"), repinv.Method(hog, {}, "default")]
+table = repinv.compare(cup, methods, max_iter=200)
+table.plot()
+assert table.rows[0].ncc < table.rows[1].ncc
 
 # %%
 # Colours are gone

@@ -96,7 +96,7 @@ print(walk)
 encoders = {
     "HOG": hog,
     "dense SIFT": repinv.DSIFT.vlfeat(step=4),
-    "words": repinv.BoVW.pretrained(256),
+    "words": repinv.BoVW.pretrained(256, grid=(4, 4)),
 }
 network = repinv_cnn.digits_network()
 for layer in ("relu1", "relu3"):

@@ -30,30 +30,24 @@ for name, encoder in flavours.items():
 # %%
 # All the same they keep much the same of an image. Invert each, and encode what was found by all
 # others: the relative error says how much of a flavour another one has kept. Three of them have
-# undirected orientations, and light and dark may be swapped in their images.
-found = {}
-for name, encoder in flavours.items():
-    features = encoder.encode(photograph[None, None])[0]
-    found[name] = repinv.invert(features, encoder, shape=photograph.shape, max_iter=300).image
+# undirected orientations, and light and dark may be swapped in their images. Below each name stand
+# the error in its own features, and the likeness to the photograph.
+methods = [repinv.Method(encoder, {}, name) for name, encoder in flavours.items()]
+# sphinx_gallery_thumbnail_number = 1
+table = repinv.compare(photograph, methods, max_iter=300)
+table.plot()
 errors = np.array(
     [
         [
             metrics.feature_error(
-                other.encode(image[None, None].astype(np.float32)),
+                other.encode(row.image[None, None].astype(np.float32)),
                 other.encode(photograph[None, None]),
             )[0]
             for other in flavours.values()
         ]
-        for image in found.values()
+        for row in table.rows
     ]
 )
-
-# sphinx_gallery_thumbnail_number = 1
-figure, axes = plt.subplots(2, 3, figsize=(8, 6), layout="constrained")
-for axis, (name, image) in zip(axes.flat, found.items(), strict=True):
-    axis.imshow(image, cmap="gray")
-    axis.set_title(name.replace("(", "(\n", 1) if len(name) > 20 else name, fontsize=8)
-    axis.set_axis_off()
 
 # %%
 # Rows: whose features were inverted. Columns: whose error is measured, in per cent.

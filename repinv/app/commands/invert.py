@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from repinv.plot.figures import Figure
     from repinv.search.feature_layout import Reading
 
+#: Evaluations by default, and those of bags of words, each of which takes as long as several.
+_EVALUATIONS, _OF_WORDS = 400, 120
+
 
 @click.command(short_help="Find an image with the features of another, or with given ones.")
 @click.argument("source", metavar="IMAGE_OR_FEATURES", type=click.Path(path_type=Path))
@@ -57,7 +60,7 @@ if TYPE_CHECKING:
     "numbers, .npz the whole result, which repinv.resume continues. Of several images' features, "
     "FILE-1 and so on.",
 )
-@max_iter_option(400)
+@max_iter_option(None, f"{_EVALUATIONS}; of bags of words {_OF_WORDS}")
 @click.option(
     "--n-preimages",
     type=click.IntRange(min=1),
@@ -120,7 +123,7 @@ def invert(
     out: Path | None,
     figure: Path | None,
     movie: Path | None,
-    max_iter: int,
+    max_iter: int | None,
     time_limit: float | None,
     n_preimages: int,
     seeds: int | None,
@@ -142,7 +145,7 @@ def invert(
     \b
     Examples:
       repinv invert cat.jpg --encoder hog.vlfeat --out preimage.png --figure figure.png
-      repinv invert cat.jpg --encoder 'bovw(n_words=1024, grid=(16, 16))' --figure figure.png
+      repinv invert cat.jpg --encoder 'bovw(n_words=1024, cell_size=16)' --figure figure.png
       repinv invert features.npy --encoder 'hog.skimage(orientations=8)' --shape 240x320
     """  # noqa: D301
     check_source(source, shape=shape, layout=layout, rescale=rescale, size=size)
@@ -153,6 +156,8 @@ def invert(
         source, made, shape=shape, layout=layout, side=size, color=color, starts=starts
     )
     count = len(given.reading)
+    if max_iter is None:
+        max_iter = _OF_WORDS if isinstance(made, repinv.BoVW) else _EVALUATIONS
     if count > 1 and outputs.is_whole:
         raise ValueError(
             f"a whole result is that of one image's features; {source} holds those of {count}. "

@@ -202,13 +202,13 @@ def check_source(
         )
 
 
-def max_iter_option(default: int) -> Callable[[_Command], _Command]:
-    """The option of how many evaluations a command makes."""
+def max_iter_option(default: int | None, shown: str = "") -> Callable[[_Command], _Command]:
+    """The option of how many evaluations a command makes; `shown` tells a default of None."""
     return click.option(
         "--max-iter",
         type=click.IntRange(min=1),
         default=default,
-        show_default=True,
+        show_default=shown or True,
         metavar="N",
         help="Evaluations of the representation. More come closer to the target.",
     )

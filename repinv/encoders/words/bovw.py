@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -40,6 +41,9 @@ class BoVW(DescriptorEncoder):
     grid : (int, int), or tuple of these, or None
         Cells down and across, which divide the image evenly; several make a spatial pyramid. None
         for the code of every descriptor.
+    cell_size : int, optional
+        Side of cells in pixels, in place of `grid`: as many cells as come nearest to it, of which
+        larger images have more.
     interpolate : bool
         Share a descriptor linearly between the four nearest cell centres. Otherwise, and for
         maxima, it belongs to the cell that it lies in.
@@ -100,12 +104,13 @@ class BoVW(DescriptorEncoder):
     power: float = 1.0
     norm: str | None = None
     warm: float = 0.5
+    cell_size: int | None = None
 
     def __post_init__(self) -> None:
         words = array_fields.private("vocabulary", self.vocabulary, 2)
         local_descriptors.accept(self, self.local, "BoVW", words.shape[1])
         validation.choice("aggregation", self.aggregation, {"sum": 0, "max": 1})
-        checked = {
+        checked: dict[str, Any] = {
             "vocabulary": words,
             "assignment": assignments.assignment(self.assignment),
             "grid": None if self.grid is None else pooling.grid(self.grid),
@@ -114,6 +119,8 @@ class BoVW(DescriptorEncoder):
             "norm": scaling.norm(self.norm),
             "warm": validation.real("warm", self.warm, above=0),
         }
+        if self.cell_size is not None:
+            checked["cell_size"] = validation.whole("cell_size", self.cell_size)
         for name, value in checked.items():
             object.__setattr__(self, name, value)
 
@@ -135,6 +142,7 @@ class BoVW(DescriptorEncoder):
         power: float = 1.0,
         norm: str | None = None,
         warm: float = 0.5,
+        cell_size: int | None = None,
     ) -> BoVW:
         """Learn a vocabulary by k-means from images that are looked at once, in turn.
 
@@ -158,7 +166,7 @@ class BoVW(DescriptorEncoder):
             How many to learn from; those that are zero, as flat places have, are left out.
         progress : bool
             Show a progress bar.
-        assignment, aggregation, grid, interpolate, power, norm, warm : optional
+        assignment, aggregation, grid, interpolate, power, norm, warm, cell_size : optional
             As of `BoVW`.
 
         Returns
@@ -189,6 +197,7 @@ class BoVW(DescriptorEncoder):
             power=power,
             norm=norm,
             warm=warm,
+            cell_size=cell_size,
         )
 
     @classmethod
@@ -198,11 +207,12 @@ class BoVW(DescriptorEncoder):
         *,
         assignment: Assignment | str = "soft",
         aggregation: str = "sum",
-        grid: Grid | tuple[Grid, ...] | None = (4, 4),
+        grid: Grid | tuple[Grid, ...] | None = None,
         interpolate: bool = True,
         power: float = 1.0,
         norm: str | None = None,
         warm: float = 0.5,
+        cell_size: int | None = 8,
     ) -> BoVW:
         """Bag of words of dense SIFT, with a vocabulary that ships with repinv.
 
@@ -210,7 +220,12 @@ class BoVW(DescriptorEncoder):
         ----------
         n_words : {256, 1024}
             Number of words.
-        assignment, aggregation, grid, interpolate, power, norm, warm : optional
+        grid : (int, int), or tuple of these, optional
+            Cells down and across, in place of `cell_size`; several make a spatial pyramid.
+        cell_size : int or None
+            Side of cells in pixels where there is no grid. By default photographs can be
+            recognized in their bags; None for the code of every descriptor.
+        assignment, aggregation, interpolate, power, norm, warm : optional
             As of `BoVW`.
 
         Returns
@@ -232,9 +247,10 @@ class BoVW(DescriptorEncoder):
         Examples
         --------
         >>> import repinv
-        >>> bovw = repinv.BoVW.pretrained(grid=(8, 8))
-        >>> bovw.feature_shape((1, 256, 256))
-        (8, 8, 256)
+        >>> repinv.BoVW.pretrained().feature_shape((1, 128, 256))
+        (16, 32, 256)
+        >>> repinv.BoVW.pretrained(grid=(4, 4)).feature_shape((1, 128, 256))
+        (4, 4, 256)
         """
         return cls(
             pretrained.LOCAL,
@@ -246,6 +262,7 @@ class BoVW(DescriptorEncoder):
             power=power,
             norm=norm,
             warm=warm,
+            cell_size=cell_size if grid is None else None,
         )
 
     def softened(self, softness: float, /) -> BoVW | None:
@@ -271,13 +288,13 @@ class BoVW(DescriptorEncoder):
 
         None for spatial pyramids, whose cells overlap.
         """
-        if self.grid is not None and isinstance(self.grid[0], tuple):
+        if len(self.grids(image_shape)) > 1:
             return None
         given = on_host(features)
         vectors = given.reshape(len(given), -1, len(self.vocabulary)) @ self.vocabulary
         total = np.abs(given).sum(axis=-1).reshape(len(given), -1, 1)
         vectors = vectors / np.where(total > 0, total, 1)
-        if self.grid is None:
+        if not self._is_pooled:
             return vectors, self.frames(image_shape)
         cells = zip(given.shape[1:3], image_shape[1:], strict=True)
         return vectors, positions.grid(*(positions.even(*cell) for cell in cells))
@@ -303,23 +320,35 @@ class BoVW(DescriptorEncoder):
 
     def feature_shape(self, image_shape: tuple[int, ...], /) -> tuple[int, ...]:
         """Shape F of the features of one image (C, H, W); raises as the local encoder does."""
-        return self._shape(
-            local_descriptors.count(self.local, image_shape, self.vocabulary.shape[1])
-        )
+        count = local_descriptors.count(self.local, image_shape, self.vocabulary.shape[1])
+        return self._shape(count, image_shape)
 
-    def _shape(self, count: int) -> tuple[int, ...]:
+    def _shape(self, count: int, image_shape: tuple[int, ...]) -> tuple[int, ...]:
         """Shape of the features of an image with so many descriptors."""
-        words = len(self.vocabulary)
-        if self.grid is None:
+        grids, words = self.grids(image_shape), len(self.vocabulary)
+        if not grids:
             return count, words
-        if isinstance(self.grid[0], tuple):
-            return sum(down * across for down, across in pooling.grids(self.grid)), words
-        return (*pooling.grids(self.grid)[0], words)
+        if self.cell_size is not None or self.grid == grids[0]:
+            return (*grids[0], words)
+        return sum(map(math.prod, grids)), words
+
+    def grids(self, image_shape: tuple[int, ...], /) -> tuple[Grid, ...]:
+        """Cells down and across of an image (C, H, W), for each level of a pyramid.
+
+        Empty where the code of every descriptor is kept.
+        """
+        if self.cell_size is not None:
+            return (pooling.of_size(self.cell_size, image_shape),)
+        return () if self.grid is None else pooling.grids(self.grid)
+
+    @property
+    def _is_pooled(self) -> bool:
+        return self.grid is not None or self.cell_size is not None
 
     @property
     def descriptor_axis(self) -> int | None:
         """Axis of the words where there is no grid; see `Encoder`."""
-        return 1 if self.grid is None else None
+        return None if self._is_pooled else 1
 
     def flat_places(self, features: Array, image_shape: tuple[int, ...], /) -> np.ndarray | None:
         """Where words say that an image is exactly flat; see `Encoder.flat_places`.
@@ -328,13 +357,13 @@ class BoVW(DescriptorEncoder):
         words of flat places in their proportions, and places around it still do in part.
         """
         pooled = self.aggregation == "sum" and self.power == 1 and self.norm is None
-        if not pooled or (self.grid is not None and isinstance(self.grid[0], tuple)):
+        if not pooled or len(self.grids(image_shape)) > 1:
             return None
         return flat_places.places(self, features, image_shape)
 
     def frames(self, image_shape: tuple[int, ...], /) -> np.ndarray:
         """Centres (y, x) of the local descriptors, where there is no grid; see `Encoder`."""
-        return self.local.frames(image_shape) if self.grid is None else super().frames(image_shape)
+        return super().frames(image_shape) if self._is_pooled else self.local.frames(image_shape)
 
     def _code(
         self, x: np.ndarray, image_shape: tuple[int, ...], keep: bool
@@ -348,7 +377,7 @@ class BoVW(DescriptorEncoder):
         for rows, codes, _ in assignments.coded(x, own, words, memory):
             pooling.add(rows, codes, pooled)
         strong, pull_power = scaling.powered(pooled[0], self.power)
-        flat = strong if self.grid is None else strong.reshape(1, -1)
+        flat = strong.reshape(1, -1) if self._is_pooled else strong
         scaled, pull_norm = scaling.normed(flat, self.norm)
 
         def pullback(v: np.ndarray) -> np.ndarray:
@@ -359,15 +388,15 @@ class BoVW(DescriptorEncoder):
                 own.pull(x[rows], words, kept, from_codes, grad[rows])
             return grad
 
-        return scaled.reshape(self._shape(len(x))), pullback
+        return scaled.reshape(self._shape(len(x), image_shape)), pullback
 
     def pooling(
         self, count: int, image_shape: tuple[int, ...], dtype: Any
     ) -> pooling.Everywhere | pooling.Mean | pooling.Largest:
         """What becomes of the codes of an image's descriptors."""
-        if self.grid is None:
+        grids = self.grids(image_shape)
+        if not grids:
             return pooling.Everywhere(count)
-        grids = pooling.grids(self.grid)
         frames, size = self.local.frames(image_shape), (image_shape[1], image_shape[2])
         if self.aggregation == "max":
             return pooling.largest(frames, size, grids)

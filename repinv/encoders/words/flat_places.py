@@ -37,15 +37,16 @@ def places(encoder: Any, features: Any, image_shape: tuple[int, ...]) -> np.ndar
     flat = encoder.encode(np.full((1, *image_shape), 0.5, np.float32)).reshape(-1, words)
     share = _share(np.asarray(features).reshape(-1, words), flat)
     certain = likely = _WHOLE
-    if encoder.grid is not None and encoder.interpolate and min(encoder.grid) > 1:
-        sizes = (size / cells for size, cells in zip(image_shape[1:], encoder.grid, strict=True))
+    grids = encoder.grids(image_shape)
+    if grids and encoder.interpolate and min(grids[0]) > 1:
+        sizes = (size / cells for size, cells in zip(image_shape[1:], grids[0], strict=True))
         certain, likely = _CERTAIN, max(_LEAST, 0.5 - _BEYOND / min(sizes))
     if share.max() <= certain:
         return None
     texture = _texture(image_shape)
     if not _normalizes(local, texture):
         return None
-    if encoder.grid is not None:
+    if grids:
         pooling = encoder.pooling(len(rows), image_shape, rows.dtype)
         weight = pooling.weight.sum(axis=1)
         seen = np.sum(pooling.weight * share[pooling.cell], axis=1)

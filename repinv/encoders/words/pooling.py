@@ -26,6 +26,12 @@ def grids(value: Any) -> tuple[Grid, ...]:
     return value if isinstance(value[0], tuple) else (value,)
 
 
+def of_size(cell_size: int, image_shape: tuple[int, ...]) -> Grid:
+    """The grid of an image (C, H, W) whose cells come nearest to a size in pixels."""
+    down, across = (max(1, round(size / cell_size)) for size in image_shape[1:])
+    return down, across
+
+
 @jit
 def _add_means(codes, cell, weight, pooled):  # type: ignore[no-untyped-def]
     """pooled[cell] += weight·codes, for each descriptor and each of its cells."""

@@ -30,7 +30,7 @@ class Net(nn.Module):
 
 def computing(encoder):
     """What an encoder computes its layers by."""
-    return encoder._ways.function(encoder._width, encoder._is_before)
+    return encoder._pipeline.function
 
 
 def halves(x):

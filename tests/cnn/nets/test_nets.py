@@ -77,6 +77,7 @@ SIFT_WORDS = RNG.uniform(0, 0.15, (24, 128))
 WARM = SoftAssignment(0.1)
 BAGS = {
     "pretrained": BoVW.pretrained(256, grid=(3, 3)),
+    "cells by size": BoVW.pretrained(256),
     "soft": BoVW(LOCAL, WORDS),
     "hard": BoVW(HOG.vlfeat(4), WORDS, assignment="hard", grid=(2, 2)),
     "three words": BoVW(

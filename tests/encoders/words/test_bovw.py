@@ -118,6 +118,21 @@ def test_a_cell_is_the_mean_of_codes_weighted_by_triangles(local, grid):
     np.testing.assert_allclose(got.sum(axis=-1), 1)
 
 
+@pytest.mark.parametrize(
+    ("cell_size", "grid"), [(8, (3, 4)), (7, (3, 4)), (12, (2, 2)), (100, (1, 1))]
+)
+def test_cells_by_size_are_as_many_as_come_nearest_to_it(cell_size, grid):
+    by_size = repinv.BoVW(SMOOTH, WORDS, cell_size=cell_size)
+    by_number = repinv.BoVW(SMOOTH, WORDS, grid=grid)
+    got, expected = by_size.vjp(IMAGES), by_number.vjp(IMAGES)
+    np.testing.assert_array_equal(got[0], expected[0])
+    np.testing.assert_array_equal(got[1](got[0]), expected[1](got[0]))
+    assert by_size.feature_shape(IMAGES.shape[1:]) == (*grid, len(WORDS))
+    assert by_size.descriptor_axis is None
+    with pytest.raises(ValueError, match="cell_size"):
+        repinv.BoVW(SMOOTH, WORDS, cell_size=0)
+
+
 def test_pyramids_boxes_and_maxima_are_those_of_loops():
     codes = codes_of(rows(SMOOTH, IMAGES[0]), WORDS, SoftAssignment())
     frames, size = SMOOTH.frames(IMAGES.shape[1:]), (24, 30)

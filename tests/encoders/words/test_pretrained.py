@@ -60,8 +60,16 @@ def test_the_options_are_those_of_the_constructor():
     assert found == repinv.BoVW(found.local, found.vocabulary, **options)
     of_class = inspect.signature(repinv.BoVW).parameters
     for name, parameter in inspect.signature(repinv.BoVW.pretrained).parameters.items():
-        if name != "n_words":
+        if name not in ("n_words", "grid", "cell_size"):
             assert parameter.default == of_class[name].default, name
+
+
+def test_cells_have_a_size_or_a_number():
+    by_size = repinv.BoVW.pretrained()
+    assert (by_size.grid, by_size.cell_size) == (None, 8)
+    by_number = repinv.BoVW.pretrained(grid=(4, 4))
+    assert (by_number.grid, by_number.cell_size) == ((4, 4), None)
+    assert repinv.BoVW.pretrained(cell_size=None).descriptor_axis == 1
 
 
 def test_a_code_of_words_that_ship_is_inverted(tmp_path):
