@@ -90,9 +90,11 @@ numpydoc_xref_aliases = {
     if inspect.isclass(getattr(module, name))
 }
 
-#: Equations are numbered by the page of the theory that they stand on.
+#: Equations are numbered by the page of the theory that they stand on. Other numbers would run over
+#: the whole site: of them nothing is printed.
 numfig = math_numfig = True
 numfig_secnum_depth = 1
+numfig_format = dict.fromkeys(("figure", "table", "code-block"), "%.0s")
 mathjax3_config = {"tex": {"macros": {"argmin": r"\\operatorname*{arg\\,min}"}}}
 
 html_theme = "pydata_sphinx_theme"
@@ -177,7 +179,7 @@ def pictured(app, docname: str, source: list[str]) -> None:
     if not (HERE / picture).exists():
         return
     heading = re.search(r"^(.+)\n=+\n", source[0], re.MULTILINE)
-    directive = f"\n.. image:: /{picture}\n   :alt: The main figure: {heading[1]}\n\n"
+    directive = gallery_figures.headed(f"/{picture}", name)
     source[0] = source[0][: heading.end()] + directive + source[0][heading.end() :]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -14,6 +16,8 @@ from sphinx_gallery.scrapers import matplotlib_scraper
 
 from repinv.plot.figures import ShownFigure
 
+#: What the pictures at the head of tutorials show.
+CAPTIONS = Path(__file__).parent / "tutorials" / "captions.toml"
 #: Pixels that a page has for a figure, and the least that one takes.
 WIDTH, LEAST = 900, 600
 
@@ -40,6 +44,12 @@ def resolve(figure: Figure) -> None:
         factor += factor * whole < LEAST
         # What is saved without a resolution takes the one that the figure began with.
         figure._original_dpi = factor * at_one  # type: ignore[attr-defined]
+
+
+def headed(picture: str, name: str) -> str:
+    """The figure that a tutorial begins with, as reStructuredText, with its caption."""
+    said = tomllib.loads(CAPTIONS.read_text(encoding="utf-8"))[name]
+    return f"\n.. figure:: {picture}\n   :alt: {said['alt']}\n\n   {said['caption']}\n\n"
 
 
 def register() -> None:

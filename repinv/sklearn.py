@@ -231,13 +231,14 @@ class Transformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return tags
 
 
-def direction(pipeline: Pipeline, target: Any = None) -> np.ndarray:
+def direction(pipeline: Pipeline | BaseEstimator, target: Any = None) -> np.ndarray:
     """The weights of a pipeline's linear classifier or regressor, for the features of its encoder.
 
     Parameters
     ----------
-    pipeline : sklearn.pipeline.Pipeline
-        Fitted: a `Transformer`, or steps before features; then scalers, PCA, TruncatedSVD or
+    pipeline : sklearn.pipeline.Pipeline or estimator
+        Fitted. An estimator with ``coef_``, such as ``LinearSVC``, of the features themselves; or
+        a pipeline: a `Transformer`, or steps before features; then scalers, PCA, TruncatedSVD or
         selectors of features; then an estimator with ``coef_``. Without a `Transformer` all
         steps but the last are taken to follow the encoder.
     target : object, optional
@@ -268,7 +269,8 @@ def direction(pipeline: Pipeline, target: Any = None) -> np.ndarray:
     >>> repinv.maximize("hog.skimage", weights, shape=(32, 32), max_iter=30).image.shape
     (32, 32)
     """
-    steps = [step for _, step in pipeline.steps if step not in (None, "passthrough")]
+    named = pipeline.steps if isinstance(pipeline, Pipeline) else [("", pipeline)]
+    steps = [step for _, step in named if step not in (None, "passthrough")]
     last = steps.pop()
     encoders = [number for number, step in enumerate(steps) if isinstance(step, Transformer)]
     after = steps[encoders[-1] + 1 :] if encoders else steps

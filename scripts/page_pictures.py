@@ -3,15 +3,18 @@
     python scripts/page_pictures.py [PAGE ...]
 
 The blocks of Python of a page are run one after another in an empty folder, as a reader would, and
-what they print is printed. Every figure that a method of repinv draws is numbered, and written
-if the page shows it: the second of ``docs/howto/figure.rst`` is ``figure-2.jpg``. Images in it are
-drawn at whole multiples of their pixels. OpenCV and torch are needed for their pages.
+what they print is printed. Of pages of commands, the console blocks are run, where the folder has
+photographs and the page's study. Every figure that a method of repinv draws is numbered, and
+written if the page shows it: the second of ``docs/howto/figure.rst`` is ``figure-2.jpg``. Images in
+it are drawn at whole multiples of their pixels. OpenCV and torch are needed for their pages.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import shlex
 import sys
 import tempfile
 import textwrap
@@ -22,14 +25,19 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
+from skimage.data import camera, coffee
 
+from repinv.app.commands import main as commands
 from repinv.plot import figures
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 FOLDER = DOCS / "_static" / "pages"
 #: The pages that show pictures.
-PAGES = ("start/index", "howto/figure", "howto/skimage", "howto/opencv", "howto/torch",
-         "howto/result", "howto/prior", "howto/own")  # fmt: skip
+PAGES = ("start/index", "howto/figure", "howto/skimage", "howto/opencv", "howto/keypoints",
+         "howto/torch", "howto/result", "howto/prior", "howto/own", "howto/command_line",
+         "howto/folder")  # fmt: skip
+#: Those whose console blocks are run.
+COMMANDS = ("howto/command_line", "howto/folder")
 QUALITY = 85
 #: The least width of an image of a figure, in pixels.
 LEAST = 180
@@ -50,7 +58,7 @@ def main(pages: list[str]) -> int:
                 print(f"wrote {name}")
     total = sum(path.stat().st_size for path in FOLDER.iterdir())
     print(f"{total / 1000:.0f} kB")
-    return int(total > 700_000)
+    return int(total > 1_200_000)
 
 
 def _drawn(page: str, text: str) -> list[Figure]:
@@ -62,7 +70,7 @@ def _drawn(page: str, text: str) -> list[Figure]:
         begin(self, *size)
         found.append(self)
 
-    code = re.findall(r"^\.\. code-block:: python\n\n((?:    .*\n|\n)+)", text, re.MULTILINE)
+    code = _blocks("python", text)
     before = Path.cwd()
     figures.ShownFigure.__init__ = noted  # type: ignore[method-assign]
     try:
@@ -70,12 +78,34 @@ def _drawn(page: str, text: str) -> list[Figure]:
             os.chdir(folder)
             names = {"__name__": "page"}
             for block in code:
-                exec(compile(textwrap.dedent(block), page, "exec", dont_inherit=True), names)
+                exec(compile(block, page, "exec", dont_inherit=True), names)
+            if page in COMMANDS:
+                _run_commands(text)
             os.chdir(before)
     finally:
         figures.ShownFigure.__init__ = begin  # type: ignore[method-assign]
         os.chdir(before)
     return found
+
+
+def _blocks(language: str, text: str) -> list[str]:
+    """The blocks of code of a page in a language."""
+    found = re.findall(rf"^\.\. code-block:: {language}\n\n((?:    .*\n|\n)+)", text, re.MULTILINE)
+    return [textwrap.dedent(block) for block in found]
+
+
+def _run_commands(text: str) -> None:
+    """Run the commands of a page in this folder, beside photographs and the page's study."""
+    Path("photographs").mkdir()
+    for name, image in {"photo": coffee(), "photographs/camera": camera()}.items():
+        Image.fromarray(image[:384, 100:484]).save(f"{name}.jpg")
+    Image.open("photo.jpg").save("photographs/coffee.jpg")
+    for study in _blocks("toml", text):
+        Path("cells.toml").write_text(study, encoding="utf-8")
+    for line in "".join(_blocks("console", text)).splitlines():
+        if line.startswith("$ repinv "):
+            with contextlib.suppress(SystemExit):
+                commands.main(shlex.split(line)[2:])
 
 
 def _write(figure: Figure, path: Path) -> None:

@@ -262,3 +262,13 @@ def test_steps_that_are_not_linear_are_refused():
         direction(model)
     with pytest.raises(ValueError, match="must be a fitted linear estimator"):
         direction(make_pipeline(Transformer(HOG), LinearSVC()))
+
+
+def test_a_linear_estimator_alone_has_the_direction_of_its_weights():
+    rng = np.random.default_rng(0)
+    features, labels = rng.standard_normal((20, 6)), np.arange(20) % 2
+    model = LinearSVC().fit(features, labels)
+    np.testing.assert_array_equal(direction(model), model.coef_[0])
+    np.testing.assert_array_equal(direction(model, 0), -model.coef_[0])
+    with pytest.raises(ValueError, match="fitted linear estimator"):
+        direction(StandardScaler().fit(features))

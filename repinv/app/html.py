@@ -14,6 +14,7 @@ import numpy as np
 import repinv
 from repinv.comparison.table import COLUMNS, Comparison
 from repinv.io.tables import percent
+from repinv.plot.comparisons import matched_to
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,15 @@ def render(template: str, **values: Any) -> str:
     return _templates().get_template(template).render(values)
 
 
-def comparison_page(comparison: Comparison, title: str) -> str:
+def comparison_page(comparison: Comparison, title: str, *, match: str | None = "contrast") -> str:
     """The report of a comparison.
+
+    Parameters
+    ----------
+    comparison : Comparison
+    title : str
+    match : {"contrast"} or None
+        Whether images are shown with the mean and contrast of the photograph; captions say so.
 
     Returns
     -------
@@ -74,7 +82,11 @@ def comparison_page(comparison: Comparison, title: str) -> str:
     for row in rows:
         if row.image is not None:
             likeness = "" if np.isnan(row.ssim) else f", SSIM {row.ssim:.2f}, NCC {row.ncc:.2f}"
-            shown.append(picture(row.image, f"{row.name}: error {percent(row.error)}{likeness}"))
+            image, word = matched_to(row.image, comparison.image, match)
+            caption = (
+                f"{row.name}: error {percent(row.error)}{likeness}{word.replace(chr(10), ', ')}"
+            )
+            shown.append(picture(image, caption))
     return render(
         "comparison.html",
         title=title,

@@ -253,7 +253,17 @@ def _reconstructed(
         size = "x".join(map(str, image.shape))
         notes = (*notes, f"its image is of {size}, and not compared with the photograph")
     return Reconstruction(
-        target.name, error, pairwise, ncc, ssim, psnr, seconds=seconds, image=image, notes=notes
+        target.name,
+        error,
+        pairwise,
+        ncc,
+        ssim,
+        psnr,
+        seconds=seconds,
+        image=image,
+        notes=notes,
+        encoder=encoder,
+        features=target.features,
     )
 
 

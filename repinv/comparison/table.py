@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from repinv._core.typing import Array
+from repinv.encoders.base import Encoder
 from repinv.io.tables import Column, as_csv, as_json, as_markdown, as_text
 
 #: What a table shows, in the order in which it is read.
@@ -44,6 +47,10 @@ class Reconstruction:
     failure : str
         Why the method failed; empty if it did not.
     notes : tuple of str
+    encoder : Encoder or None
+        What was inverted.
+    features : array, shape (*F), or None
+        What was to be met, in the encoder's layout.
 
     See Also
     --------
@@ -69,6 +76,8 @@ class Reconstruction:
     image: np.ndarray | None = field(default=None, repr=False)
     failure: str = ""
     notes: tuple[str, ...] = ()
+    encoder: Encoder | None = field(default=None, repr=False)
+    features: Array | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -101,13 +110,23 @@ class Comparison:
 
     def __repr__(self) -> str:
         """The table, for people."""
-        return as_text(self.columns(), self.records())
+        return as_text(self.read_columns(), self.records())
 
-    def plot(self, *, match: str | None = "contrast", axes: Any = None) -> Any:
+    def plot(
+        self,
+        *,
+        encoder_picture: bool | Sequence[str] = False,
+        match: str | None = "contrast",
+        axes: Any = None,
+    ) -> Any:
         """Draw the photograph and the image of each method, with its measures.
 
         Parameters
         ----------
+        encoder_picture : bool or sequence of str
+            Draw the features before each image, where the encoder has a picture of them; or those
+            of the methods of these names. Up to five pictures stand in one row, more have a row for
+            each method.
         match : {"contrast"} or None
             Give the images the mean and contrast of the photograph, if there is one.
         axes : sequence of matplotlib Axes, optional
@@ -116,10 +135,15 @@ class Comparison:
         Returns
         -------
         figure : matplotlib.figure.Figure
-        """
-        from repinv.plot.figures import comparison_figure  # which loads matplotlib
 
-        return comparison_figure(self, match=match, axes=axes)
+        Raises
+        ------
+        ValueError
+            If there is no method of a name, or not an axes for each picture.
+        """
+        from repinv.plot.comparisons import comparison_figure  # which loads matplotlib
+
+        return comparison_figure(self, encoder_picture=encoder_picture, match=match, axes=axes)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         """How a notebook shows it: the images, and the table."""
@@ -142,6 +166,10 @@ class Comparison:
     def records(self) -> list[dict[str, Any]]:
         """The figures of each row, by the keys of the columns."""
         return [{c.key: getattr(row, c.key) for c in COLUMNS} for row in self.rows]
+
+    def read_columns(self) -> tuple[Column, ...]:
+        """The columns for a reader who has no explanation of the paper's unit beside the table."""
+        return tuple(column for column in self.columns() if column.key != "pairwise_error")
 
     def columns(self) -> tuple[Column, ...]:
         """The columns of the table; that of reasons only where a method failed."""

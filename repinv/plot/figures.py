@@ -6,7 +6,7 @@ import io
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Figure
+from matplotlib.textpath import TextPath
 
-from repinv.comparison.table import Comparison
 from repinv.io import files
 from repinv.io.image import to_gray
 from repinv.io.tables import percent
@@ -37,6 +37,9 @@ _HEIGHT = 3.0
 _SIDE = 2.1
 _MAX_PREIMAGES = 4
 _MAX_ROWS = 8
+#: Where the title of a picture may be broken: first between its parts, then where an expression can
+#: be; never before a per cent sign or a number.
+_BREAKS = (r"[^,]+(?:,\s*|$)|,", r"(?:[^\s,(=]|\s(?=%|\d))*[\s,(=]*")
 
 
 class ShownFigure(Figure):
@@ -55,7 +58,7 @@ class ShownFigure(Figure):
 def inversion_figure(
     preimages: Any,
     errors: Any,
-    trace: Mapping[str, Any],
+    trace: Mapping[str, Any] | None,
     *,
     original: Any = None,
     glyph: Any = None,
@@ -70,8 +73,8 @@ def inversion_figure(
         The four of least error are drawn.
     errors : array, shape (N,)
         Their relative feature errors.
-    trace : mapping of str to array, shape (evaluations, N)
-        Terms of the energy, and 'energy', their sum.
+    trace : mapping of str to array, shape (evaluations, N), or None
+        Terms of the energy, and 'energy', their sum; None draws none.
     original : array, shape (H, W) or (H, W, 3), in [0, 1], or None
     glyph : array, shape (h, w), or None
         Drawing of the features; dark is its least value, white its largest.
@@ -120,7 +123,12 @@ def stack_figure(
     for image, error, glyph in zip(preimages, errors, glyphs, strict=True):
         row = [] if glyph is None else [Panel(glyph, "features", unit=False)]
         rows.append([*row, Panel(image, f"pre-image, error {percent(error, 2)}")])
-    names = [f"image {number}" for number in range(1, len(rows) + 1)]
+    return problems_figure(rows, title=title)
+
+
+def problems_figure(rows: Sequence[Sequence[Panel | None]], *, title: str = "") -> Figure:
+    """A row of pictures for each of several problems, in their order; the first eight."""
+    names = [f"row {number} of {len(rows)}" for number in range(1, len(rows) + 1)]
     return grid_figure(rows[:_MAX_ROWS], title=title, row_labels=names[:_MAX_ROWS])
 
 
@@ -145,27 +153,28 @@ class Panel:
 
 
 def row_figure(
-    panels: Sequence[Panel], trace: Mapping[str, Any], index: int, *, title: str = ""
+    panels: Sequence[Panel], trace: Mapping[str, Any] | None, index: int, *, title: str = ""
 ) -> Figure:
     """Pictures beside each other, and the terms of one problem's energy.
 
     Parameters
     ----------
     panels : sequence of Panel
-    trace : mapping of str to array, shape (evaluations, N)
-        Terms of the energy, and 'energy', their sum.
+    trace : mapping of str to array, shape (evaluations, N), or None
+        Terms of the energy, and 'energy', their sum; None draws none.
     index : int
         Whose energy is drawn.
     title : str
     """
     height, width = np.asarray(panels[-1].image).shape[:2]
     aspect = min(max(width / height, 0.6), 2.5)
-    widths = [aspect * _HEIGHT] * len(panels) + [1.25 * _HEIGHT]
+    widths = [aspect * _HEIGHT] * len(panels) + [1.25 * _HEIGHT] * (trace is not None)
     figure = ShownFigure(sum(widths) + 0.6, _HEIGHT + 0.75)
-    axes = figure.subplots(1, len(widths), width_ratios=widths)
+    axes = figure.subplots(1, len(widths), width_ratios=widths, squeeze=False)[0]
     for axis, panel in zip(axes, panels, strict=False):
         draw_image(axis, panel)
-    draw_trace(axes[-1], trace, index)
+    if trace is not None:
+        draw_trace(axes[-1], trace, index)
     if title:
         figure.suptitle(title, x=0.01, ha="left", fontsize=10, color="0.3", family="monospace")
     return figure
@@ -192,8 +201,15 @@ def grid_figure(
     aspect = float(np.median([shape[1] / shape[0] for shape in shapes])) if shapes else 1.0
     aspect = min(max(aspect, 0.5), 2.5)
     side = _SIDE if columns > 2 else 1.4 * _SIDE
+    panels = [
+        [p and replace(p, label=fitted(p.label, side * aspect, size=8)) for p in row]
+        for row in panels
+    ]
     longest = max((p.label.count("\n") + 1 for row in panels for p in row if p), default=1)
-    size = (columns * side * aspect + 0.4, len(panels) * (side + 0.19 * longest) + 0.4)
+    size = (
+        columns * side * aspect + 0.4,
+        len(panels) * (side + 0.19 * longest) + (0.4 if title else 0.1),
+    )
     figure = ShownFigure(*size)
     axes = figure.subplots(len(panels), columns, squeeze=False)
     for index, row in enumerate(panels):
@@ -217,38 +233,6 @@ def grid_figure(
     if title:
         figure.suptitle(title, x=0.01, ha="left", fontsize=10, color="0.3")
     return figure
-
-
-def comparison_figure(
-    comparison: Comparison,
-    *,
-    title: str = "",
-    match: str | None = None,
-    axes: Sequence[Axes] | None = None,
-) -> Figure:
-    """The photograph and what each method made of it, with figures below their names.
-
-    Parameters
-    ----------
-    comparison : Comparison
-    title : str
-    match : {"contrast"} or None
-        Whether images are drawn with the mean and contrast of the photograph.
-    axes : sequence of Axes, optional
-        Where to draw, one for each picture.
-    """
-    shown = [] if comparison.image is None else [Panel(comparison.image, "photograph")]
-    for row in comparison.rows:
-        if row.image is not None:
-            likeness = "" if np.isnan(row.ssim) else f", SSIM {row.ssim:.2f}, NCC {row.ncc:.2f}"
-            image, word = matched(row.image, comparison.image, match)
-            below = f"error {percent(row.error, 2)}{likeness}{word}"
-            shown.append(Panel(image, f"{wrapped(row.name, 34)}\n{below}"))
-    if axes is not None:
-        return draw_into(axes, shown)
-    columns = min(len(shown), 4 if len(shown) != 5 else 3)
-    rows = [shown[first : first + columns] for first in range(0, len(shown), columns)]
-    return grid_figure(rows, title=title)
 
 
 def draw_into(axes: Sequence[Axes], panels: Sequence[Panel]) -> Figure:
@@ -310,6 +294,40 @@ def wrapped(text: str, width: int) -> str:
     return "\n".join(lines)
 
 
+def fitted(label: str, width: float, *, size: int) -> str:
+    """A title in lines that fit into so many inches, at a size of the type in points."""
+    lines = (_broken(line, 72 * width, size) for line in label.split("\n"))
+    return "\n".join(line for some in lines for line in some)
+
+
+def _broken(line: str, width: float, size: int, breaks: Sequence[str] = _BREAKS) -> list[str]:
+    """A line in several that are no wider than so many points, where it can be broken."""
+    if not breaks or not line or _width(line, size) <= width:
+        return [line]
+    found = [""]
+    for piece in re.findall(breaks[0], line):
+        if found[-1] and _width((found[-1] + piece).rstrip(), size) > width:
+            found.append("")
+        found[-1] += piece
+    return [part for one in found for part in _broken(one.rstrip(), width, size, breaks[1:])]
+
+
+def _width(text: str, size: int) -> float:
+    """Width of a text in points."""
+    return float(TextPath((0, 0), text, size=size).get_extents().width)
+
+
+def _room(axis: Axes) -> float:
+    """Inches that the title of a picture has before it reaches the next picture."""
+    figure, spec = figure_of(axis), axis.get_subplotspec()
+    if spec is None or figure.get_layout_engine() is None:
+        # The gap to the next axes is a fifth of them.
+        return float(1.1 * figure.get_figwidth() * axis.get_position().width)
+    ratios: Any = spec.get_gridspec().get_width_ratios()
+    share = sum(ratios[column] for column in spec.colspan) / sum(ratios)
+    return float(0.97 * share * figure.get_figwidth() - 0.06)
+
+
 def save(figure: Figure, path: str | os.PathLike[str]) -> None:
     """Write a figure; the file appears whole or not at all.
 
@@ -340,9 +358,10 @@ def draw_image(axis: Axes, panel: Panel, *, size: int = 10) -> None:
         high = max(float(np.abs(image).max()), 1e-6)
         low, colours = -high, "RdBu_r"
     axis.imshow(image, cmap=colours, vmin=low, vmax=high)
-    axis.set_title(panel.label, fontsize=size, loc="left")
-    # At the top of its place, so that the layout leaves room for the whole title.
-    axis.set_anchor("N")
+    axis.set_title(fitted(panel.label, _room(axis), size=size), fontsize=size, loc="left")
+    # At the top of its place, so that the layout leaves room for the whole title; and at its left,
+    # where the title begins.
+    axis.set_anchor("NW")
     axis.set_axis_off()
 
 
@@ -369,7 +388,8 @@ def draw_trace(axis: Axes, trace: Mapping[str, Any], index: int) -> None:
     axis.set_yscale("log")
     axis.set_xlim(0, max(n_evaluations, 2))
     axis.set_xlabel("evaluations", fontsize=9)
-    axis.set_title("energy and its terms", fontsize=10, loc="left")
+    title = fitted("energy and its terms", _room(axis), size=10)
+    axis.set_title(title, fontsize=10, loc="left")
     axis.tick_params(labelsize=8, which="both")
     axis.grid(True, which="major", color="0.9", linewidth=0.8)
     axis.set_axisbelow(True)

@@ -10,7 +10,7 @@ import jinja2
 
 from repinv.comparison.table import Comparison
 from repinv.io.tables import percent
-from repinv.plot import figures, results
+from repinv.plot import comparisons, figures, results
 from repinv.search.result import Result
 
 #: Dots per inch of pictures in a notebook.
@@ -60,8 +60,8 @@ def result_html(result: Result) -> str:
 def comparison_html(comparison: Comparison) -> str:
     """A comparison as HTML: the images, and the table of measures."""
     shown = any(row.image is not None for row in comparison.rows) or comparison.image is not None
-    picture = _png(figures.comparison_figure(comparison, match="contrast")) if shown else ""
-    columns = comparison.columns()
+    picture = _png(comparisons.comparison_figure(comparison)) if shown else ""
+    columns = comparison.read_columns()
     rows = [[column.shown(record[column.key]) for column in columns]
             for record in comparison.records()]  # fmt: skip
     alt = ", ".join(row.name for row in comparison.rows)

@@ -130,7 +130,8 @@ def read(
         (height, _), (width, _) = sizes
         shape = (height, width)
         expected = tuple(encoder.feature_shape(image_shape(shape, encoder)))
-        notes = (f"shape {height}x{width} is the smallest of {_range(sizes)} that fit",)
+        if _window(encoder) is None and any(least < most for least, most in sizes):
+            notes = (f"shape {height}x{width} is the smallest of {_range(sizes)} that fit",)
     assert shape is not None
     if moved and layout is None:
         notes = (
@@ -278,6 +279,14 @@ def _sizes(encoder: Encoder, feature_shape: tuple[int, ...]) -> Any:
         return None
 
 
+def _window(encoder: Encoder) -> tuple[int, int, int] | None:
+    """Width, height and numbers of an encoder's window, if its vectors are those of windows."""
+    flavour: Any = getattr(encoder, "flavour", None)
+    if not hasattr(flavour, "window_shape"):
+        return None
+    return (*flavour.win_size, math.prod(flavour.window_shape()))
+
+
 def _range(sizes: Any) -> str:
     """Sizes in words."""
     (a, b), (c, d) = sizes
@@ -295,6 +304,7 @@ def _misfit(
         bias = _bias(given, encoder)
         return ValueError(
             bias
+            or of_windows(given, encoder)
             or f"features of shape {given} do not tell the size of the image; pass shape=(H, W), "
             "or on the command line --shape HxW."
         )
@@ -303,6 +313,9 @@ def _misfit(
     text = f"features of shape {given} {fit}; shape={tuple(shape or ())} gives {expected}."
     if _is_flat(given) and math.prod(given) == math.prod(expected) + 1:
         return ValueError(f"{text} {with_bias(math.prod(given))}")
+    windows = of_windows(given, encoder)
+    if windows:
+        return ValueError(f"{text} {windows}")
     if sorted(given) == sorted(expected):
         axes = tuple(given.index(n) for n in expected)
         if len(set(axes)) == len(axes):
@@ -321,6 +334,20 @@ def _bias(given: tuple[int, ...], encoder: Encoder) -> str:
         return ""
     count = math.prod(given)
     return "" if _sizes(encoder, (count - 1,)) is None else with_bias(count)
+
+
+def of_windows(given: tuple[int, ...], encoder: Encoder) -> str:
+    """How many numbers an encoder's windows have, where given ones are not so many."""
+    window = _window(encoder)
+    if window is None or not _is_flat(given):
+        return ""
+    (width, height, one), count = window, math.prod(given)
+    if count % one == 0:
+        return ""
+    several = round(count / one)
+    text = f"{count} numbers; a window of {width}x{height} has {one}"
+    text += f", {several} windows have {several * one}" if several > 1 else ""
+    return f"{text}. Give the encoder the options that they were computed with."
 
 
 def with_bias(count: int) -> str:

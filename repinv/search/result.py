@@ -40,7 +40,11 @@ class Result:
     view_error : ndarray, shape (N,), or None
         Mean of the error over random views of these images, where the run looked at such views.
     notes : tuple of str
-        Decisions made on the way that the caller may want to know.
+        Decisions made on the way that the caller may want to know. Of several problems,
+        "row 2 of 3:" begins a note that is not of all of them.
+    problems : int
+        How many images' features were inverted; of each of them the images stand together, in
+        the order of the rows.
     encoder : Encoder or None
         Φ.
 
@@ -75,6 +79,7 @@ class Result:
     #: What `repinv.resume` needs: a header, and arrays by name.
     run: tuple[dict[str, Any], dict[str, np.ndarray]] = field(repr=False, default=({}, {}))
     encoder: Encoder | None = field(repr=False, default=None)
+    problems: int = 1
 
     @property
     def image(self) -> np.ndarray:
@@ -89,8 +94,13 @@ class Result:
         Raises
         ------
         ValueError
-            If there is one image only.
+            If there is one image only, or images of several problems.
         """
+        if self.problems > 1:
+            raise ValueError(
+                f"a spread is that of one problem's images; these are of {self.problems}. Invert "
+                "one row of the features with n_preimages=8, say."
+            )
         if len(self.images) < 2:
             raise ValueError("a spread needs several images; give n_preimages=8, say.")
         return np.asarray(self.images.std(axis=0))
@@ -121,10 +131,14 @@ class Result:
     ) -> Any:
         """Draw the images, beside the photograph and a picture of its features.
 
+        Of several images' features each has a row of its own, in their order; the first eight are
+        drawn.
+
         Parameters
         ----------
         photograph : array, shape (H, W) or (H, W, C), optional
-            What the features were computed from.
+            What the features were computed from. Of several images' features a photograph for each,
+            (N, H, W) or (N, H, W, C).
         encoder_picture : bool
             Draw the features of the best image, where the encoder has a picture of them.
         trace : bool
@@ -133,7 +147,7 @@ class Result:
             Give the images the mean and contrast of the photograph, if there is one; most features
             leave both undetermined. The title says so.
         axes : matplotlib Axes, or sequence of Axes, optional
-            Where to draw: the best image alone, or one for each picture.
+            Where to draw: the best image alone, or one for each picture, row by row.
 
         Returns
         -------
@@ -142,7 +156,8 @@ class Result:
         Raises
         ------
         ValueError
-            If the photograph has another size than the images, or there are too few axes.
+            If the photograph has another size than the images, there is not one for each row, or
+            there are too few axes.
 
         Examples
         --------

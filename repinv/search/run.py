@@ -217,6 +217,7 @@ def _finalized(problem: Problem, state: RunState, found: Minimum) -> Result:
         notes=state.notes,
         run=({"problem": problem.described(), **header}, arrays),
         encoder=problem.encoder,
+        problems=1,
     )
 
 

@@ -96,8 +96,8 @@ def stages(encoder: Encoder) -> tuple[Stage, ...]:
     For encoders without hard assignments `SMOOTH`, or `RECTIFIED` if they end with a rectifier, and
     `ROUNDED` if their features are only rounded. For others a stage for each entry of their
     `Encoder.annealing`, from smooth to hard: the first leaves the prior on contrast out, the second
-    doubles the priors, the first that begins after .3 of the run changes to weighted variables. The
-    encoder itself ends the run.
+    doubles the priors, the first that begins after 0.3 of the run changes to weighted variables.
+    The encoder itself ends the run.
 
     Examples
     --------

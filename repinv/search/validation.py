@@ -11,7 +11,7 @@ import numpy as np
 from repinv._core.typing import Array
 from repinv.encoders.base import Encoder
 from repinv.io.image import as_unit, on_host
-from repinv.search.feature_layout import with_bias
+from repinv.search.feature_layout import Reading, of_windows, with_bias
 
 
 def check_counts(*, least: int = 1, **counts: int) -> None:
@@ -129,6 +129,15 @@ def _central(positions: np.ndarray, count: int) -> np.ndarray:
     return np.isin(positions, distinct[first : first + count])
 
 
+def check_is_numbers(component: Any) -> None:
+    """Raise TypeError if a component is an estimator in place of its weights."""
+    if hasattr(component, "predict"):
+        raise TypeError(
+            f"component must be numbers; got {type(component).__name__}. Give its weights, such as "
+            "svm.coef_; of a pipeline repinv.sklearn.direction(pipeline)."
+        )
+
+
 def direction(component: Any, encoder: Encoder, shape: tuple[int, ...]) -> np.ndarray:
     """d (*F) of a component: an index, a channel, or a direction in the features' space."""
     wanted = on_host(component)
@@ -154,10 +163,10 @@ def direction(component: Any, encoder: Encoder, shape: tuple[int, ...]) -> np.nd
         raise TypeError(f"component must be numbers; got dtype {wanted.dtype}.")
     if wanted.shape != shape and wanted.size != math.prod(shape):
         bias = wanted.size == math.prod(shape) + 1
+        hint = with_bias(wanted.size) if bias else of_windows(wanted.shape, encoder)
         raise ValueError(
             f"a direction must have the features' shape {shape}, or be flat with "
-            f"{math.prod(shape)} entries; got {wanted.shape}."
-            + (f" {with_bias(wanted.size)}" if bias else "")
+            f"{math.prod(shape)} entries; got {wanted.shape}. {hint}".rstrip()
         )
     if not (np.isfinite(wanted).all() and wanted.any()):
         raise ValueError("a direction must be finite, and not zero everywhere.")
@@ -226,6 +235,23 @@ def polarity(given: Any, size: tuple[int, int, int]) -> None:
             )
     elif given is not None:
         initial(given, size, "polarity")
+
+
+def polarities(given: Any, reading: Reading) -> list[Any]:
+    """What the option is for each of several images' features: of a stack of images one each."""
+    count, (channels, height, width) = len(reading), reading.size
+    if given is None or isinstance(given, str):
+        return [given] * count
+    images = on_host(given)
+    one = [(height, width, channels), *([(height, width)] if channels == 1 else [])]
+    if images.ndim < 3 or images.shape in one or images.shape[1:] not in one:
+        return [given] * count
+    if len(images) != count:
+        raise ValueError(
+            f"polarity must be an image, or a stack of one for each of the {count} rows of "
+            f"features; got {len(images)} images."
+        )
+    return list(images)
 
 
 def inverted(inverter: Any, target: Array, encoder: Encoder, size: tuple[int, int, int]) -> Array:

@@ -88,9 +88,26 @@ def as_one(results: Sequence[Result]) -> Result:
         evaluations=max(result.evaluations for result in results),
         seconds=sum(result.seconds for result in results),
         stop_reason=reasons[0] if reasons else "max_iter",
-        notes=tuple(dict.fromkeys(note for result in results for note in result.notes)),
+        notes=_notes(results),
         run=({"problem": SHARED}, {}),
+        problems=len(results),
     )
+
+
+def _notes(results: Sequence[Result]) -> tuple[str, ...]:
+    """Notes of several problems, each once, with the rows that it is of if these are not all."""
+    found: dict[str, list[int]] = {}
+    for number, result in enumerate(results, 1):
+        for note in dict.fromkeys(result.notes):
+            found.setdefault(note, []).append(number)
+    return tuple(_of_rows(note, rows, len(results)) for note, rows in found.items())
+
+
+def _of_rows(note: str, rows: Sequence[int], count: int) -> str:
+    """A note with the rows that it is of."""
+    if len(rows) == count:
+        return note
+    return f"row{'s' * (len(rows) > 1)} {', '.join(map(str, rows))} of {count}: {note}"
 
 
 def _concatenated(errors: Sequence[np.ndarray | None]) -> np.ndarray | None:
@@ -145,6 +162,9 @@ def _together(starts: list[Start], watch: Watch) -> list[Result]:
     targets = [_target(one) for one, _ in starts for _ in range(count)]
     loss = replace(problem.loss, target=xp.concat(targets, axis=0))  # type: ignore[type-var]
     joined = state.replace(z=xp.concat([one.z for _, one in starts], axis=0), notes=())
+    if state.noise is not None:
+        noise = xp.concat([one.noise for _, one in starts], axis=0)
+        joined = joined.replace(noise=noise)
     if state.initial is not None:
         initial = xp.concat([one.initial for _, one in starts], axis=0)
         joined = joined.replace(initial=initial)

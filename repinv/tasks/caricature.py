@@ -66,7 +66,7 @@ def caricature(
         Φ; of a network, the layer is the encoder's. Or its expression on the command line.
     strength : float, optional
         How much more it shall respond: 0 is the image itself, 1 twice its response, and so on. By
-        default .5; of networks of colour images, which reach half as much again by changes that
+        default 0.5; of networks of colour images, which reach half as much again by changes that
         nobody sees, 2.
     pull : float
         Weight of the pull to the image; 0 lets what is seen grow freely, as DeepDream [2]_ does.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from repinv._core.typing import Array
 from repinv.encoders import expressions
 from repinv.encoders.base import Encoder
 from repinv.energy.energy import Weighted
+from repinv.search import validation
 from repinv.search.feature_layout import read
 from repinv.search.restoration.restorer import Restorer
 from repinv.search.result import Result
@@ -96,10 +98,10 @@ def invert(
         that of a file. For gray images.
     seeds : int, optional
         Starts of each image, averaged after a third of the run (half with hard assignments, a
-        quarter with a prior); the rest of the run is pulled towards the average. Structure common
-        to the starts is determined by the features. Each start takes its evaluations, so the time
-        grows with `seeds`. 1 by default. With a `solver` that does not average them, the best of
-        them is returned.
+        quarter with a prior); the rest of the run is pulled towards the average. What the features
+        determine is common to the starts, and what differs averages out. Each start takes its
+        evaluations, so the time grows with `seeds`. 1 by default. With a `solver` that does not
+        average them, the best of them is returned.
     transforms : {"robust"} or sequence of Jitter or RandomView, optional
         Random changes of the image in most steps, the first applied first: the features of each
         view of it are brought to the target (see Notes). Their `base` is set to the
@@ -113,11 +115,13 @@ def invert(
     polarity : {"auto", "structures"}, None or array, shape (H, W) or (H, W, C), in [0, 1]
         What is light and what dark, for encoders to which an image and its negative are the same,
         such as HOG without signs; whether an encoder is one is measured, and `Result.notes` says
-        so. "structures": large structures decide, under a spectrum that is steep at first. By
-        default, where a network ships for the encoder's gray images, it decides after a quarter
-        of the run, as `prior` does for other encoders; else large structures. An image decides
-        for the result to be light where it is; None inverts the encoder as any other. Where a
-        solver, parametrization, transforms or an initial image are given, it is None.
+        so. "auto": a network that was learned from photographs decides after a quarter of the run,
+        where one ships (gray images, nine orientations); elsewhere as "structures". "structures":
+        the run begins with large structures, under a spectrum that is steep at first, and keeps
+        the image or its negative, whichever has grays that are likelier those of a photograph. An
+        image decides for the result to be light where it is, and a stack of images (N, H, W) or
+        (N, H, W, C) for those of N images' features; None inverts the encoder as any other. Where
+        a solver, parametrization, transforms or an initial image are given, it is None.
     seed : int
         Of the starts and the transforms. The same seed gives the same result, bit for bit, on one
         machine with the same versions of the libraries.
@@ -201,6 +205,9 @@ def invert(
         tol=tol,
         check_every=check_every,
     )
-    starts = [setup(reading.of(number), encoder, options) for number in range(len(reading))]
+    starts = [
+        setup(reading.of(number), encoder, replace(options, polarity=one))
+        for number, one in enumerate(validation.polarities(polarity, reading))
+    ]
     results = batched.solved(starts, Watch(time_limit, callback, progress))
     return results[0] if len(results) == 1 else batched.as_one(results)

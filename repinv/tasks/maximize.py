@@ -46,12 +46,14 @@ PRIORS = (
     Weighted("range", 1.0, IntensityRange()),
     Weighted("contrast", 1e-2, NaturalContrast()),
 )
-#: What a pattern's response is raised towards, in units of the largest of photographs: more than
-#: images reach.
-ENDLESS = 10.0
-#: Weight of the priors of an inversion for patterns, whose loss is of the size of the square of
-#: what is wanted; ten times as much, so that they keep their contrast.
-PATTERN_WEIGHT = 10 * ENDLESS**2
+#: What responses are raised towards by default, in units of the largest of photographs: of a
+#: pattern more than most images reach.
+ENOUGH, ENOUGH_OF_A_PATTERN = 2.0, 10.0
+#: Weight of the priors of an inversion for patterns, in units of the square of what is wanted, of
+#: whose size their loss is; so large that they keep their contrast.
+PATTERN_WEIGHT = 10.0
+#: Share of what is wanted from which a response has got there.
+_THERE = 0.95
 #: Root mean square of x − ½ of networks' images, before it is bounded.
 AMPLITUDE = 0.33
 
@@ -88,18 +90,22 @@ def maximize(
         Φ; or its expression on the command line, such as ``"hog.vlfeat"``.
     component : int, tuple of int, or array of the features' shape
         A class or a channel (its mean over all positions), one feature, or a direction d, such as
-        the weights of a linear classifier (``LinearSVC().coef_``): its pattern of the highest
-        score, and that of the lowest with ``-w``. `repinv.sklearn.direction` carries weights back
-        through a pipeline. Of several classes, one less the mean of the others is surer than one
+        the weights of a linear classifier (``LinearSVC().coef_``): a pattern of a high score, and
+        one of a low score with ``-w``. `repinv.sklearn.direction` carries weights back through a
+        pipeline. Of several classes, one less the mean of the others is surer than one
         alone.
     shape : tuple of int, optional
         (H, W) or (H, W, C) of the image. Only of a direction it may be left out, where its length
         determines the size, as that of OpenCV's windows does.
     strength : float, optional
-        Response that is enough, in units of `scale`. By default 2; of networks of colour images,
-        without end (see Notes).
+        Response that is enough, in units of `scale`: more than that is not rewarded, and
+        `Result.notes` says where a run got there. By default 2 of one component; 10 of a direction
+        of different weights, such as a classifier's, which is more than most images reach (2 where
+        a solver, variables or priors are given); of networks of colour images, without end (see
+        Notes).
     scale : float, optional
-        Z: the response ⟨Φ, d⟩ that counts as 1. By default the largest of `images`.
+        Z: the response ⟨Φ, d⟩ that counts as 1. By default the largest of `images`, so that a
+        response of 3 is three times as much as the best of these photographs has.
     images : array (N, H, W) or (N, H, W, C) in [0, 1], or iterable of such, or path, optional
         What the largest response is measured on; by default crops of scikit-image's photographs.
     n_images : int
@@ -130,7 +136,8 @@ def maximize(
     Returns
     -------
     result : Result
-        `Result.response` is ⟨Φ(x), d⟩ / scale of the images returned.
+        `Result.response` is ⟨Φ(x), d⟩ / scale of the images returned: without a `scale`, in units
+        of the largest response of photographs. A classifier's bias is not part of it.
 
     Raises
     ------
@@ -145,8 +152,9 @@ def maximize(
     Notes
     -----
     A response as large as possible is met by patterns that no photograph has; the energy has its
-    least value at `strength` (`Shortfall`), and leaves the rest to the priors. [1]_ divides by the
-    largest response times the squared receptive field of the component, which
+    least value at `strength` (`Shortfall`), and leaves the rest to the priors. A direction of
+    different weights is raised by the stages of an inversion, a component by Adam. [1]_ divides by
+    the largest response times the squared receptive field of the component, which
     `repinv_cnn.receptive_field` measures.
 
     Networks of colour images (`Encoder.is_network`) differ, since fine patterns that nobody sees
@@ -179,6 +187,7 @@ def maximize(
         raise ValueError(
             f"strength must be > 0 and diversity >= 0; got {strength} and {diversity}."
         )
+    validation.check_is_numbers(component)
     size = size_of(shape, component, encoder)
     features = tuple(encoder.feature_shape(size))
     memory.check_fits(*size[1:], size[0], n_images, n_features=int(np.prod(features)))
@@ -188,18 +197,21 @@ def maximize(
         scale = _largest(encoder, direction, _references(images, size))
     elif not scale > 0:
         raise ValueError(f"scale must be > 0; got {scale}.")
-    chosen = (strength, solver, parametrization, priors, transforms, jitter, initial)
+    chosen = (solver, parametrization, priors, transforms, jitter, initial)
     is_plain = all(option is None for option in chosen) and not diversity
     if is_plain and not encoder.is_network and _is_pattern(found):
         limits = {"max_iter": int(max_iter), "tol": tol, "check_every": int(check_every)}
         noise = initialization.noise(seed, n_images, size)
-        problem, state = _pattern(encoder, direction, float(scale), noise, limits)
-        return run(problem, state, Watch(time_limit, callback, progress))
+        loss = Shortfall(
+            direction, float(scale), float(strength or ENOUGH_OF_A_PATTERN), free_contrast=True
+        )
+        problem, state = _pattern(encoder, loss, noise, limits)
+        return _noted(run(problem, state, Watch(time_limit, callback, progress)), loss)
     of_photographs = encoder.is_network and size[0] == 3
     if strength is not None or not of_photographs:
-        loss: Loss = Shortfall(direction, float(scale), float(strength or 2.0))
+        wanted: Loss = Shortfall(direction, float(scale), float(strength or ENOUGH))
     else:
-        loss = _endless(encoder, direction, float(scale))
+        wanted = _endless(encoder, direction, float(scale))
     if parametrization is None:
         parametrization = _parametrization(of_photographs, size[0])
     if transforms is None and jitter is None:
@@ -212,7 +224,7 @@ def maximize(
         priors = (*priors, Weighted("diversity", diversity, Diversity()))
     problem = Problem(
         encoder=encoder,
-        loss=loss,
+        loss=wanted,
         parametrization=transformed(parametrization, changes, seed),
         priors=tuple(priors),
         stages=(Stage(1.0, rule, pre_activations=True),),
@@ -225,7 +237,20 @@ def maximize(
     else:
         x = np.repeat(validation.initial(initial, size), n_images, axis=0)
         z = parametrization.inverse(encoder.asarray(x))
-    return run(problem, RunState(z), Watch(time_limit, callback, progress))
+    return _noted(run(problem, RunState(z), Watch(time_limit, callback, progress)), wanted)
+
+
+def _noted(result: Result, loss: Loss) -> Result:
+    """A result that says where its response is enough, so that the run did not raise it further."""
+    wanted = getattr(loss, "wanted", None)
+    assert result.response is not None
+    if wanted is None or not result.response.max() >= _THERE * wanted:
+        return result
+    note = (
+        f"a response of {wanted:g} is enough, and more is not rewarded: strength={2 * wanted:g} "
+        "goes on"
+    )
+    return dataclasses.replace(result, notes=(*result.notes, note))
 
 
 def size_of(
@@ -246,8 +271,7 @@ def _is_pattern(direction: np.ndarray) -> bool:
 
 def _pattern(
     encoder: Encoder,
-    direction: Array,
-    scale: float,
+    loss: Shortfall,
     noise: np.ndarray,
     limits: dict[str, Any],
 ) -> tuple[Problem, RunState]:
@@ -255,10 +279,11 @@ def _pattern(
     white, usual = encoder.asarray(noise), stages(encoder)
     problem = Problem(
         encoder=encoder,
-        loss=Shortfall(direction, scale, ENDLESS, free_contrast=True),
+        loss=loss,
         parametrization=initialization.parametrization(encoder, noise[:1], polarity.START_SCALE),
         priors=tuple(
-            dataclasses.replace(term, weight=term.weight * PATTERN_WEIGHT) for term in INVERSION
+            dataclasses.replace(term, weight=term.weight * PATTERN_WEIGHT * loss.wanted**2)
+            for term in INVERSION
         ),
         stages=usual,
         **limits,

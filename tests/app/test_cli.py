@@ -132,6 +132,13 @@ def test_a_figure_is_drawn(invert, tmp_path):
     assert files.read(tmp_path / "figure.png").shape[1] > 1000
 
 
+def test_the_energy_is_left_out_of_a_figure(invert, tmp_path):
+    invert("--figure", tmp_path / "with.png")
+    invert("--figure", tmp_path / "without.png", "--no-energy")
+    width, narrower = (files.read(tmp_path / f"{k}.png").shape[1] for k in ("with", "without"))
+    assert narrower < 0.8 * width
+
+
 @pytest.mark.parametrize(
     ("encoder", "bound"),
     [("bovw", 0.3), ("bovw(n_words=1024, grid=(16, 16), assignment='hard')", 0.4),

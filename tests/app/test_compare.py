@@ -12,7 +12,7 @@ from PIL import Image
 import repinv
 from repinv.app import html as report
 from repinv.io import files
-from repinv.plot import figures
+from repinv.plot import comparisons, figures
 
 ENCODERS = ("-e", "hog.vlfeat", "-e", "dsift.natural")
 HOG = repinv.HOG.vlfeat()
@@ -198,11 +198,39 @@ def test_a_figure_has_a_panel_for_each_image():
     image = np.eye(32)
     rows = [repinv.Reconstruction(f"method {k}", error=0.1, image=image) for k in range(6)]
     rows.append(repinv.Reconstruction("broken", failure="x"))
-    figure = figures.comparison_figure(repinv.Comparison(tuple(rows), image))
+    figure = comparisons.comparison_figure(repinv.Comparison(tuple(rows), image))
     titles = [axis.get_title(loc="left") for axis in figure.axes if axis.images]
     assert [title.split("\n")[0] for title in titles] == [
         "photograph", *(f"method {k}" for k in range(6))
     ]  # fmt: skip
+
+
+def test_figures_and_reports_match_contrast_unless_told_otherwise(compare, tmp_path):
+    kept, own = tmp_path / "kept.html", tmp_path / "own.html"
+    compare("--out", kept)
+    compare("--out", own, "--own-contrast")
+    assert kept.read_text().count("contrast matched") == 4  # captions and text alternatives
+    assert "contrast matched" not in own.read_text()
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_figure_is_written_with_the_contrast_that_is_wanted(monkeypatch, tmp_path, own):
+    from repinv.app.commands.compare import write
+
+    drawn = []
+    monkeypatch.setattr(figures, "save", lambda figure, path: drawn.append(figure))
+    image = np.eye(32)
+    row = repinv.Reconstruction("HOG", error=0.1, image=0.5 + 0.1 * image)
+    write(tmp_path / "f.png", repinv.Comparison((row,), image), "title", own_contrast=own)
+    held = drawn[0].axes[1].images[0].get_array()
+    np.testing.assert_allclose(held, row.image if own else image, atol=1e-6)
+    assert ("contrast matched" in drawn[0].axes[1].get_title(loc="left")) is not own
+
+
+def test_the_printed_table_has_no_unit_that_it_does_not_explain(compare, tmp_path):
+    _, out, _ = compare("--out", tmp_path / "t.html")
+    assert "unit" not in out
+    assert "In the paper's unit, 100 is" in (tmp_path / "t.html").read_text()
 
 
 def test_long_names_are_broken_where_expressions_can_be():

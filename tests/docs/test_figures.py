@@ -3,6 +3,7 @@
 import importlib
 import json
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -66,3 +67,14 @@ def test_figures_of_tutorials_draw_images_at_whole_multiples(beside):
     scale = figure._original_dpi / figure.dpi
     width = figure.axes[-1].get_window_extent().width * scale
     assert width / 96 == pytest.approx(round(width / 96), abs=0.01)
+
+
+def test_every_tutorial_says_what_its_picture_shows(beside):
+    pytest.importorskip("sphinx_gallery")
+    figures = beside("gallery_figures")
+    said = tomllib.loads(figures.CAPTIONS.read_text(encoding="utf-8"))
+    tutorials = {path.stem.removeprefix("plot_") for path in DOCS.glob("tutorials/*/plot_*.py")}
+    assert said.keys() == tutorials
+    assert all(one["alt"] and one["caption"].endswith(".") for one in said.values())
+    text = figures.headed("/images/one.png", "glyph")
+    assert text.startswith("\n.. figure:: /images/one.png\n   :alt: A disc,")

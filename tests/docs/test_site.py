@@ -154,6 +154,20 @@ def test_tutorials_that_were_run_begin_with_their_picture(seen):
     assert not [name for name, page in run.items() if not page["picture"]]
 
 
+def test_pictures_of_tutorials_have_captions(page, address):
+    page.goto(f"{address}/gallery/shallow/plot_first_inversion.html")
+    figure = page.locator("article section > h1 + figure")
+    assert figure.locator("img").get_attribute("alt").startswith("A cup on a saucer")
+    assert "found from the HOG alone" in figure.locator("figcaption").inner_text()
+
+
+def test_figures_have_no_numbers_that_run_over_the_site():
+    for name in pages():
+        text = (SITE / name).read_text()
+        for number in re.findall(r'<span class="caption-number">([^<]*)</span>', text):
+            assert not number.strip(), name
+
+
 def test_no_page_is_wider_than_a_telephone(seen):
     assert not [(name, page["width"]) for name, page in seen.items() if page["width"] > 401]
 

@@ -52,6 +52,12 @@ def test_what_is_not_given_is_not_drawn():
     assert len(figures.inversion_figure(IMAGES[:1], ERRORS[:1], TRACE).axes) == 2
 
 
+def test_the_energy_can_be_left_out():
+    figure = figures.inversion_figure(IMAGES[:1], ERRORS[:1], None, original=IMAGES[0])
+    assert len(figure.axes) == 2
+    assert all(axis.images for axis in figure.axes)
+
+
 def test_curves_are_those_of_the_best_preimage():
     lines = {line.get_label(): line for line in _draw().axes[-1].lines}
     assert set(lines) == {"energy", "data", "total variation"}

@@ -1,5 +1,6 @@
 """Results, comparisons and features draw themselves; nothing loads matplotlib before."""
 
+import dataclasses
 import io
 import re
 import subprocess
@@ -46,6 +47,72 @@ def test_a_result_is_drawn_beside_the_photograph_and_its_features(result):
     assert abs(drawn.mean() - IMAGE.mean()) < 0.05
     assert 0.8 * IMAGE.std() < drawn.std() <= 1.001 * IMAGE.std()
     assert repinv.metrics.ncc(drawn, result.images[order[0]]) > 0.9
+
+
+@pytest.fixture(scope="module")
+def stack():
+    """Images of three rows of features of OpenCV's windows, two for each, and the photographs."""
+    photographs = np.stack([FACE[:, 8:40].repeat(2, axis=0), FACE.T[:, 16:48].repeat(2, axis=0)])
+    photographs = np.concatenate([photographs, 1 - photographs[:1]]).repeat(2, axis=2)
+    hog = repinv.HOG.opencv((64, 128))
+    rows = np.stack([hog(one) for one in photographs])
+    return repinv.invert(rows, hog, max_iter=12, n_preimages=2), photographs
+
+
+def test_several_problems_have_a_row_each_in_their_order(stack):
+    result, photographs = stack
+    figure = result.plot(photographs, match=None)
+    assert len(figure.axes) == 12
+    shown = pictures(figure)
+    for number in range(3):
+        row = shown[4 * number : 4 * number + 4]
+        np.testing.assert_allclose(row[0], photographs[number], atol=1e-6)
+        pair = slice(2 * number, 2 * number + 2)
+        order = 2 * number + np.argsort(result.error[pair])
+        glyph = result.encoder.glyph(result.features[order[0]], shape=photographs[0].shape)
+        np.testing.assert_array_equal(row[1], glyph)
+        np.testing.assert_array_equal(row[2], result.images[order[0]])
+        np.testing.assert_array_equal(row[3], result.images[order[1]])
+        assert figure.axes[4 * number].texts[0].get_text() == f"row {number + 1} of 3"
+    traced = result.plot(trace=True).axes
+    best = int(np.argmin(result.error[4:]))
+    curve = traced[-1].get_lines()[0].get_ydata()
+    np.testing.assert_array_equal(curve, result.trace["energy"][:, 4 + best])
+    assert len(result.plot(axes=matplotlib.figure.Figure().subplots(1, 9)).axes) == 9
+    assert "data:image/png" in result._repr_mimebundle_()["text/html"]
+
+
+def test_photographs_that_are_not_one_for_each_problem_are_refused(stack):
+    result, photographs = stack
+    for wrong in (photographs[:2], photographs[0], [photographs[0], FACE]):
+        with pytest.raises(ValueError, match="a photograph for each of the 3 rows"):
+            result.plot(wrong)
+    with pytest.raises(ValueError, match="for each picture"):
+        result.plot(axes=matplotlib.figure.Figure().subplots())
+    with pytest.raises(ValueError, match="spread"):
+        _ = result.spread
+
+
+def test_a_stack_of_one_photograph_is_that_photograph(result):
+    assert titles(result.plot(IMAGE[None])) == titles(result.plot(IMAGE))
+    with pytest.raises(ValueError, match="expected one photograph"):
+        result.plot(np.stack([IMAGE, IMAGE]))
+
+
+def test_titles_of_narrow_pictures_do_not_overlap(stack):
+    result, photographs = stack
+    figure = result.plot(photographs)
+    row = repinv.Reconstruction("HOG.opencv(win_size=(64, 128))", 0.1, 1, 0.4, 0.5, 9.0)
+    row = dataclasses.replace(row, image=photographs[0])
+    compared = repinv.Comparison((row,) * 3, photographs[0]).plot()
+    alone = repinv.invert(result.features[0], result.encoder, max_iter=3, n_preimages=3)
+    for shown in (figure, compared, alone.plot(photographs[0], trace=True)):
+        shown.canvas.draw()
+        frame = shown.bbox
+        boxes = [axes._left_title.get_window_extent() for axes in shown.axes]
+        assert all(frame.x0 <= box.x0 and box.x1 <= frame.x1 for box in boxes)
+        for number, one in enumerate(boxes):
+            assert not any(one.overlaps(other) for other in boxes[number + 1 :] if other.width)
 
 
 def test_an_image_unlike_the_photograph_keeps_its_contrast_too():
@@ -101,8 +168,6 @@ def test_a_notebook_gets_the_picture_and_what_is_worth_reading(result):
 
 
 def test_notes_and_names_are_escaped(result):
-    import dataclasses
-
     nasty = dataclasses.replace(result, notes=("<script>alert(1)</script>",))
     assert "<script>" not in notebook.result_html(nasty)
     row = repinv.Reconstruction("<b>bold</b>", error=0.1, image=IMAGE)
@@ -127,6 +192,29 @@ def test_a_comparison_shows_its_images_and_its_table():
     assert len(re.findall("<tr>", html)) == 1 + len(found.rows)
     for row in found.rows:
         assert f"<td>{row.ssim:.3f}</td>" in html
+
+
+def test_a_comparison_draws_the_features_that_were_inverted():
+    found = repinv.compare(IMAGE, [repinv.Method(HOG, name="bars"), SIFT], max_iter=5)
+    first, second, third, fourth, fifth = titles(found.plot(encoder_picture=True))
+    assert (first, second, fourth) == ("photograph", "bars\nits features", "DSIFT\nits features")
+    assert third.startswith("bars\nerror")
+    assert fifth.startswith("DSIFT\nerror")
+    shown = pictures(found.plot(encoder_picture=True))
+    np.testing.assert_array_equal(shown[1], HOG.glyph(HOG(IMAGE), shape=IMAGE.shape))
+    # Those of one method stand in the same row as the images.
+    one = found.plot(encoder_picture=["bars"])
+    assert [title.split("\n")[0] for title in titles(one)] == [
+        "photograph", "bars", "bars", "DSIFT"
+    ]  # fmt: skip
+    assert len({axes.get_subplotspec().rowspan.start for axes in one.axes}) == 1
+    with pytest.raises(ValueError, match=r"names methods of \['bars', 'DSIFT'\]; got \['HOG'\]"):
+        found.plot(encoder_picture="HOG")
+    # Of more methods each has a row.
+    three = dataclasses.replace(found, rows=(*found.rows, found.rows[0]))
+    figure = three.plot(encoder_picture=True)
+    rows = [axes.get_subplotspec().rowspan.start for axes in figure.axes if axes.images]
+    assert rows == [0, 0, 0, 1, 1, 2, 2]
 
 
 @pytest.mark.parametrize("encoder", [HOG, repinv.HOG.skimage(), repinv.HOG.opencv((64, 64))])

@@ -6,7 +6,7 @@ import skimage
 import torch
 from skimage.feature import hog as skimage_hog
 
-from repinv import DSIFT, HOG, BoVW, Encoder, compare, invert, inverters
+from repinv import DSIFT, HOG, BoVW, Encoder, compare, invert, inverters, metrics
 from repinv.search.feature_layout import read
 from repinv.tasks.batched import invert_each
 
@@ -236,6 +236,41 @@ def test_rows_of_windows_tell_their_size():
     rows = np.stack([opencv(CAMERA), opencv(COINS)])
     found = invert(rows, opencv, max_iter=20)
     assert found.images.shape == (2, 64, 64)
+    # The size is that of the window, and no choice.
+    assert not any("smallest" in note for note in found.notes)
+    assert any("smallest" in note for note in invert(ENCODED, HOGB, max_iter=2).notes)
+
+
+def test_notes_of_several_problems_name_their_rows():
+    blank = np.zeros_like(ENCODED)
+    notes = quick(np.stack([ENCODED, blank, ENCODED, blank]), max_iter=20).notes
+    assert [note[:30] for note in notes if "blank" in note] == ["rows 2, 4 of 4: the target is "]
+    notes = quick(np.stack([ENCODED, blank]), max_iter=20).notes
+    assert any(note.startswith("row 2 of 2: the target is blank") for note in notes)
+    notes = quick(np.stack([blank, blank]), max_iter=20).notes
+    assert any(note.startswith("the target is blank") for note in notes)
+
+
+def test_each_row_follows_an_image_of_its_own():
+    hog = HOG.skimage()
+    photographs = np.stack([CAMERA, 1 - CAMERA])
+    rows = np.stack([hog(one) for one in photographs])
+    found = invert(rows, hog, shape=(64, 64), max_iter=60, polarity=photographs)
+    for image, photograph in zip(found.images, photographs, strict=True):
+        assert metrics.ncc(image, photograph) > 0.5
+    both = invert(rows, hog, shape=(64, 64), max_iter=60, polarity=CAMERA)
+    assert all(metrics.ncc(image, CAMERA) > 0.5 for image in both.images)
+    with pytest.raises(ValueError, match="one for each of the 2 rows of features; got 3"):
+        invert(rows, hog, shape=(64, 64), polarity=np.stack([CAMERA] * 3))
+
+
+def test_several_starts_of_rows_without_polarity():
+    """The noise that their texture comes from is that of each start."""
+    hog = HOG.skimage()
+    rows = np.stack([hog(CAMERA), hog(COINS)])
+    found = invert(rows, hog, shape=(64, 64), max_iter=20, n_preimages=2)
+    alone = invert(rows[1], hog, shape=(64, 64), max_iter=20, n_preimages=2)
+    np.testing.assert_allclose(found.images[2:], alone.images, atol=1e-4)
 
 
 def test_the_images_of_each_problem_stand_together():

@@ -67,6 +67,55 @@ def test_the_weights_of_a_linear_classifier_are_drawn_as_an_image():
     assert classifier.predict(HOG(result.image).reshape(1, -1)) == 0
 
 
+def test_a_note_says_where_a_response_is_enough():
+    reached = repinv.maximize(HOG, 4, shape=SHAPE, max_iter=200, strength=1.0)
+    assert reached.response[0] > 0.95
+    assert "a response of 1 is enough, and more is not rewarded: strength=2 goes on" in (
+        reached.notes
+    )
+    beyond = repinv.maximize(HOG, 4, shape=SHAPE, max_iter=200, strength=2.0)
+    assert beyond.response[0] > 1.5
+    short = repinv.maximize(HOG, 4, shape=SHAPE, max_iter=5, strength=100.0)
+    assert not short.notes
+
+
+def test_the_strength_of_weights_by_default_is_ten():
+    weights = np.random.default_rng(0).standard_normal(HOG(IMAGE).shape)
+    options = {"shape": SHAPE, "max_iter": 20}
+    found = repinv.maximize(HOG, weights, **options)
+    same = repinv.maximize(HOG, weights, **options, strength=10)
+    np.testing.assert_array_equal(found.images, same.images)
+    less = repinv.maximize(HOG, weights, **options, strength=0.1)
+    assert less.response[0] < found.response[0]
+    assert "strength=0.2 goes on" in less.notes[-1]
+
+
+def test_the_strength_of_a_component_by_default_is_two():
+    options = {"shape": SHAPE, "max_iter": 20}
+    found = repinv.maximize(HOG, 4, **options)
+    np.testing.assert_array_equal(
+        found.images, repinv.maximize(HOG, 4, **options, strength=2).images
+    )
+
+
+def test_an_estimator_in_place_of_its_weights_is_refused_with_what_to_give():
+    from sklearn.svm import LinearSVC
+
+    with pytest.raises(TypeError, match=r"got LinearSVC. Give its weights, such as svm\.coef_"):
+        repinv.maximize(repinv.HOG.opencv(), LinearSVC())
+
+
+def test_weights_that_are_too_few_are_compared_with_those_of_a_window():
+    words = "3779 numbers; a window of 64x128 has 3780"
+    for shape in (None, (128, 64)):
+        with pytest.raises(ValueError, match=words):
+            repinv.maximize(repinv.HOG.opencv(), np.ones(3779), shape=shape)
+        with pytest.raises(ValueError, match=words):
+            repinv.invert(np.ones(3779), repinv.HOG.opencv(), shape=shape)
+    with pytest.raises(ValueError, match="a window of 64x128 has 3780, 3 windows have 11340"):
+        repinv.invert(np.ones(11339), repinv.HOG.opencv())
+
+
 def test_the_scale_is_the_largest_response_of_the_images_given():
     images = np.stack([IMAGE, IMAGE.T])
     result = repinv.maximize(HOG, (0, 1, 1), shape=SHAPE, images=images, max_iter=20)

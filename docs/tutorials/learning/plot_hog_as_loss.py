@@ -62,8 +62,8 @@ axes[3].set(xlabel="step", title="distance of HOG")
 # What to notice
 # --------------
 #
-# The angle is found to a few hundredths of a radian, though nobody gave it, and the loss falls
-# over the whole run. No step looked at pixels: what is compared is HOG. The image on the right is
+# The angle is found to a few hundredths of a radian, and the loss falls over the whole run. No
+# step compares pixels: what is compared is HOG. The image on the right is
 # aligned up to its border, where the moved image had reflected what lay outside.
 
 assert abs(-parameters[0].item() - angle) < 0.05
@@ -76,8 +76,8 @@ assert losses[-1] < 0.5 * losses[0]
 # Squared differences of pixels are large wherever two edges do not lie on top of each other,
 # however near they are, so that the loss is flat but for a narrow valley. Cells of HOG are eight
 # pixels wide and votes are shared between neighbours: an edge that is two pixels off changes
-# features a little, and the gradient tells in which direction to move it. HOG does not mind
-# another exposure either. Here the same start at half the contrast leads to the same angle:
+# features a little, and the gradient tells in which direction to move it. Another exposure hardly
+# changes HOG either. Here the same start at half the contrast leads to the same angle:
 
 again = torch.zeros(3, requires_grad=True)
 optimizer = torch.optim.Adam([again], lr=0.01)

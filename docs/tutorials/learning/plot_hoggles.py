@@ -2,8 +2,8 @@
 HOGgles beside pre-images
 =========================
 
-HOGgles show the patches that windows of HOG were seen with in training. A pre-image is searched
-until its HOG is the one given. They answer different questions.
+HOGgles show an average of training patches whose HOG was like the one given. A pre-image is found
+by a search until its HOG is nearly the one given. The two show different things.
 """
 
 import matplotlib.pyplot as plt
@@ -29,7 +29,8 @@ print(table)
 
 # %%
 # What HOGgles draw has another HOG than the photograph; the titles say how different. A pre-image
-# has the same to a fraction of a per cent, and whatever is wrong in it is what HOG cannot see.
+# has nearly the same, to a fraction of a per cent; where it differs from the photograph, HOG does
+# not determine the image.
 
 # sphinx_gallery_thumbnail_number = 1
 table.plot()
@@ -69,15 +70,14 @@ print(f"error of the code {result.error[0]:.0%}, of the decoded picture {of_deco
 assert result.error[0] < 0.3 * of_decoded
 
 # %%
-# Two questions
-# -------------
+# An average, or a search
+# -----------------------
 #
-# HOGgles [1]_ answer: what did patches look like that had such a HOG when I was trained? The
-# answer is an average, by one sparse code for each window, or by one matrix product in the ridge
-# regression, which takes a hundredth of the time. A pre-image answers: which image has this HOG?
-# It is searched for, and right by construction. A
-# detector's false alarm looks like the object in both; with HOGgles one can suspect the
-# dictionary, which was learned from objects, with a pre-image one cannot.
+# HOGgles [1]_ show what training patches with such a HOG looked like. This is an average, by one
+# sparse code for each window, or by one matrix product in the ridge regression, which takes a
+# hundredth of the time. A pre-image is an image that has this HOG, and the error says how nearly.
+# A detector's false alarm looks like the object in both. With HOGgles this can come from the
+# dictionary, which was learned from objects; with a pre-image it cannot.
 #
 # The learned prior stands between: a network restores a rough pre-image, and
 # the solver then brings the features back. It changes what features do not determine.

@@ -3,7 +3,7 @@ What a linear classifier looks for
 ==================================
 
 A linear classifier on HOG multiplies features by weights. The weights are thousands of numbers, and
-nobody can read them. Which image has the highest score, and which the lowest?
+they cannot be read. Which image has a high score, and which a low one?
 """
 
 # %%
@@ -44,7 +44,8 @@ assert accuracy > 0.95
 # ------------------------
 # The weights belong to principal components. :func:`repinv.sklearn.direction` carries them back
 # to HOG itself: a direction in the space of features. :func:`repinv.maximize` takes a direction
-# and finds a natural-looking image whose features go as far along it as they can.
+# and finds a natural-looking image of a high score. It stops rewarding more at ten times the
+# largest score of ``images`` without the bias, which these do not reach.
 
 found = [
     repinv.maximize(hog, direction(model, digit), shape=(48, 48), images=train[:100])
@@ -61,7 +62,7 @@ plt.show()
 # %%
 # What to notice
 # --------------
-# Each digit can be read, though nobody wrote it, and its strokes are light on a dark ground as in
+# Each digit can be read, and its strokes are light on a dark ground as in
 # the training images: VLFeat's HOG has bins over a full turn, which tell which side of an edge is
 # bright. Each image scores higher than all held-out images of its digit. What tells a digit from
 # the nine others is exaggerated, such as the hole of the 0 and the corner of the 7; what it
@@ -77,8 +78,8 @@ for digit, result in enumerate(found):
 # %%
 # Highest and lowest
 # ------------------
-# The opposite direction leads to the image of the lowest score. It is no empty image: it shows
-# the strokes that the classifier takes for evidence against the digit.
+# The opposite direction leads to an image of a low score. It is no empty image: it shows the
+# strokes that the classifier takes for evidence against the digit.
 
 digit = 0
 weights = direction(model, digit)

@@ -2,8 +2,8 @@
 Activation maximization and caricatures
 =======================================
 
-What does a component of a representation look for? And what does a representation see in a
-photograph, if it may exaggerate?
+Which image excites a component of a representation? And how does a photograph change if its
+features are exaggerated?
 """
 
 import matplotlib.pyplot as plt
@@ -40,8 +40,8 @@ for digit, (axis, result) in enumerate(zip(axes.flat, found, strict=True)):
 # What to notice
 # --------------
 #
-# Each image is called its digit by the network, and excites it more than every digit that a
-# person drew: the number above it is larger than 1. All can be read. What tells a digit from the
+# The network classifies each image as its digit, with a larger response than all digits that
+# people drew: the number above it is larger than 1. All can be read. What tells a digit from the
 # nine others is exaggerated, such as the open corners of the 5, the bar of the 4 and that of the
 # 7. The strokes are thicker than a pen's, and they are light on a dark ground, as in the training
 # data.

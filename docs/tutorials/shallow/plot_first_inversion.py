@@ -2,7 +2,7 @@
 Invert a HOG that you already have
 ==================================
 
-Features that scikit-image computed, years ago perhaps, and no photograph: what of it is in them?
+You have features that scikit-image computed, but not the photograph. What do they show of it?
 """
 
 # %%
@@ -86,8 +86,10 @@ assert repinv.metrics.ncc(light, dark) < -0.5
 assert max(found.error[0] for found in both.values()) < 0.02
 
 # %%
-# The features alone do not distinguish them: whoever has no photograph gets by default an image
-# whose large structures decide, and may look at ``1 - result.image`` as well.
+# The features alone do not distinguish them. Without ``polarity`` a network that was learned from
+# photographs decides here; where none ships, the image or its negative is kept, whichever has
+# grays that are likelier those of a photograph. If all of the image is swapped,
+# ``1 - result.image`` is the other; if regions are swapped, only ``polarity=photograph`` helps.
 #
 # How it came about
 # -----------------

@@ -2,8 +2,8 @@
 Reading a HOG glyph
 ===================
 
-A glyph draws each cell as a star of bars along edges. It shows what HOG stores, and hides what HOG
-means: very different images share glyphs that look alike.
+A glyph draws each cell as a star of bars along edges. It shows the orientations that HOG stores,
+but images that look very different can have glyphs that look alike.
 """
 
 import matplotlib.pyplot as plt

@@ -3,8 +3,8 @@ What do keypoints give away?
 ============================
 
 Panoramas, maps and image search keep descriptors of keypoints in place of photographs. Each
-keypoint has a place, a scale, an angle and 128 numbers of SIFT. Together they determine most of the
-photograph.
+keypoint has a position, a scale, an angle and 128 numbers of SIFT. Together they determine most of
+the photograph.
 """
 
 import matplotlib.pyplot as plt
@@ -27,8 +27,8 @@ for count in (50, 150, 0):
           f"NCC {metrics.ncc(result.image, photograph):.2f}")  # fmt: skip
 
 # %%
-# Below each pre-image is how strongly each pixel counts in the descriptors. No patch covers the
-# black regions: the image there is a smooth continuation, and says nothing about the photograph.
+# Below each pre-image is how much weight each pixel has in the descriptors. No patch covers the
+# black regions: the image there is a smooth continuation, and not that of the photograph.
 
 # sphinx_gallery_thumbnail_number = 1
 figure, axes = plt.subplots(2, 4, figsize=(10, 5.4), layout="constrained")
@@ -63,12 +63,12 @@ assert sky.std() < 0.1
 # ---
 #
 # A descriptor of SIFT is a histogram of gradients in 4x4 cells of a patch, turned and scaled by
-# its keypoint. Scale, place and angle are stored beside it, since matching needs them; so each
+# its keypoint. Scale, position and angle are stored beside it, since matching needs them; so each
 # descriptor says what the image looks like in a known patch, up to contrast. Where patches of
 # several scales overlap, the large ones say how light the small ones are against each other.
 #
-# Whoever publishes descriptors with their keypoints publishes the photograph, at the resolution
-# of the keypoints. That has been known for dense sets and trained generators [1]_ [2]_; here
+# Descriptors that are published with their keypoints show the photograph, at the resolution of
+# the keypoints. That has been known for dense sets and trained generators [1]_ [2]_; here
 # neither a network nor a single other photograph is needed. Privacy needs another representation,
 # or keypoints without scale and angle, and these only far apart.
 #

@@ -61,8 +61,8 @@ for beta in exponents:
 # -------------
 #
 # The prior sums the gradient's magnitude to the power β over all pixels. A step of height 1 costs
-# 1 if it is taken in one pixel. Over ten pixels, ten steps of .1, it costs 10 · .1 = 1 with β =
-# 1, and 10 · .01 = .1 with β = 2. So for β = 1 a sharp edge costs as
+# 1 if it is taken in one pixel. Over ten pixels, ten steps of 0.1, it costs 10 · 0.1 = 1 with
+# β = 1, and 10 · 0.01 = 0.1 with β = 2. So for β = 1 a sharp edge costs as
 # much as a spread one, and for β = 2 it costs more. Between lies the authors' choice for networks.
 #
 # Why there is no total variation by default
@@ -70,7 +70,7 @@ for beta in exponents:
 #
 # In benchmarks on 39 photographs neither error nor likeness changed when it was added: the
 # default variables are cosine coefficients under the spectrum of photographs, which is smoothness
-# of another kind, for nothing. A prior has its place where features leave much undetermined and
+# of another kind, and costs no features. A prior helps where features leave much undetermined and
 # noise would fill it, or where an image of few flat areas is wanted. Without a spectrum, in
 # pixels, it helps:
 

@@ -3,7 +3,7 @@ My picture looks wrong
 ======================
 
 Pictures that are not what you expected, with the reason and the remedy. Light and dark, to begin
-with: both images below have the same HOG.
+with: the two images on the right have the same HOG.
 """
 
 # sphinx_gallery_thumbnail_number = 1
@@ -35,16 +35,18 @@ print(found.notes[0])
 assert "light and dark" in found.notes[0]
 
 # %%
-# *Remedy*: ``polarity=image`` makes the result light where an image of yours is. Without one,
-# look at ``1 - result.image`` as well. HOG with signs (``HOG.vlfeat``) does not have this
-# ambiguity.
+# *Remedy*: ``polarity=image`` makes the result light where an image of yours is. Without one, a
+# network that was learned from photographs decides where one ships; elsewhere the image or its
+# negative is kept, whichever has grays that are likelier those of a photograph. If all of the
+# image is swapped, look at ``1 - result.image``. If regions are swapped, only ``polarity=image``
+# or HOG with signs (``HOG.vlfeat``) helps.
 #
 # The picture is a gray relief
 # ----------------------------
 #
-# *Reason*: the same blindness, with ``polarity=None`` or a solver of your own: every few pixels
-# of a contour choose for themselves. *Remedy*: leave ``polarity`` at its default, under which
-# large structures decide.
+# *Reason*: features that are the same for an image and its negative, with ``polarity=None`` or a
+# solver of your own. The light side of a contour then changes every few pixels. *Remedy*: leave
+# ``polarity`` at its default, under which it stays the same along a contour.
 
 choices = {"polarity=None": None, "default": "auto", "polarity=photograph": cup}
 table = repinv.compare(
@@ -71,13 +73,14 @@ matched = repinv.metrics.affine_match(plain.image, cup)
 assert abs(matched.std() - cup.std()) < abs(plain.image.std() - cup.std()) + 1e-6
 
 # %%
-# A border of the image is empty
-# ------------------------------
+# A border of the image is blurred
+# --------------------------------
 #
-# *Reason*: cells and blocks that do not fit into the image are left out, so that no feature sees
-# the last rows and columns. Of 200 rows, cells of 16 pixels see 192. *Remedy*: none is needed; or
-# crop the image to a multiple of the cell. The map of `repinv.sensitivity` shows how strongly each
-# pixel counts: those at the right and at the bottom, which are black, do not.
+# *Reason*: cells and blocks that do not fit into the image are left out, so that no feature
+# depends on the last rows and columns. Of 206 rows, cells of 16 pixels cover 192. *Remedy*: none
+# is needed; or crop the image to a multiple of the cell. The map of `repinv.sensitivity` shows how
+# much the features change with each pixel: at the right and at the bottom, which are black, they
+# do not change.
 
 cells = repinv.HOG.skimage(pixels_per_cell=(16, 16))
 part = skimage.util.img_as_float32(skimage.data.coffee()[:206, 150:356]).mean(axis=-1)
@@ -90,11 +93,11 @@ assert seen.map[:, 200:].max() < seen.map[:, :190].max() / 1e4
 # There is noise, or a fine pattern
 # ---------------------------------
 #
-# *Reason*: the code is poorer than the image, and something has to stand where it says nothing;
-# or ``parametrization=repinv.Pixels()`` or ``priors=()`` took away what keeps images smooth; or a
-# network with strides or pooling sees a checkerboard no better than an even gray. *Remedy*: the
-# default parametrization; several starts, whose average keeps what they have in common
-# (``seeds=4``); a learned prior for gray images (``prior="learned"``).
+# *Reason*: features do not determine all of the image, and noise of the start is left where they
+# do not; or ``parametrization=repinv.Pixels()`` or ``priors=()`` removed what keeps images smooth;
+# or a network with strides or pooling has nearly the same features for a fine pattern as for an
+# even gray. *Remedy*: the default parametrization; several starts, whose average keeps what they
+# have in common (``seeds=4``); a learned prior for gray images (``prior="learned"``).
 
 rough = {"parametrization": repinv.Pixels(), "priors": ()}
 methods = [repinv.Method(hog, rough, "pixels, no priors"), repinv.Method(hog, {}, "default")]
@@ -106,10 +109,11 @@ assert table.rows[0].ncc < table.rows[1].ncc
 # Colours are gone
 # ----------------
 #
-# *Reason*: the encoder takes gray images; ``encoder.channels`` is 1. *Remedy*: none for dense
-# SIFT and words. ``HOG.skimage(channel_axis=-1)`` takes colour (of each pixel the channel with
-# the strongest gradient), and so do networks. Colours that were found are a guess as far as
-# features leave them undetermined.
+# *Reason*: dense SIFT, words and ``HOG.skimage()`` take gray images (``encoder.channels`` is 1).
+# *Remedy*: ``HOG.skimage(channel_axis=-1)``, ``HOG.vlfeat``, ``HOG.dpm`` and ``HOG.opencv`` take
+# (H, W, 3), and so do networks. But HOG uses at each pixel the channel with the strongest
+# gradient, so the colours that are found are a guess. Those of networks are one as far as the
+# layer leaves them undetermined.
 #
 # The error does not fall
 # -----------------------

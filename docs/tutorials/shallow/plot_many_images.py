@@ -2,8 +2,8 @@
 One code, many images
 =====================
 
-How much does a code not determine? It does not have one pre-image but many, and where they differ,
-the code says nothing.
+How much does a code not determine? It does not have one pre-image but many. Where they differ, the
+code leaves the image undetermined.
 """
 
 import matplotlib.pyplot as plt
@@ -59,9 +59,10 @@ for axis, (name, run) in zip(axes, runs.items(), strict=True):
 #
 # All eight have the photograph's HOG to a fraction of a per cent. Large shapes are the same in
 # all, lines between them are not, as the spread shows. Their mean is nearer to the photograph
-# than each of them: what they have in common the features determine, and what one made up the
-# others did not. The spread is large on both sides of strong contours, whose exact place within a
-# cell is undetermined, and where the cup shines, in spots that are smaller than a cell.
+# than each of them: features that determine a structure determine it in all eight, and what
+# depends on the start differs from one to the next. The spread is large on both sides of strong
+# contours, whose exact position within a cell is undetermined, and where the cup shines, in spots
+# that are smaller than a cell.
 
 single = [metrics.ncc(image, photograph) for image in result.images]
 of_mean = metrics.ncc(mean, photograph)
@@ -79,8 +80,9 @@ assert metrics.ncc(learned.image, photograph) > sum(single) / len(single)
 # points does not lie in it: it has lost contrast, and its HOG is another one. So ``seeds=4``
 # averages early, when the images are rough, and goes on from the average, drawn to it; the result
 # has the features again. ``prior="learned"`` restores the average by a small network before it
-# goes on. It has seen photographs, and adds what they have where features say nothing: nearer to
-# a photograph, and less of a proof. Neither helps everywhere: this photograph and these cells are
+# goes on. It was trained on photographs, and adds what they have where features leave an image
+# undetermined: the result is nearer to a photograph, and shows less surely what the features
+# keep. Neither helps everywhere: this photograph and these cells are
 # ones where both do, and on other photographs the best of eight starts is as near.
 #
 # **Try it** with ``cell_size=4``: the eight become one. **Next**:

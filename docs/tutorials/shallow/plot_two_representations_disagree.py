@@ -45,12 +45,12 @@ plt.show()
 # In the nearest image the noise is gone from smooth areas, and contrast has changed instead,
 # which HOG does not notice. In the farthest one, textures of low contrast cover areas that were
 # nearly flat. HOG divides by the norm of each block, so that these textures count as much as
-# edges. Both could be called noise of the same strength, and to a measure of pixels they are.
+# edges. The mean squared error is the same for both.
 #
 # What to do with such a pair: if you need a measure of how like two images are, look at both, and
-# decide which is the more alike to you. The representation that calls this one nearer is the
-# better measure for your purpose. One pair says more than a table of averages over noise and blur,
-# since it was made to be the hardest case.
+# decide which is more like the photograph to you. The representation that has this one nearer is
+# the better measure for your purpose. Such a pair is made to be the hardest case, which averages
+# over noise and blur do not contain.
 #
 # :func:`repinv.mad` takes encoders, whose distance is the squared difference of their features,
 # or functions that return a distance and its gradient. Every image that it evaluates has the

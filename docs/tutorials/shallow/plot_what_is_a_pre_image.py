@@ -31,15 +31,15 @@ print(f"relative error of the image on the right: {100 * result.error[0]:.2f} %"
 assert result.error[0] < 0.01
 
 # %%
-# The encoder cannot tell the two images apart. You can. Whatever differs between them is what HOG
-# does not see, and that is the point of the exercise: a pre-image shows what a representation
-# keeps by showing an image that it keeps nothing else of.
+# For the encoder the two images are nearly the same, although you see differences. What differs
+# between them is not in the features. So a pre-image shows what a representation keeps of the
+# photograph: what the two images have in common.
 #
 # Many images for one code
 # ------------------------
 #
-# There is not one pre-image but many. Four runs from different noise end at four images, each
-# with the photograph's HOG:
+# There is not one pre-image but many. Four runs from different noise end at four images, whose
+# HOG agrees with the photograph's to within 2 %:
 
 several = repinv.invert(features, hog, shape=photograph.shape, n_preimages=4, max_iter=200)
 assert (several.error < 0.02).all()
@@ -52,10 +52,9 @@ for axis, title in zip(axes, [f"start {k}" for k in range(4)] + ["spread"], stri
     axis.set_axis_off()
 
 # %%
-# The spread on the right, the standard deviation of every pixel over the four, is bright where
-# the code leaves a pixel undetermined: here beside strong contours, and in the whiskers, which
-# are finer than a cell. Where it is dark, the four are alike, and what they have in common was in
-# the numbers.
+# The spread on the right is the standard deviation of every pixel over the four images. It is
+# bright where they differ: in the fur, along the whiskers and in rings around the eyes. There the
+# code leaves pixels undetermined. It is dark where they are alike, as beside the nose.
 #
 # What is lost
 # ------------
@@ -65,10 +64,13 @@ for axis, title in zip(axes, [f"start {k}" for k in range(4)] + ["spread"], stri
 #
 # - *sign*: scikit-image's HOG takes orientations over half a turn. A negative has the same HOG.
 # - *contrast*: blocks are normalized. Half the contrast changes nothing but what is next to flat.
-# - *place*: a bag of visual words counts what there is, not where. Four quarters of a photograph
-#   put in another order have nearly the same counts; only words across the seams are new.
+# - *position*: a bag of visual words counts what there is, not where. Four quarters of a
+#   photograph put in another order have nearly the same counts; only words across the seams are
+#   new.
 #
-# Colour is lost before any of them looks: they take gray images.
+# Colour is lost as well. Here all of them take gray images. ``HOG.vlfeat``, ``HOG.dpm`` and
+# ``HOG.opencv`` also take (H, W, 3), and use at each pixel the channel with the strongest
+# gradient, so that the colour itself is not in the features.
 
 unsigned = repinv.HOG.skimage()
 words = repinv.BoVW.pretrained(256, assignment="soft", grid=(1, 1))
@@ -77,7 +79,7 @@ quarters = np.vstack([np.roll(bottom, 128, axis=1), np.roll(top, 128, axis=1)])
 pairs = {
     "sign\nHOG.skimage": (unsigned, photograph, 1 - photograph),
     "contrast\nHOG.vlfeat": (hog, photograph, 0.25 + photograph / 2),
-    "place\nwords, one cell": (words, photograph, quarters),
+    "position\nwords, one cell": (words, photograph, quarters),
 }
 
 
@@ -103,8 +105,8 @@ for column, (title, (encoder, one, other)) in zip(axes.T, pairs.items(), strict=
 #
 # If many images have the code, which one is shown? A minimum of an *energy*: the error, plus
 # *priors* that are small for images like photographs. Without them, and with every pixel a
-# variable of its own, the first image that fits is found. Its HOG is as good, but shading over
-# larger distances is missing, and every pixel carries some noise that HOG does not mind:
+# variable of its own, the first image that fits is found. Its HOG is as near to the target, but
+# shading over larger distances is missing, and every pixel has noise that hardly changes HOG:
 
 plain = repinv.invert(
     features, hog, shape=photograph.shape, parametrization=repinv.Pixels(), priors=()
@@ -123,14 +125,14 @@ for axis, (title, image) in zip(axes, shown.items(), strict=True):
 # %%
 # The default is a spectrum in which low frequencies are large, as in photographs, and two weak
 # priors, on the range of pixels and on contrast. These are assumptions: what they fill in was not
-# in the code. So a pre-image that looks *right* proves that the code determines what you
-# recognise only as far as the priors could not have made it up. They know nothing of cats.
+# in the code. But neither spectrum nor priors hold the form of an object. The cat that you
+# recognise in the pre-image was therefore determined by the code.
 #
-# Poorer codes
-# ------------
+# Codes of fewer numbers
+# ----------------------
 #
-# The same photograph by ever larger cells, with votes that two orientations share. With each step
-# the numbers become four times fewer:
+# The same photograph by ever larger cells, with votes that two orientations share. Each step
+# leaves a quarter of the numbers:
 
 figure, axes = plt.subplots(1, 5, figsize=(11, 2.6), layout="constrained")
 likeness = []

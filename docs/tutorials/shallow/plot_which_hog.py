@@ -87,8 +87,9 @@ assert errors.max() > 0.1
 # detectors, and each leaves another trace in the pre-image: hard votes draw crooked contours,
 # undirected ones swap light and dark, large blocks blur contrast.
 #
-# None of them is the right one. A detector that was trained on one needs that one, and a figure of
-# what a representation keeps is a figure of one library's version with its options. Say which.
+# None of them is the only right one. A detector that was trained on one needs that one, and a
+# figure of what a representation keeps is a figure of one library's version with its options. Say
+# which.
 #
 # **Try it** with the options that you used, such as ``repinv.HOG.skimage(block_norm="L1")``. If
 # your features come from none of these, compute them by both and compare: :doc:`/howto/skimage`,

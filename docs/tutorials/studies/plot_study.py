@@ -88,8 +88,7 @@ for axis, path in zip(axes, results, strict=True):
 # --------------
 #
 # Four jobs, two images by two encoders, and a row of the table for each encoder. The deviation
-# over the images stands beside the mean: with two photographs it says little, and with forty a
-# lot.
+# over the images stands beside the mean; two photographs are too few for it to mean much.
 
 assert len(results) == 4
 

@@ -91,8 +91,8 @@ axes[1].set_anchor("N")
 # --------------
 #
 # Means and deviations of blocks of 64 pixels are two numbers for 64. The image found has these
-# exactly, and inside the blocks it has whatever the start left there: the deviation says that
-# there is contrast, and not where.
+# to an error of less than 0.01 %. Inside the blocks it depends on the start: the deviation says
+# how much contrast there is, and not where.
 
 print(f"error {result.error[0]:.1e}")
 assert result.error[0] < 1e-4

@@ -2,8 +2,8 @@
 How much does a bag of words forget?
 ====================================
 
-A bag of visual words counts what there is in each of its cells, and not where in the cell it is.
-How much of a photograph is left as the cells grow?
+A bag of visual words counts words in each of its cells, and not where in the cell they are. How
+much of a photograph is left as the cells grow?
 """
 
 import skimage

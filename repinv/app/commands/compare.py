@@ -27,6 +27,7 @@ from repinv.app.commands.options import (
     shape_of,
     yardstick_of,
 )
+from repinv.app.commands.outputs import OWN_CONTRAST
 
 if TYPE_CHECKING:
     from repinv.encoders.base import Encoder
@@ -97,6 +98,7 @@ TABLE_SUFFIXES = (".csv", ".json", ".md", ".html")
     help="Measure all errors in the features of this encoder. By default each representation is "
     "measured in its own.",
 )
+@OWN_CONTRAST
 @max_iter_option(400)
 @SEED
 @TIME_LIMIT
@@ -116,6 +118,7 @@ def compare(
     color: bool,
     keypoints: Path | None,
     yardstick: Encoder | None,
+    own_contrast: bool,
     max_iter: int,
     seed: int,
     time_limit: float | None,
@@ -124,9 +127,8 @@ def compare(
 ) -> None:
     """Invert several representations of an image, and measure how near each pre-image is to it.
 
-    Prints a table: relative feature error, error in the paper's unit, NCC, SSIM and PSNR to the
-    image (after affine intensity matching), and seconds. Of features that are given, only errors
-    can be measured.
+    Prints a table: relative feature error, NCC, SSIM and PSNR to the image (after affine intensity
+    matching), and seconds. Of features that are given, only errors can be measured.
 
     \b
     Examples:
@@ -160,7 +162,7 @@ def compare(
         progress=sys.stderr.isatty() and not quiet,
     )
     for path in outputs:
-        write(path, comparison, f"{source.name} compared")
+        write(path, comparison, f"{source.name} compared", own_contrast=own_contrast)
     if as_json:
         click.echo(comparison.to_json())
     elif not quiet:
@@ -212,18 +214,21 @@ def check_outputs(source: Path, outputs: Sequence[Path]) -> None:
         raise ValueError("the input and every --out need names of their own; two are the same.")
 
 
-def write(path: Path, comparison: repinv.Comparison, title: str) -> None:
+def write(path: Path, comparison: repinv.Comparison, title: str, *, own_contrast: bool) -> None:
     """Write a comparison as a table, a report or a figure, by the ending of the name."""
+    match = None if own_contrast else "contrast"
     from repinv.app import html
     from repinv.io import files
     from repinv.plot import figures
 
     suffix = path.suffix.lower()
     if suffix in figures.FIGURE_SUFFIXES:
-        figures.save(figures.comparison_figure(comparison, title=title), path)
+        from repinv.plot.comparisons import comparison_figure
+
+        figures.save(comparison_figure(comparison, title=title, match=match), path)
         return
     if suffix == ".html":
-        text = html.comparison_page(comparison, title)
+        text = html.comparison_page(comparison, title, match=match)
     elif suffix == ".csv":
         text = comparison.to_csv()
     else:

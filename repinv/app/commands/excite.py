@@ -65,7 +65,8 @@ if TYPE_CHECKING:
     type=click.FloatRange(min=0, min_open=True),
     metavar="S",
     help="Response at which more is not rewarded, in units of the largest of photographs. By "
-    "default 2; of networks of colour images, more is rewarded without end.",
+    "default 2 of one component, and 10 of different weights, such as a classifier's; of networks "
+    "of colour images, more is rewarded without end.",
 )
 @click.option(
     "--n-images",

@@ -26,7 +26,7 @@ from repinv.app.commands.options import (
     shape_of,
     shared_but_encoder,
 )
-from repinv.app.commands.outputs import Outputs
+from repinv.app.commands.outputs import OWN_CONTRAST, Outputs
 from repinv.app.commands.report import course, print_report
 
 if TYPE_CHECKING:
@@ -90,9 +90,10 @@ _EVALUATIONS, _OF_WORDS = 400, 120
     show_default=True,
     metavar="auto|structures|none|IMAGE",
     help="What is light and what dark, for encoders to which an image and its negative are the "
-    "same, such as HOG without signs: a network decides where one ships, and else large "
-    "structures; these always; nothing is done about it; or an image decides, such as the "
-    "photograph itself.",
+    "same, such as HOG without signs. auto: a network that was learned from photographs decides "
+    "where one ships; elsewhere, and with structures: the image or its negative, whichever has "
+    "grays that are likelier those of a photograph. none: nothing is done. Or an image decides, "
+    "such as the photograph itself.",
 )
 @click.option(
     "--transforms",
@@ -100,11 +101,11 @@ _EVALUATIONS, _OF_WORDS = 400, 120
     help="Compare random views of the image (small rotations, shifts, changes of size) with the "
     "features in most of the run, for the last layers of networks.",
 )
+@OWN_CONTRAST
 @click.option(
-    "--own-contrast",
+    "--no-energy",
     is_flag=True,
-    help="Draw pre-images with the contrast that they have. By default figures give them that of "
-    "the photograph, which most features do not hold.",
+    help="Leave the energy out of the figure, so that it has pictures alone.",
 )
 @KEYPOINTS
 @SEED
@@ -130,6 +131,7 @@ def invert(
     polarity: str,
     transforms: str | None,
     own_contrast: bool,
+    no_energy: bool,
     seed: int,
     as_json: bool,
     quiet: bool,
@@ -180,7 +182,8 @@ def invert(
         callback=outputs.callback,
         progress=sys.stderr.isatty() and not quiet,
     )
-    report = _written(result, given, made, outputs, expression, own_contrast)
+    look = _Look(expression, own_contrast=own_contrast, energy=not no_energy)
+    report = _written(result, given, made, outputs, look)
     print_report(expression, {"source": str(source), **report}, as_json=as_json, quiet=quiet)
 
 
@@ -195,6 +198,15 @@ def _polarity(option: str, size: tuple[int, int, int]) -> Any:
     channels, *shape = size
     image = photograph(Path(option), channels)
     return resize(image, shape, anti_aliasing=True).clip(0, 1).astype("float32")
+
+
+@dataclass(frozen=True)
+class _Look:
+    """How a figure is drawn: its title, and what is drawn of contrast and energy."""
+
+    title: str
+    own_contrast: bool
+    energy: bool
 
 
 @dataclass(frozen=True)
@@ -295,8 +307,7 @@ def _written(
     given: Given,
     encoder: Encoder,
     outputs: Outputs,
-    title: str,
-    own_contrast: bool,
+    look: _Look,
 ) -> dict[str, Any]:
     """Write what is wanted of a result, and report it as JSON can hold it."""
     import numpy as np
@@ -309,7 +320,7 @@ def _written(
     files, file_error = _write_images(result, images, given, encoder, outputs)
 
     def draw() -> Figure:
-        return _figure(result, images, errors[best], given, encoder, title, own_contrast)
+        return _figure(result, images, errors[best], given, encoder, look)
 
     report = {
         "shape": list(images[0].shape),
@@ -360,8 +371,7 @@ def _figure(
     errors: np.ndarray,
     given: Given,
     encoder: Encoder,
-    title: str,
-    own_contrast: bool,
+    look: _Look,
 ) -> Figure:
     """The pre-images with what they were found from, and the energy on the way to them."""
     import numpy as np
@@ -372,13 +382,13 @@ def _figure(
     shape = np.shape(images[0])
     glyphs = [glyph(encoder, np.asarray(one), shape) for one in given.reading.features]
     if len(images) > 1:
-        return figures.stack_figure(images, errors, glyphs, title=title)
+        return figures.stack_figure(images, errors, glyphs, title=look.title)
     return figures.inversion_figure(
         result.images,
         result.error,
-        result.trace,
+        result.trace if look.energy else None,
         original=given.photograph,
         glyph=glyphs[0],
-        title=title,
-        match=None if own_contrast else "contrast",
+        title=look.title,
+        match=None if look.own_contrast else "contrast",
     )

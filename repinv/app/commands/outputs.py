@@ -16,6 +16,15 @@ if TYPE_CHECKING:
     from repinv.plot.figures import Figure
 
 
+#: Of commands that draw pre-images beside a photograph.
+OWN_CONTRAST = click.option(
+    "--own-contrast",
+    is_flag=True,
+    help="Draw pre-images with the contrast that they have. By default figures and reports give "
+    "them that of the photograph, which most features do not hold.",
+)
+
+
 class Outputs:
     """Files to write, checked before the work starts.
 

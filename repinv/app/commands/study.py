@@ -167,6 +167,11 @@ def table(path: str, store: str | None, out: Path | None) -> None:
     columns, records = summary_tables.table(_finished(path, store))
     if out is None:
         click.echo(tables.as_text(columns, records))
+        if any(column.key == "pairwise_error" for column in columns):
+            click.echo(
+                "In the paper's unit, 100 is the root mean squared distance of two photographs' "
+                "features."
+            )
         return
     suffix = out.suffix.lower()
     if suffix == ".md":

@@ -46,8 +46,9 @@ def test_a_study_is_run_and_looked_at(run, write, in_process, tmp_path):
     assert "dashboard" in err
     assert "16 of 16 jobs done (100 %)" in run("status", path)[1]
     table = run("table", path)[1].splitlines()
-    assert len(table) == 5
+    assert len(table) == 6
     assert "±" in table[1]
+    assert table[-1].startswith("In the paper's unit, 100 is")
     for name in ("t.csv", "t.json", "t.md"):
         assert run("table", path, "--out", tmp_path / name) == (
             0, f"wrote {tmp_path / name}\n", ""
