@@ -24,6 +24,7 @@ READ = {
         "cnn_layers",
         "maximize_and_caricature",
         "transformer",
+        "scattering",
     ),
     "learning": (
         "hoggles",
