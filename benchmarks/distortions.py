@@ -153,11 +153,13 @@ def eigenvalues(report: Report, photographs: list[np.ndarray]) -> None:
         print("plenoptic is not installed: its part is left out.")
         return
     report.table(
-        "Eigenvalues at 64x64 beside plenoptic (power iteration)",
+        "Eigenvalues at 64x64 beside plenoptic (power iteration, and its whole Jacobian)",
         "largest, plenoptic",
         "largest, repinv",
+        "largest, Jacobian",
         "smallest, plenoptic",
         "smallest, repinv",
+        "smallest, Jacobian",
         "s, plenoptic",
         "s, repinv",
     )
@@ -174,14 +176,17 @@ def eigenvalues(report: Report, photographs: list[np.ndarray]) -> None:
         theirs.synthesize(method="power", k=1, max_iter=POWER)
         seconds = time.perf_counter() - began
         values = theirs.eigenvalues.detach().numpy()
+        exact = po.Eigendistortion(torch.tensor(image)[None, None], model)
+        exact.synthesize(method="exact")
+        exactly = exact.eigenvalues.detach().numpy()
         encoder = repinv_cnn.TorchEncoder(
             torch.nn.Sequential(model), layer="0", channels=1, dtype=torch.float64
         )
         found = repinv.eigendistortions(encoder, image, tol=1e-3)
         report.row(
             name,
-            *(f"{v:.5g}" for v in (values[0], found.eigenvalues[0])),
-            *(f"{v:.3g}" for v in (values[-1], found.eigenvalues[-1])),
+            *(f"{v:.5g}" for v in (values[0], found.eigenvalues[0], exactly.max())),
+            *(f"{v:.3g}" for v in (values[-1], found.eigenvalues[-1], exactly.min())),
             f"{seconds:.1f}",
             f"{found.seconds:.1f}",
         )
