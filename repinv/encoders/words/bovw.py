@@ -100,11 +100,11 @@ class BoVW(DescriptorEncoder):
     assignment: Assignment | str = "soft"
     aggregation: str = "sum"
     grid: Grid | tuple[Grid, ...] | None = (4, 4)
+    cell_size: int | None = None
     interpolate: bool = True
     power: float = 1.0
     norm: str | None = None
     warm: float = 0.5
-    cell_size: int | None = None
 
     def __post_init__(self) -> None:
         words = array_fields.private("vocabulary", self.vocabulary, 2)
@@ -138,11 +138,11 @@ class BoVW(DescriptorEncoder):
         assignment: Assignment | str = "soft",
         aggregation: str = "sum",
         grid: Grid | tuple[Grid, ...] | None = (4, 4),
+        cell_size: int | None = None,
         interpolate: bool = True,
         power: float = 1.0,
         norm: str | None = None,
         warm: float = 0.5,
-        cell_size: int | None = None,
     ) -> BoVW:
         """Learn a vocabulary by k-means from images that are looked at once, in turn.
 
@@ -166,7 +166,7 @@ class BoVW(DescriptorEncoder):
             How many to learn from; those that are zero, as flat places have, are left out.
         progress : bool
             Show a progress bar.
-        assignment, aggregation, grid, interpolate, power, norm, warm, cell_size : optional
+        assignment, aggregation, grid, cell_size, interpolate, power, norm, warm : optional
             As of `BoVW`.
 
         Returns
@@ -208,11 +208,11 @@ class BoVW(DescriptorEncoder):
         assignment: Assignment | str = "soft",
         aggregation: str = "sum",
         grid: Grid | tuple[Grid, ...] | None = None,
+        cell_size: int | None = 8,
         interpolate: bool = True,
         power: float = 1.0,
         norm: str | None = None,
         warm: float = 0.5,
-        cell_size: int | None = 8,
     ) -> BoVW:
         """Bag of words of dense SIFT, with a vocabulary that ships with repinv.
 
@@ -220,12 +220,14 @@ class BoVW(DescriptorEncoder):
         ----------
         n_words : {256, 1024}
             Number of words.
+        assignment, aggregation : optional
+            As of `BoVW`.
         grid : (int, int), or tuple of these, optional
             Cells down and across, in place of `cell_size`; several make a spatial pyramid.
         cell_size : int or None
             Side of cells in pixels where there is no grid. By default photographs can be
             recognized in their bags; None for the code of every descriptor.
-        assignment, aggregation, interpolate, power, norm, warm : optional
+        interpolate, power, norm, warm : optional
             As of `BoVW`.
 
         Returns
@@ -288,13 +290,13 @@ class BoVW(DescriptorEncoder):
 
         None for spatial pyramids, whose cells overlap.
         """
-        if len(self.grids(image_shape)) > 1:
+        if len(grids := self.grids(image_shape)) > 1:
             return None
         given = on_host(features)
         vectors = given.reshape(len(given), -1, len(self.vocabulary)) @ self.vocabulary
         total = np.abs(given).sum(axis=-1).reshape(len(given), -1, 1)
         vectors = vectors / np.where(total > 0, total, 1)
-        if not self._is_pooled:
+        if not grids:
             return vectors, self.frames(image_shape)
         cells = zip(given.shape[1:3], image_shape[1:], strict=True)
         return vectors, positions.grid(*(positions.even(*cell) for cell in cells))
@@ -333,22 +335,15 @@ class BoVW(DescriptorEncoder):
         return sum(map(math.prod, grids)), words
 
     def grids(self, image_shape: tuple[int, ...], /) -> tuple[Grid, ...]:
-        """Cells down and across of an image (C, H, W), for each level of a pyramid.
-
-        Empty where the code of every descriptor is kept.
-        """
+        """Cells down and across, a pair for each level; none where descriptors are not pooled."""
         if self.cell_size is not None:
             return (pooling.of_size(self.cell_size, image_shape),)
         return () if self.grid is None else pooling.grids(self.grid)
 
     @property
-    def _is_pooled(self) -> bool:
-        return self.grid is not None or self.cell_size is not None
-
-    @property
     def descriptor_axis(self) -> int | None:
         """Axis of the words where there is no grid; see `Encoder`."""
-        return None if self._is_pooled else 1
+        return 1 if self.grid is None and self.cell_size is None else None
 
     def flat_places(self, features: Array, image_shape: tuple[int, ...], /) -> np.ndarray | None:
         """Where words say that an image is exactly flat; see `Encoder.flat_places`.
@@ -363,7 +358,8 @@ class BoVW(DescriptorEncoder):
 
     def frames(self, image_shape: tuple[int, ...], /) -> np.ndarray:
         """Centres (y, x) of the local descriptors, where there is no grid; see `Encoder`."""
-        return super().frames(image_shape) if self._is_pooled else self.local.frames(image_shape)
+        pooled = bool(self.grids(image_shape))
+        return super().frames(image_shape) if pooled else self.local.frames(image_shape)
 
     def _code(
         self, x: np.ndarray, image_shape: tuple[int, ...], keep: bool
@@ -377,7 +373,7 @@ class BoVW(DescriptorEncoder):
         for rows, codes, _ in assignments.coded(x, own, words, memory):
             pooling.add(rows, codes, pooled)
         strong, pull_power = scaling.powered(pooled[0], self.power)
-        flat = strong.reshape(1, -1) if self._is_pooled else strong
+        flat = strong.reshape(1, -1) if self.grids(image_shape) else strong
         scaled, pull_norm = scaling.normed(flat, self.norm)
 
         def pullback(v: np.ndarray) -> np.ndarray:
