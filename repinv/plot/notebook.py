@@ -24,6 +24,11 @@ _RESULT = """\
 {%- endfor %}
 </table>
 </div>"""
+_FIGURE = """\
+<div>
+<img alt="{{ text }}" src="data:image/png;base64,{{ picture }}">
+<pre>{{ text }}</pre>
+</div>"""
 _COMPARISON = """\
 <div>
 {%- if picture %}
@@ -57,6 +62,11 @@ def result_html(result: Result) -> str:
     return _templates().get_template("result").render(picture=picture, facts=facts, alt=alt)
 
 
+def figure_html(figure: figures.Figure, text: str) -> str:
+    """A figure as HTML, and below it what is printed."""
+    return _templates().get_template("figure").render(picture=_png(figure), text=text)
+
+
 def comparison_html(comparison: Comparison) -> str:
     """A comparison as HTML: the images, and the table of measures."""
     shown = any(row.image is not None for row in comparison.rows) or comparison.image is not None
@@ -78,5 +88,5 @@ def _png(figure: Any) -> str:
 @functools.cache
 def _templates() -> jinja2.Environment:
     """The two templates; whatever is put into them is escaped."""
-    loader = jinja2.DictLoader({"result": _RESULT, "comparison": _COMPARISON})
+    loader = jinja2.DictLoader({"figure": _FIGURE, "result": _RESULT, "comparison": _COMPARISON})
     return jinja2.Environment(autoescape=True, loader=loader, undefined=jinja2.StrictUndefined)

@@ -10,10 +10,11 @@ import numpy as np
 
 from repinv.encoders.base import Encoder
 from repinv.io import serialization
+from repinv.tasks.distortions.shown import Shown
 
 
 @dataclass(frozen=True)
-class Distortions:
+class Distortions(Shown):
     """Changes of an image, and how much its features notice each: eigenpairs of JᵀJ.
 
     Attributes

@@ -17,6 +17,7 @@ from repinv.search import validation
 from repinv.solvers.lbfgs import LBFGS
 from repinv.solvers.minimize import minimize
 from repinv.tasks.distortions.linearization import read_image
+from repinv.tasks.distortions.shown import Shown
 
 #: (images, reference), both (1, C, H, W) float64, → distance and its gradient for the first.
 Metric: TypeAlias = Callable[[np.ndarray, np.ndarray], tuple[float, np.ndarray]]
@@ -25,7 +26,7 @@ _HELD, _TRIALS = 1e-6, 40
 
 
 @dataclass(frozen=True)
-class MaximalDifferentiation:
+class MaximalDifferentiation(Shown):
     """Two images at an equal distance by one metric: the nearest and the farthest by another.
 
     Attributes

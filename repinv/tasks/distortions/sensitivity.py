@@ -15,6 +15,7 @@ from repinv.encoders.base import Encoder
 from repinv.io.image import from_batch
 from repinv.search import validation
 from repinv.tasks.distortions.linearization import Linearization, read_image
+from repinv.tasks.distortions.shown import Shown
 from repinv.variables.dct import dct, frequencies
 
 #: Bands of frequency; below and above them is nothing but the mean and the corners.
@@ -22,7 +23,7 @@ _BANDS = 16
 
 
 @dataclass(frozen=True)
-class Sensitivity:
+class Sensitivity(Shown):
     """Where in an image, and at which frequencies, features notice changes.
 
     Attributes

@@ -24,6 +24,7 @@ from repinv.solvers.minimize import minimize
 from repinv.tasks.distortions import eigenpairs
 from repinv.tasks.distortions.distortions import Distortions
 from repinv.tasks.distortions.linearization import linearized, read_image
+from repinv.tasks.distortions.shown import Shown
 from repinv.variables.base import Parametrization
 from repinv.variables.colour import Decorrelated
 from repinv.variables.pixels import Pixels
@@ -55,7 +56,7 @@ ValueAndGrad = Callable[[Array, int], tuple[Array, Array, dict[str, Array]]]
 
 
 @dataclass(frozen=True)
-class Walk:
+class Walk(Shown):
     """Images along directions that features do not notice, the first image first.
 
     Attributes
