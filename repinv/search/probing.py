@@ -20,13 +20,15 @@ _FULL, _LOW = 1e-2, (1e-3, 3e-4, 1e-4, 3e-5)
 #: Evenness of encoders, and how steep a spectrum suits them: nearly flat where features are equally
 #: sensitive to all directions; that of photographs, which is steeper than usual, where layers that
 #: end with a rectifier leave nearly all of an image undetermined.
-_EVENNESS, _FLAT = (0.2, 0.55), 0.25
+_EVENNESS, _FLAT = 0.55, 0.25
 _OPEN, _PHOTOGRAPHS = (0.02, 0.04), (1.0, Spectral.exponent)
-#: For others: growth of what is pulled back, and how steep a spectrum suits features that leave
-#: nearly all of an image undetermined, and others. Where averages tell low frequencies best, as
-#: those of scattering do, it is flat: high frequencies would be found last.
-_GROWTH = (-0.7, -0.4, 0.45, 0.7)
-_OPEN_FALLS, _FALLS = (0.0, *(Spectral.exponent,) * 3), (0.0, 0.78, 0.78, Spectral.exponent)
+#: For others between these: growth of what is pulled back, and how steep a spectrum suits it.
+_GROWTH, _FALLS = (0.45, 0.7), (0.78, Spectral.exponent)
+#: Growth between which a flat spectrum comes to suit features that determine much of an image,
+#: from the second evenness on: averages tell low frequencies best, as those of scattering do, and
+#: under a steep spectrum high ones would be found last. Features at a few keypoints tell low
+#: frequencies best as well, but there the spectrum fills what no keypoint looks at.
+_FALLING, _MUCH = (-0.7, -0.4), (0.1, 0.2)
 #: Octaves between which growth is measured; see `frequencies`.
 _OCTAVES = ((1 / 16, 1 / 8), (1 / 2, 1))
 #: Cotangents that are pulled back to estimate evenness and growth.
@@ -164,14 +166,15 @@ def exponent(encoder: Encoder, noise: Array, level: float) -> float:
     frequency: where that grows slowly, the spectrum falls less, and where it falls, not at all.
     """
     pulled = pulled_back(encoder, _texture(noise, 1.0, level))
+    grown = growth(pulled)
     if encoder.pre_activations is not None:
         first, middle = _PHOTOGRAPHS
     else:
-        grown = growth(pulled)
-        grown = _GROWTH[-1] if np.isnan(grown) else grown
-        first, middle = (float(np.interp(grown, _GROWTH, f)) for f in (_OPEN_FALLS, _FALLS))
-    found = (first, middle, middle, min(middle, _FLAT))
-    return float(np.interp(evenness(pulled), _OPEN + _EVENNESS, found))
+        first = Spectral.exponent
+        middle = first if np.isnan(grown) else float(np.interp(grown, _GROWTH, _FALLS))
+    much = middle if np.isnan(grown) else float(np.interp(grown, _FALLING, (0.0, middle)))
+    falls = (first, middle, middle, much, min(much, _FLAT))
+    return float(np.interp(evenness(pulled), (*_OPEN, *_MUCH, _EVENNESS), falls))
 
 
 def evening_weights(encoder: Encoder, x: Array, weight: Array | None, deviation: float) -> Array:
