@@ -7,7 +7,8 @@ OLDEST_PYTHON ?= python3.11
 VENV := .venv
 OLDEST := .venv-oldest
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# Python compiles what is imported when it is imported.
+PIP := $(BIN)/python -m pip install --no-compile --quiet --disable-pip-version-check --constraint constraints.txt
 SPHINX := $(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
 METADATA := setup.cfg pyproject.toml constraints.txt
 

@@ -8,8 +8,12 @@ import matplotlib as mpl
 import pytest
 from matplotlib import pyplot as plt
 
+import repinv
+
 HOWTO = Path(__file__).resolve().parents[2] / "docs" / "howto"
 PAGES = sorted(path.stem for path in HOWTO.glob("*.rst") if path.stem != "index")
+#: Evaluations at most in the code of a page.
+EVALUATIONS = 40
 #: What a page needs that is not always there.
 NEEDS = {
     "opencv": "cv2",
@@ -26,6 +30,22 @@ def blocks(page, language):
     return [textwrap.dedent(block) for block in found]
 
 
+@pytest.fixture
+def short_runs(monkeypatch):
+    """Runs of few evaluations: pages assert what they say in the tutorials, which are run whole."""
+
+    def few(task):
+        def run(*args, **options):
+            evaluations = min(options.pop("max_iter", EVALUATIONS), EVALUATIONS)
+            return task(*args, max_iter=evaluations, **options)
+
+        return run
+
+    for name in ("invert", "maximize", "caricature", "compare"):
+        monkeypatch.setattr(repinv, name, few(getattr(repinv, name)))
+
+
+@pytest.mark.usefixtures("short_runs")
 @pytest.mark.filterwarnings("ignore:Liblinear failed to converge")
 @pytest.mark.parametrize(
     "page", ["../start/index", *(page for page in PAGES if blocks(page, "python"))]
