@@ -14,7 +14,8 @@ SHORT = 12
 #: The order of the page; what is not named here comes last.
 ORDER = ("ladder", "invert_hog", "unsigned", "blindness", "graphics", "invert_dsift", "keypoints",
          "invert_bovw", "aggregates", "restored", "hoggles", "cnn", "last_layers", "maximize",
-         "distortions", "scattering", "gpu", "hog_kernels", "dsift_kernels", "transfer", "study")  # fmt: skip
+         "distortions", "scattering", "gpu", "hog_kernels", "dsift_kernels", "transfer",
+         "study")  # fmt: skip
 INTRODUCTION = """\
 Benchmarks
 ==========
