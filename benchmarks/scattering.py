@@ -6,7 +6,7 @@ and of the loop in kymatio's example ``plot_invert_scattering_torch.py`` (Adam o
 of one, from noise, the iterate of least error, clipped), with as many evaluations.
 
     python benchmarks/scattering.py [FOLDER] [--every K] [--limit N] [--evaluations N] [--side N]
-                                    [--figure FILE] [--json FILE]
+                                    [--only WORD] [--figure FILE] [--json FILE]
 
 Needs kymatio. Its top module wants names that newer SciPy dropped; the transform does without.
 """
@@ -69,7 +69,9 @@ def draw(rows: list[tuple[str, list[np.ndarray]]], path: Path) -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(len(rows), 3, figsize=(6, 2.2 * len(rows)), layout="constrained")
+    figure, axes = plt.subplots(
+        len(rows), 3, figsize=(6, 2.2 * len(rows)), layout="constrained", squeeze=False
+    )
     for line, (title, images) in zip(axes, rows, strict=True):
         names = ("photograph", f"repinv, {title}", "kymatio's example")
         for axis, image, name in zip(line, images, names, strict=True):
@@ -87,6 +89,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=8)
     parser.add_argument("--evaluations", type=int, default=100)
     parser.add_argument("--side", type=int, default=64)
+    parser.add_argument("--only", default="", help="a word that names of cases contain")
     parser.add_argument("--figure", type=Path)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
@@ -105,6 +108,8 @@ def main() -> None:
     report.table(f"{len(photographs)} photographs: medians", *columns)
     rows = []
     for scale, order in CASES:
+        if options.only not in f"J = {scale}, order {order}":
+            continue
         module = ScatteringTorch2D(J=scale, shape=size, max_order=order).eval()
         encoder = repinv_cnn.TorchEncoder(module, "", channels=1)
         found: dict[str, list[list[float]]] = {"repinv": [], "kymatio's example": []}

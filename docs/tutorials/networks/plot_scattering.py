@@ -71,8 +71,8 @@ assert cat.size // chosen["J = 4, order 1"](cat).size == 7
 # Scattering is also an exception among the encoders of this package: its features tell low
 # frequencies best, by plain averages. HOG, SIFT and layers of networks tell high frequencies best.
 # :func:`repinv.invert` measures that on noise before it starts: where high frequencies are told
-# best it looks for low ones first, which otherwise would be found last; for scattering it treats
-# all alike.
+# best it looks for low ones first, which otherwise would be found last. Where low frequencies are
+# told best, and enough of the image besides, as for J = 2, it treats all alike.
 
 # %%
 # Beside kymatio's own example
