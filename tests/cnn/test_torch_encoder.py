@@ -86,7 +86,7 @@ double = {"dtype": torch.float64}
 
 
 @both
-@pytest.mark.parametrize("layer", ["stem", "block", "block.bn1", "block.relu:1", "pool", "fc"])
+@pytest.mark.parametrize("layer", ["stem", "block", "block.bn1", "block.relu:1", "pool", "fc", ""])
 def test_features_and_gradients_are_those_of_the_module(untraceable, layer):
     module = net(untraceable).double()
     encoder = TorchEncoder(module, layer, **double)
@@ -102,14 +102,6 @@ def test_features_and_gradients_are_those_of_the_module(untraceable, layer):
     torch.testing.assert_close(pullback(v), grad)
     torch.testing.assert_close(encoder.encode(X), features)
     assert not features.requires_grad
-
-
-@both
-def test_an_empty_name_is_what_the_module_returns(untraceable):
-    module, images = net(untraceable), torch.rand(2, 3, 16, 16)
-    encoder = TorchEncoder(module, "")
-    torch.testing.assert_close(torch.as_tensor(encoder.encode(images)), module(images))
-    assert encoder.module is module
 
 
 @both

@@ -50,7 +50,6 @@ _PROJECTION = 60
 #: amount, from which one was not in vain.
 _TURNS, _GAIN = 4, 0.01
 
-
 #: An energy and its gradient, as the solver takes them.
 ValueAndGrad = Callable[[Array, int], tuple[Array, Array, dict[str, Array]]]
 
