@@ -89,13 +89,13 @@ def rungs() -> Iterator[tuple[str, Rung]]:
     yield "256 words, 16x16", repinv.BoVW.pretrained(256, grid=(16, 16))
     learned = tiles()
     for count in (4096, 64):
-        options = {"progress": False, "grid": (16, 16)}
+        options = {"progress": False, "descriptors": False, "grid": (16, 16)}
         bag = repinv.BoVW.fit(learned, local, count, **options)  # type: ignore[arg-type]
         yield f"{count} words, 16x16", bag
-    vlad = repinv.VLAD.fit(learned, local, 64, progress=False, grid=(4, 4), power=1.0)
-    yield "VLAD of 64, 4x4", vlad
-    mixture = {"descriptors_per_image": 200, "sample_size": 30_000, "progress": False}
-    fisher = repinv.FisherVector.fit(learned, local, 64, grid=(4, 4), power=1.0, **mixture)  # type: ignore[arg-type]
+    options = {"progress": False, "descriptors": False, "grid": (4, 4), "power": 1.0}
+    yield "VLAD of 64, 4x4", repinv.VLAD.fit(learned, local, 64, **options)  # type: ignore[arg-type]
+    options |= {"descriptors_per_image": 200, "sample_size": 30_000}
+    fisher = repinv.FisherVector.fit(learned, local, 64, **options)  # type: ignore[arg-type]
     yield "Fisher of 64, 4x4", fisher
 
 
