@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-from typing import Self, TypeAlias
+from typing import ClassVar, Self, TypeAlias
 
 import numpy as np
 
-from repinv._core.typing import Array, Pullback, SizeRange
+from repinv._core.typing import Array, ImagePullback, SizeRange
 from repinv.encoders._parts import validation
-from repinv.encoders._parts.batching import encode_images, pullback_of
-from repinv.encoders.base import Encoder
+from repinv.encoders._parts.image_encoder import ImageEncoder
 from repinv.encoders.hog.per_block import BoxHOG
 from repinv.encoders.hog.per_cell import CellHOG
 from repinv.encoders.hog.per_channel import ChannelHOG
@@ -28,7 +26,7 @@ _SIGNED, _UNSIGNED = 31, 9
 _SMALL_CELL, _START = 5, (0.3, 0.85)
 
 
-class HOGEncoder(Encoder):
+class HOGEncoder(ImageEncoder):
     """Histograms of oriented gradients by a flavour that computes those of one image.
 
     A subclass is a frozen dataclass.
@@ -36,6 +34,7 @@ class HOGEncoder(Encoder):
 
     flavour: Flavour
     value_range: tuple[float, float]
+    _names: ClassVar[tuple[str, str]] = ("HOG", "HOGNet")
 
     @property
     def restorer(self) -> str | None:
@@ -147,39 +146,9 @@ class HOGEncoder(Encoder):
         """
         return self.flavour.image_shapes(tuple(feature_shape))
 
-    def vjp(self, x: Array, /) -> tuple[Array, Pullback]:
-        """Encode a batch, and return the map that pulls cotangents back; see `Encoder.vjp`.
-
-        Parameters
-        ----------
-        x : ndarray, shape (N, C, H, W), float32 or float64, in [0, 1]
-            Images.
-
-        Returns
-        -------
-        features : ndarray, shape (N, *F), of the same dtype
-        pullback : callable
-
-        Raises
-        ------
-        TypeError
-            If `x` is no NumPy array of float32 or float64.
-        ValueError
-            If its shape does not fit.
-        """
-        images = validation.batch(x, "HOG", "HOGNet")
-        features, pulls = self._encode(images, keep=True)
-        return features, pullback_of(images, features.shape, pulls)
-
-    def encode(self, x: Array, /) -> Array:
-        """Features (N, *F) of a batch, without what a pullback needs; see `vjp`."""
-        images = validation.batch(x, "HOG", "HOGNet")
-        return self._encode(images, keep=False)[0]
-
-    def _encode(self, images: np.ndarray, *, keep: bool) -> tuple[np.ndarray, list[Pullback]]:
-        """Features of a batch, and each image's pullback."""
-        encode = functools.partial(self.flavour.vjp, value_range=self.value_range, keep=keep)
-        return encode_images(images, self.feature_shape(images.shape[1:]), encode)
+    def _of_image(self, image: np.ndarray, *, keep: bool) -> tuple[np.ndarray, ImagePullback]:
+        """Features of one image, and its pullback."""
+        return self.flavour.vjp(image, value_range=self.value_range, keep=keep)
 
     def glyph(self, features: Array, /, *, shape: tuple[int, ...] | None = None) -> np.ndarray:
         """A picture of features: a bar for every bin of every cell, along the edge.

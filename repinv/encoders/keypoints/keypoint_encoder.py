@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Self, TypeAlias
+from typing import ClassVar, Self, TypeAlias
 
 import numpy as np
 
-from repinv._core.typing import Array, ImagePullback, Pullback
+from repinv._core.typing import Array, ImagePullback
 from repinv.encoders._parts import validation
 from repinv.encoders._parts.array_fields import ArrayEncoder
-from repinv.encoders._parts.batching import encode_images, pullback_of
+from repinv.encoders._parts.image_encoder import ImageEncoder
 from repinv.encoders.keypoints import keypoint_glyphs, pyramid, scaling
 from repinv.encoders.keypoints import keypoints as _keypoints
 from repinv.encoders.keypoints.colmap_sift import COLMAPSIFT
@@ -23,7 +23,7 @@ Flavour: TypeAlias = OpenCVSIFT | SkimageSIFT | COLMAPSIFT
 _ADVICE = "Give the image that the keypoints are of."
 
 
-class KeypointEncoder(ArrayEncoder):
+class KeypointEncoder(ImageEncoder, ArrayEncoder):
     """Descriptors at keypoints of a gray image, by a flavour that computes those of one image.
 
     A subclass is a frozen dataclass without a comparison of its own (``eq=False``).
@@ -32,6 +32,7 @@ class KeypointEncoder(ArrayEncoder):
     flavour: Flavour
     keypoints: np.ndarray
     value_range: tuple[float, float]
+    _names: ClassVar[tuple[str, str]] = ("SIFT", "as_module")
 
     def feature_shape(self, image_shape: tuple[int, ...], /) -> tuple[int, ...]:
         """Shape (K, 128) of the features of one image (1, H, W).
@@ -125,45 +126,12 @@ class KeypointEncoder(ArrayEncoder):
         rules = self.flavour.rightward, self.flavour.clockwise
         return keypoint_glyphs.draw(given, self.keypoints, (shape[0], shape[1]), *rules)
 
-    def vjp(self, x: Array, /) -> tuple[Array, Pullback]:
-        """Encode a batch, and return the map that pulls cotangents back; see `Encoder.vjp`.
-
-        Parameters
-        ----------
-        x : ndarray, shape (N, 1, H, W), float32 or float64, in [0, 1]
-            Images.
-
-        Returns
-        -------
-        features : ndarray, shape (N, K, 128), of the same dtype
-        pullback : callable
-
-        Raises
-        ------
-        TypeError
-            If `x` is no NumPy array of float32 or float64.
-        ValueError
-            If its shape does not fit.
-        """
-        images = validation.batch(x, "SIFT", "as_module")
-        features, pulls = self._encode(images)
-        return features, pullback_of(images, features.shape, pulls)
-
-    def encode(self, x: Array, /) -> Array:
-        """Features (N, K, 128) of a batch; see `vjp`."""
-        return self._encode(validation.batch(x, "SIFT", "as_module"))[0]
-
-    def _encode(self, images: np.ndarray) -> tuple[np.ndarray, list[Pullback]]:
-        """Features of a batch, and each image's pullback."""
+    def _of_image(self, image: np.ndarray, *, keep: bool) -> tuple[np.ndarray, ImagePullback]:
+        """Descriptors of one image, and its pullback."""
         low, high = self.value_range
-        scale, shift = images.dtype.type(high - low), images.dtype.type(low)
-
-        def encode(image: np.ndarray) -> tuple[np.ndarray, ImagePullback]:
-            pixels = image[0] * scale + shift
-            features, pull = self.flavour.vjp(pixels, self.keypoints)
-            return features, lambda v: (scale * pull(v))[None]
-
-        return encode_images(images, self.feature_shape(images.shape[1:]), encode)
+        scale, shift = image.dtype.type(high - low), image.dtype.type(low)
+        features, pull = self.flavour.vjp(image[0] * scale + shift, self.keypoints)
+        return features, lambda v: (scale * pull(v))[None]
 
     def softened(self, softness: float, /) -> Self | None:
         """The same without rounding; None if descriptors are not rounded.

@@ -10,11 +10,10 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from repinv._core import positions
-from repinv._core.typing import Array, ImagePullback, Pullback, SizeRange
+from repinv._core.typing import ImagePullback, SizeRange
 from repinv.encoders._kernels.gradient import FLAT
 from repinv.encoders._parts import validation
-from repinv.encoders._parts.batching import encode_images, pullback_of
-from repinv.encoders.base import Encoder
+from repinv.encoders._parts.image_encoder import ImageEncoder
 
 _NORMALIZATIONS = {"l1": 0, "l2": 1, "daisy": 2, "off": 3}
 #: What scikit-image adds to entries before it normalizes them; where it cuts a Gaussian, in σ.
@@ -22,7 +21,7 @@ _EPSILON, _TRUNCATE = 1e-10, 4.0
 
 
 @dataclasses.dataclass(frozen=True)
-class DAISY(Encoder):
+class DAISY(ImageEncoder):
     """DAISY descriptors on a grid, exact and differentiable.
 
     Made by `DAISY.skimage`. Batches are NumPy arrays (N, 1, H, W) of float32 or float64 in [0, 1].
@@ -80,6 +79,7 @@ class DAISY(Encoder):
     value_range: tuple[float, float] = (0.0, 1.0)
     channels: int | None = 1
     unit_pixels: ClassVar[bool] = True
+    _names: ClassVar[tuple[str, str]] = ("DAISY", "as_module")
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "value_range", validation.value_range(self.value_range))
@@ -207,13 +207,7 @@ class DAISY(Encoder):
         ]
         return positions.grid(*centres)
 
-    def vjp(self, x: Array, /) -> tuple[Array, Pullback]:
-        """Encode a batch, and return the map that pulls cotangents back; see `Encoder.vjp`."""
-        images = validation.batch(x, "DAISY", "as_module")
-        features, pulls = encode_images(images, self.feature_shape(images.shape[1:]), self._one)
-        return features, pullback_of(images, features.shape, pulls)
-
-    def _one(self, image: np.ndarray) -> tuple[np.ndarray, ImagePullback]:
+    def _of_image(self, image: np.ndarray, *, keep: bool) -> tuple[np.ndarray, ImagePullback]:
         """Descriptors of one image (1, H, W), and their pullback."""
         low, high = self.value_range
         votes, pull_votes = self._votes(image[0] * image.dtype.type(high - low))

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 
-from repinv._core.typing import Array, Pullback, SizeRange
+from repinv._core.typing import Array, ImagePullback, SizeRange
 from repinv.encoders._parts import star_glyphs, validation
-from repinv.encoders._parts.batching import encode_images, pullback_of
-from repinv.encoders.base import Encoder
+from repinv.encoders._parts.image_encoder import ImageEncoder
 from repinv.encoders.sift.flavours import DenseSIFT
 from repinv.encoders.sift.normalization import Normalization
 from repinv.io import image as _image
 
 
-class DSIFTEncoder(Encoder):
+class DSIFTEncoder(ImageEncoder):
     """Dense SIFT descriptors by a flavour that computes those of one image.
 
     A subclass is a frozen dataclass.
@@ -25,6 +23,7 @@ class DSIFTEncoder(Encoder):
 
     flavour: DenseSIFT
     value_range: tuple[float, float]
+    _names: ClassVar[tuple[str, str]] = ("DSIFT", "DSIFTNet")
 
     @property
     def restorer(self) -> str:
@@ -171,35 +170,6 @@ class DSIFTEncoder(Encoder):
         self.feature_shape((self.channels or 1, *x.shape[2:]))
         return self.flavour.norms(x[0])
 
-    def vjp(self, x: Array, /) -> tuple[Array, Pullback]:
-        """Encode a batch, and return the map that pulls cotangents back; see `Encoder.vjp`.
-
-        Parameters
-        ----------
-        x : ndarray, shape (N, C, H, W), float32 or float64, in [0, 1]
-            Images.
-
-        Returns
-        -------
-        features : ndarray, shape (N, *F), of the same dtype
-        pullback : callable
-
-        Raises
-        ------
-        TypeError
-            If `x` is no NumPy array of float32 or float64.
-        ValueError
-            If its shape does not fit.
-        """
-        images = validation.batch(x, "DSIFT", "DSIFTNet")
-        features, pulls = self._encode(images, keep=True)
-        return features, pullback_of(images, features.shape, pulls)
-
-    def encode(self, x: Array, /) -> Array:
-        """Features (N, *F) of a batch, without what a pullback needs; see `vjp`."""
-        return self._encode(validation.batch(x, "DSIFT", "DSIFTNet"), keep=False)[0]
-
-    def _encode(self, images: np.ndarray, *, keep: bool) -> tuple[np.ndarray, list[Pullback]]:
-        """Features of a batch, and each image's pullback."""
-        encode = functools.partial(self.flavour.vjp, value_range=self.value_range, keep=keep)
-        return encode_images(images, self.feature_shape(images.shape[1:]), encode)
+    def _of_image(self, image: np.ndarray, *, keep: bool) -> tuple[np.ndarray, ImagePullback]:
+        """Features of one image, and its pullback."""
+        return self.flavour.vjp(image, value_range=self.value_range, keep=keep)
