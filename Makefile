@@ -56,7 +56,7 @@ docs: $(VENV)/.installed-docs
 
 docs-short: $(VENV)/.installed-docs
 	REPINV_DOCS=short $(SPHINX)
-	$(BIN)/python -m pytest -n 2 --dist loadgroup tests/docs/test_reference.py tests/docs/test_site.py \
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/docs/test_reference.py tests/docs/test_site.py \
 	  tests/app/explore/test_page.py
 
 lint: $(VENV)/.installed-test

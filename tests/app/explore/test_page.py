@@ -6,7 +6,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -18,11 +17,7 @@ BROWSER = next(
 )
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
 pytest.importorskip("panel", reason="needs panel")
-pytestmark = [
-    pytest.mark.skipif(BROWSER is None, reason="needs Chromium"),
-    # One browser is enough.
-    pytest.mark.xdist_group("site"),
-]
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="needs Chromium")
 LIMIT = 60_000
 
 
@@ -89,37 +84,34 @@ def preimage(page):
     return page.locator("img[alt^='pre-image']").first.get_attribute("src")
 
 
-def changed(page, choose):
-    """Make a change; wait until another run has ended."""
-    before = preimage(page)
+def changed(page, choose, shows):
+    """Make a change; wait until the run has ended whose code holds a text, which is shown last."""
     choose()
-    end = time.monotonic() + LIMIT / 1000
-    while time.monotonic() < end:
-        if page.get_by_text(re.compile(r"done: \d+ evaluations")).count():
-            now = preimage(page)
-            if now != before:
-                return shown(page)
-        page.wait_for_timeout(100)
-    raise AssertionError("nothing has changed")
+    page.locator("pre").filter(has_text=shows).first.wait_for()
+    return done(page)
 
 
 def test_options_are_changed_and_each_change_is_inverted(opened):
     page = opened()
     done(page)
     assert page.get_by_label("Photograph", exact=True).input_value().endswith("small.png")
-    cells = changed(page, lambda: page.get_by_label("Cell size (pixels)").select_option("4"))
+    cells = changed(page, lambda: page.get_by_label("Cell size (pixels)").select_option("4"),
+                    "cell_size=4")  # fmt: skip
     assert 0 < cells < 100
-    changed(page, lambda: page.get_by_label("Orientations", exact=True).select_option("18"))
-    changed(page, lambda: page.get_by_label("Bilinear orientations").select_option("yes"))
-    text = page.locator("pre").first.inner_text()
-    assert "HOG.vlfeat(cell_size=4, num_orientations=18, bilinear_orientations=True)" in text
+    orientations = page.get_by_label("Orientations", exact=True)
+    changed(page, lambda: orientations.select_option("18"), "num_orientations=18")
+    before = preimage(page)
+    expected = "HOG.vlfeat(cell_size=4, num_orientations=18, bilinear_orientations=True)"
+    bilinear = page.get_by_label("Bilinear orientations")
+    changed(page, lambda: bilinear.select_option("yes"), expected)
+    assert preimage(page) != before
 
 
 def test_the_error_falls_while_it_runs(opened):
     page = opened()
     done(page)
     page.get_by_label("Bilinear orientations").select_option("yes")
-    changed(page, lambda: _evaluations(page, 400))
+    changed(page, lambda: _evaluations(page, 400), re.compile("bilinear.*max_iter=400", re.S))
     curve = page.get_by_role("img", name=re.compile("error by evaluations")).locator("polyline")
     heights = [float(point.split(",")[1]) for point in curve.get_attribute("points").split()]
     # Down is a larger y.
@@ -148,7 +140,8 @@ def test_a_broken_upload_is_refused_and_a_whole_one_is_taken(opened, tmp_path):
     alert = page.get_by_role("alert")
     alert.wait_for()
     assert "broken.png cannot be read" in alert.inner_text()
-    changed(page, lambda: page.locator("input[type=file]").set_input_files(str(whole)))
+    changed(page, lambda: page.locator("input[type=file]").set_input_files(str(whole)),
+            "whole.png")  # fmt: skip
     assert not page.get_by_role("alert").count()
     assert page.get_by_label("Photograph", exact=True).input_value() == "whole.png"
 
@@ -183,7 +176,7 @@ def test_two_sessions_at_once_do_not_disturb_each_other(opened):
     done(one)
     done(other)
     before = preimage(other)
-    changed(one, lambda: one.get_by_label("Cell size (pixels)").select_option("16"))
+    changed(one, lambda: one.get_by_label("Cell size (pixels)").select_option("16"), "cell_size=16")
     assert preimage(other) == before
     assert other.get_by_label("Cell size (pixels)").input_value() == "8"
 
