@@ -37,9 +37,10 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n auto
 
-# SETTINGS=generic, plain, one, two, or several of them; all by default.
+# SETTINGS=generic, plain, one, two, or several of them; all by default. TESTS="folder ..." runs
+# these alone.
 test-machines: $(VENV)/.installed-test
-	PYTHON=$(CURDIR)/$(BIN)/python .ci/check-machines $(SETTINGS)
+	PYTHON=$(CURDIR)/$(BIN)/python TESTS="$(TESTS)" .ci/check-machines $(SETTINGS)
 
 # Kernels that one version of Numba compiled are of no use to another: they are kept apart.
 test-oldest: $(OLDEST)/.installed
