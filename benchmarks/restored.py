@@ -1,11 +1,12 @@
 """Pre-images with a prior that was learned from photographs, and without, on photographs.
 
-    python benchmarks/restored.py [FOLDER] [--limit N] [--only NAME] [--json FILE] [--sheet PNG]
+    python benchmarks/restored.py [FOLDER] [--limit N] [--every K] [--only NAME ...] [--more]
+                                  [--json FILE] [--sheet PNG]
 
 Prints Markdown: for each representation the plain run, the run with `prior="learned"` of as many
-evaluations, one from four starts with five times as many, and what the network makes of the rough
-pre-image without any fit of the features. On one thread, in turns. `--sheet` writes what was
-found: a row a photograph.
+evaluations, the same from four starts, and what the network makes of the rough pre-image without
+any fit of the features; with `--more` also four starts and five times the evaluations. On one
+thread, in turns. `--sheet` writes what was found: a row a photograph.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ ENCODERS: dict[str, repinv.Encoder] = {
     "HOG.opencv((256, 256))": repinv.HOG.opencv((256, 256)),
 }
 EVALUATIONS = 800
-PLAIN, LEARNED = "plain", "learned prior"
-FOUR = "learned prior, 4 starts, 5 times the evaluations"
+PLAIN, LEARNED, FOUR = "plain", "learned prior", "learned prior, 4 starts"
+MORE = "learned prior, 4 starts, 5 times the evaluations"
 ALONE = "restored, features not fitted"
 COLUMNS = (
     "error, %", "median", "NCC", "SSIM", "coherence", "local NCC", "low contrast",
@@ -67,8 +68,9 @@ def inverted(
         options["prior"] = restorer or "learned"
     elif encoder.restorer == "hog-unsigned":
         options["polarity"] = "structures"  # or else a network decides
-    if method == FOUR:
-        options |= {"seeds": 4, "max_iter": round(5 * EVALUATIONS / (4 * ROUGH + 1 - ROUGH))}
+    if method in (FOUR, MORE):
+        whole = EVALUATIONS * (5 if method == MORE else 1)
+        options |= {"seeds": 4, "max_iter": round(whole / (4 * ROUGH + 1 - ROUGH))}
     return repinv.invert(features, encoder, **options).image
 
 
@@ -78,11 +80,11 @@ def _within(image: np.ndarray) -> np.ndarray:
 
 
 def measured(
-    report: Report, name: str, photographs: list[np.ndarray]
+    report: Report, name: str, photographs: list[np.ndarray], more: bool
 ) -> dict[str, list[np.ndarray]]:
     """Add the table of an encoder, and return the images."""
     encoder = ENCODERS[name]
-    methods = (PLAIN, LEARNED, FOUR, ALONE)
+    methods = (PLAIN, LEARNED, FOUR, *([MORE] if more else []), ALONE)
     found: dict[str, list[list[float]]] = {method: [] for method in methods}
     images: dict[str, list[np.ndarray]] = {method: [] for method in methods}
     is_signed = encoder.restorer != "hog-unsigned"
@@ -138,11 +140,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, nargs="?", default=inversions.FOLDER)
     parser.add_argument("--limit", type=int)
-    parser.add_argument("--only", choices=ENCODERS)
+    parser.add_argument("--every", type=int, default=1, metavar="K")
+    parser.add_argument("--only", nargs="+", choices=ENCODERS, default=list(ENCODERS))
+    parser.add_argument("--more", action="store_true")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--sheet", type=Path)
     given = parser.parse_args()
-    photographs = inversions.photographs(given.folder, given.limit)
+    photographs = inversions.photographs(given.folder, given.limit)[:: given.every]
     report = Report(
         "A prior that was learned from photographs",
         f"{EVALUATIONS} evaluations in all, or five times as many where it says so; the last row "
@@ -150,11 +154,10 @@ def main() -> None:
         "high frequencies as the table of HOG without signs measures them; means, and medians "
         "where it says so and of high frequencies and seconds.",
     )
-    for name in ENCODERS:
-        if given.only in (None, name):
-            images = measured(report, name, photographs)
-            if given.sheet:
-                sheet(given.sheet, photographs, images)
+    for name in given.only:
+        images = measured(report, name, photographs, given.more)
+        if given.sheet:
+            sheet(given.sheet.with_stem(f"{given.sheet.stem}-{name}"), photographs, images)
     report.write(given.json)
 
 
