@@ -62,7 +62,7 @@ def main() -> None:
     )
     report.table(
         f"{len(photographs)} photographs that none has seen",
-        "restored: NCC", "SSIM", "fitted: NCC", "SSIM", "error, %",
+        "restored: NCC", "restored: SSIM", "fitted: NCC", "fitted: SSIM", "error, %",
     )  # fmt: skip
     error, ncc, ssim = scored(photographs, restored.PLAIN, None)
     report.row("plain", "", "", f"{ncc:.3f}", f"{ssim:.3f}", f"{error:.3g}")

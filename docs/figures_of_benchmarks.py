@@ -12,9 +12,9 @@ PICTURES = "benchmarks/plots"
 #: Rows of the longest table that is shown at once where there is no plot.
 SHORT = 12
 #: The order of the page; what is not named here comes last.
-ORDER = ("ladder", "invert_hog", "unsigned", "blindness", "graphics", "invert_dsift", "keypoints",
-         "invert_bovw", "aggregates", "restored", "hoggles", "cnn", "last_layers", "maximize",
-         "distortions", "scattering", "gpu", "hog_kernels", "dsift_kernels", "transfer",
+ORDER = ("ladder", "invert_hog", "unsigned", "colours", "blindness", "graphics", "invert_dsift",
+         "keypoints", "invert_bovw", "aggregates", "restored", "learning_curve", "hoggles", "cnn", "last_layers",
+         "maximize", "distortions", "scattering", "gpu", "hog_kernels", "dsift_kernels", "transfer",
          "study")  # fmt: skip
 INTRODUCTION = """\
 Benchmarks

@@ -174,6 +174,22 @@ def agreement(tables: list[Table]) -> Figure:
     return figure
 
 
+def by_views(tables: list[Table]) -> Figure:
+    """What a learned prior reaches, by how many photographs it saw."""
+    (table,) = tables
+    seen = [row[0].partition(" ")[0] for row in table["rows"][1:]]
+    figure, axes = _figure(1, 2, 2.8)
+    for axis, measure in zip(axes.flat, ("NCC", "SSIM"), strict=True):
+        for color, kind in zip(COLOURS, ("restored", "fitted"), strict=False):
+            values = _column(table, f"{kind}: {measure}")
+            axis.plot(seen, values[1:], "o-", color=color, label=kind)
+        axis.axhline(values[0], color="0.6", linewidth=0.8, label="plain run")
+        axis.set_xlabel("views that were learned from", fontsize=8)
+        axis.legend(fontsize=8, frameon=False)
+        _plain(axis, measure)
+    return figure
+
+
 #: How each file is drawn; what is not named has a table alone.
 PLOTS: dict[str, Callable[[list[Table]], Figure]] = {
     "ladder": bars("SSIM", "NCC", title="likeness of the pre-image"),
@@ -184,6 +200,7 @@ PLOTS: dict[str, Callable[[list[Table]], Figure]] = {
     "keypoints": bars("SSIM", "NCC", which=(2,), title="by keypoints"),
     "invert_bovw": bars("SSIM", "NCC", title="likeness"),
     "restored": bars("SSIM", which=(0, 1)),
+    "learning_curve": by_views,
     "hoggles": bars("SSIM", which=(0, 1)),
     "cnn": bars("error, %", which=(0, 1, 2, 3, 4, 7), log=True),
     "maximize": bars("p, lite0", "lite1", "lite2", title="probability of the class"),

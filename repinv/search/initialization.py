@@ -11,7 +11,7 @@ from repinv.encoders.base import Encoder
 from repinv.search import probing
 from repinv.search.probing import MIDDLE
 from repinv.variables.base import Parametrization
-from repinv.variables.colour import Decorrelated
+from repinv.variables.colour import FAINT_COLOURS, Decorrelated
 from repinv.variables.spectral import Spectral
 
 #: Numbers from which noise is drawn by several threads.
@@ -55,12 +55,19 @@ def parametrization(
     exponent = encoder.start[1]
     if exponent is None:
         exponent = probing.exponent(encoder, encoder.asarray(one), level)
-    return in_natural_colours(Spectral(exponent, start_scale=start_scale), one.shape[1])
+    return in_natural_colours(Spectral(exponent, start_scale=start_scale), encoder, one)
 
 
-def in_natural_colours(spectral: Spectral, channels: int) -> Parametrization:
-    """A spectrum whose channels are mixed into natural colours, if there are three."""
-    return Decorrelated(spectral) if channels == 3 else spectral
+def in_natural_colours(base: Parametrization, encoder: Encoder, one: np.ndarray) -> Parametrization:
+    """Variables whose channels are mixed into natural colours, if there are three.
+
+    Into faint ones where features do not tell which channel is which, as HOG's do not: no colour
+    would be taken back that a run begins with, or gets into on the way.
+    """
+    if one.shape[1] != 3:
+        return base
+    tells = probing.tells_channels(encoder, one)
+    return Decorrelated(base) if tells else Decorrelated(base, FAINT_COLOURS)
 
 
 def about(level: float, parametrization: Parametrization, noise: Array) -> Array:

@@ -38,7 +38,8 @@ _GRAYS = (MIDDLE, 0.2, 0.35, 0.65, 0.8)
 #: Contrast of the texture on which encoders are measured, and of the change in it, both in units of
 #: natural images'; and how much more sensitive features must be at another gray to take it.
 _TEXTURE, _CHANGE, _CLEARLY = 0.1, 1e-3, 1.1
-#: Squared difference, relative to the features, below which an encoder does not see brightness.
+#: Squared difference, relative to the features, below which an encoder does not see a change, such
+#: as one of brightness.
 _BLIND = 1e-3
 #: Random cotangents that are pulled back.
 _DRAWS = 4
@@ -67,6 +68,14 @@ def gray(encoder: Encoder, one: np.ndarray) -> float:
     ]
     best = int(np.argmax(responses))
     return _GRAYS[best] if responses[best] > _CLEARLY * responses[0] else MIDDLE
+
+
+def tells_channels(encoder: Encoder, one: np.ndarray) -> bool:
+    """Whether features change as the first and last channel of an image change places."""
+    texture = _texture(encoder.asarray(one), 1.0, MIDDLE)
+    features = encoder.encode(texture)
+    change = encoder.encode(array_namespace(texture).flip(texture, axis=1)) - features
+    return _square(change) > _BLIND * _square(features)
 
 
 def _texture(noise: Array, scale: float, level: float) -> Array:

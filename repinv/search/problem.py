@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from array_api_compat import is_array_api_obj
+from array_api_compat import array_namespace, is_array_api_obj
 
 from repinv._core.typing import Array
 from repinv.encoders.base import Encoder
@@ -28,6 +28,9 @@ from repinv.variables.transforms import untransformed
 #: Iterations below which a stage goes on with the variables of the one before it, since a rule
 #: learns the curvature of new ones anew.
 WORTHWHILE = 30
+#: Least contrast of the mean of channels, over that of all, at which it is restored; and what keeps
+#: a blank image from dividing by zero.
+_LEAST_GRAY, _TINY = 0.2, 1e-12
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,15 +60,26 @@ class Problem:
         return is_wanted and self.stages[stage].averages_starts
 
     def restoring(self) -> Callable[[Array, Array], Array] | None:
-        """What restores the mean and spread of starts, (N, C, H, W); None without a restorer."""
+        """What restores the mean and spread of starts, (N, C, H, W); None without a restorer.
+
+        Of several channels their mean is restored, at the contrast of all of them, and what each
+        differs from it by stays as it is.
+        """
         if self.restorer is None:
             return None
         target, restorer = self.loss.target, self.restorer  # type: ignore[attr-defined]
 
         def restored(mean: Array, spread: Array) -> Array:
             size = (int(mean.shape[2]), int(mean.shape[3]))
-            vectors = restorer.vectors(self.encoder, target, size)
-            return restorer(mean, spread, self.encoder.asarray(vectors))
+            vectors = self.encoder.asarray(restorer.vectors(self.encoder, target, size))
+            if mean.shape[1] == 1:
+                return restorer(mean, spread, vectors)
+            xp = array_namespace(mean)
+            gray, of_gray = (xp.mean(a, axis=1, keepdims=True) for a in (mean, spread))
+            deviations = [xp.std(a, axis=(1, 2, 3), keepdims=True) for a in (gray, mean)]
+            # Of colours alone nothing is left in their mean that could be restored.
+            factor = xp.clip(deviations[0] / (deviations[1] + _TINY), _LEAST_GRAY, 1.0)
+            return mean + restorer(gray / factor, of_gray / factor, vectors) * factor - gray
 
         return restored
 

@@ -184,7 +184,7 @@ def _checked(
     restorer = restorers.chosen(options.prior, encoder)
     starts = 1 if options.seeds is None else options.seeds
     validation.check_counts(seeds=starts)
-    restorers.check_use(restorer, starts, reading.size[0], options.initial is not None)
+    restorers.check_use(starts, options.initial is not None)
     memory.check_fits(
         *reading.size[1:],
         reading.size[0],
@@ -327,7 +327,7 @@ def _graduated(
     encoder, follows = problem.encoder, not isinstance(options.polarity, str)
     restorer = None
     if not follows and options.polarity == "auto":
-        restorer = problem.restorer or restorers.chooser_of_polarity(encoder, reading.size[0])
+        restorer = problem.restorer or restorers.chooser_of_polarity(encoder)
     if restorer is not None:
         found = restoring_polarity(encoder)
     else:
@@ -337,7 +337,7 @@ def _graduated(
         found = graduated(usual, encoder, follows)
     problem = replace(problem, restorer=restorer)
     space = initialization.in_natural_colours(
-        Spectral(start_scale=polarity.START_SCALE), noise.shape[1]
+        Spectral(start_scale=polarity.START_SCALE), encoder, noise[:1]
     )
     problem = replace(problem, parametrization=space, stages=found)
     white, base = encoder.asarray(noise), problem.base(0)

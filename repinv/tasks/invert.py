@@ -88,14 +88,15 @@ def invert(
         A rule that runs alone on the true encoder, or stages. By default L-BFGS; of encoders with
         hard assignments, smoothed versions are inverted first.
     parametrization : Parametrization, optional
-        What is optimized; by default `Spectral`, in natural colours for three channels. How steep
-        its spectrum is, and the contrast and gray of the start, are measured on the encoder.
+        What is optimized; by default `Spectral`, in natural colours for three channels, and in
+        faint ones where features do not tell which channel is which. That, how steep its spectrum
+        is, and the contrast and gray of the start, are measured on the encoder.
     priors : tuple of Weighted, optional
         By default `repinv.tasks.PRIORS`.
     prior : {"learned"}, Restorer or path, optional
         What a rough inversion, a quarter of the run, is restored by, and the rest of the run pulled
         towards: "learned" is the one that ships for HOG, dense SIFT or bags of words; a path is
-        that of a file. For gray images.
+        that of a file. Of colour images the mean of the channels is restored.
     seeds : int, optional
         Starts of each image, averaged after a third of the run (half with hard assignments, a
         quarter with a prior); the rest of the run is pulled towards the average. What the features
@@ -116,7 +117,7 @@ def invert(
         What is light and what dark, for encoders to which an image and its negative are the same,
         such as HOG without signs; whether an encoder is one is measured, and `Result.notes` says
         so. "auto": a network that was learned from photographs decides after a quarter of the run,
-        where one ships (gray images, nine orientations); elsewhere as "structures". "structures":
+        where one ships (nine orientations); elsewhere as "structures". "structures":
         the run begins with large structures, under a spectrum that is steep at first, and keeps
         the image or its negative, whichever has grays that are likelier those of a photograph. An
         image decides for the result to be light where it is, and a stack of images (N, H, W) or

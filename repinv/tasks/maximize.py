@@ -213,7 +213,7 @@ def maximize(
     else:
         wanted = _endless(encoder, direction, float(scale))
     if parametrization is None:
-        parametrization = _parametrization(of_photographs, size[0])
+        parametrization = _parametrization(of_photographs, encoder, size)
     if transforms is None and jitter is None:
         transforms, jitter = ((RandomView(),), 0) if of_photographs else ((), 2)
     changes = (*((Jitter(amount=jitter),) if jitter else ()), *(transforms or ()))
@@ -306,12 +306,14 @@ def _endless(encoder: Encoder, direction: Array, scale: float) -> Loss:
     return InnerProduct(direction, scale)
 
 
-def _parametrization(of_photographs: bool, channels: int) -> Parametrization:
+def _parametrization(
+    of_photographs: bool, encoder: Encoder, image_shape: tuple[int, int, int]
+) -> Parametrization:
     """The variables where none are given."""
     if of_photographs:
         return Bounded(Decorrelated(Phase(AMPLITUDE), PHOTOGRAPHS))
-    fourier = Fourier(exponent=1.5)
-    return Decorrelated(fourier) if channels == 3 else fourier
+    one = initialization.noise(0, 1, image_shape)
+    return initialization.in_natural_colours(Fourier(exponent=1.5), encoder, one)
 
 
 def _rule(of_photographs: bool, max_iter: int) -> Adam:

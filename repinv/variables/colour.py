@@ -22,7 +22,13 @@ NATURAL_COLOURS = (
     (0.492, 0.682, 0.487),
     (0.266, 0.487, 0.808),
 )
-#: The same of 467 photographs of many kinds, whose colours are stronger.
+#: The same, Q M Q with a Q that leaves the mean of the channels and a root of a tenth of the rest.
+FAINT_COLOURS = (
+    (0.578, 0.540, 0.510),
+    (0.540, 0.560, 0.534),
+    (0.510, 0.534, 0.559),
+)
+#: M of 467 photographs of many kinds, whose colours are stronger.
 PHOTOGRAPHS = (
     (0.942, 0.400, 0.199),
     (0.400, 0.749, 0.448),

@@ -79,7 +79,7 @@ def test_what_a_network_returns_decides_what_is_light(monkeypatch):
         def __call__(self, mean, spread, vectors):
             return 3 * IMAGE[None, None] + 0 * mean
 
-    monkeypatch.setattr(restorer, "chooser_of_polarity", lambda encoder, channels: Knowing())
+    monkeypatch.setattr(restorer, "chooser_of_polarity", lambda encoder: Knowing())
     monkeypatch.setattr(polarity, "likelier", lambda x: x)
     found = repinv.invert(HOG(IMAGE), HOG, shape=IMAGE.shape)
     assert metrics.ncc(near(found.image), near(IMAGE)) > 0.5
