@@ -13,9 +13,9 @@ PICTURES = "benchmarks/plots"
 SHORT = 12
 #: The order of the page; what is not named here comes last.
 ORDER = ("ladder", "invert_hog", "unsigned", "colours", "blindness", "graphics", "invert_dsift",
-         "keypoints", "invert_bovw", "aggregates", "restored", "learning_curve", "hoggles", "cnn", "last_layers",
-         "maximize", "distortions", "scattering", "gpu", "hog_kernels", "dsift_kernels", "transfer",
-         "study")  # fmt: skip
+         "keypoints", "invert_bovw", "aggregates", "restored", "learning_curve", "hoggles", "cnn",
+         "last_layers", "maximize", "distortions", "scattering", "gpu", "hog_kernels",
+         "dsift_kernels", "transfer", "study")  # fmt: skip
 INTRODUCTION = """\
 Benchmarks
 ==========

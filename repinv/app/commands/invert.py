@@ -81,7 +81,7 @@ _EVALUATIONS, _OF_WORDS = 400, 120
     callback=prior_of,
     metavar="learned|FILE",
     help="Restore a rough inversion by a network that was learned from photographs, and go on from "
-    "there: the one that ships for HOG, DSIFT and bags of words of gray images, or one that "
+    "there: the one that ships for HOG, DSIFT and bags of words, or one that "
     "'repinv fit restorer' wrote.",
 )
 @click.option(
