@@ -38,8 +38,8 @@ _GRAYS = (MIDDLE, 0.2, 0.35, 0.65, 0.8)
 #: Contrast of the texture on which encoders are measured, and of the change in it, both in units of
 #: natural images'; and how much more sensitive features must be at another gray to take it.
 _TEXTURE, _CHANGE, _CLEARLY = 0.1, 1e-3, 1.1
-#: Squared difference, relative to the features, below which an encoder does not see a change, such
-#: as one of brightness.
+#: Squared difference, relative to the features or to that of another image, below which an encoder
+#: does not see a change: of brightness, or which channel is which.
 _BLIND = 1e-3
 #: Random cotangents that are pulled back.
 _DRAWS = 4
@@ -71,11 +71,16 @@ def gray(encoder: Encoder, one: np.ndarray) -> float:
 
 
 def tells_channels(encoder: Encoder, one: np.ndarray) -> bool:
-    """Whether features change as the first and last channel of an image change places."""
+    """Whether features change as the first and last channel of an image change places.
+
+    In units of how much they change as the image is rotated by half a turn.
+    """
     texture = _texture(encoder.asarray(one), 1.0, MIDDLE)
-    features = encoder.encode(texture)
-    change = encoder.encode(array_namespace(texture).flip(texture, axis=1)) - features
-    return _square(change) > _BLIND * _square(features)
+    features, xp = encoder.encode(texture), array_namespace(texture)
+    exchanged, rotated = (
+        _square(encoder.encode(xp.flip(texture, axis=axes)) - features) for axes in (1, (-2, -1))
+    )
+    return exchanged > _BLIND * rotated
 
 
 def _texture(noise: Array, scale: float, level: float) -> Array:

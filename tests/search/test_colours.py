@@ -36,6 +36,22 @@ def test_histograms_of_every_channel_tell_it():
     assert probing.tells_channels(repinv.HOG.maskfeat(), NOISE)
 
 
+class Offset(repinv.Encoder):
+    """Features that are nearly constant, as those of deep layers with random weights."""
+
+    channels = 3
+
+    def vjp(self, x):
+        return 100 + x, lambda v: v
+
+    def feature_shape(self, image_shape):
+        return image_shape
+
+
+def test_a_large_constant_does_not_hide_that_channels_are_told():
+    assert probing.tells_channels(Offset(), NOISE)
+
+
 @pytest.mark.parametrize("encoder", [HOG, DALAL_TRIGGS])
 def test_pre_images_are_nearly_gray_where_no_feature_tells_colours(encoder):
     found = repinv.invert(encoder(IMAGE), encoder, shape=IMAGE.shape, max_iter=200)
