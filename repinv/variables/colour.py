@@ -22,11 +22,11 @@ NATURAL_COLOURS = (
     (0.492, 0.682, 0.487),
     (0.266, 0.487, 0.808),
 )
-#: The same, Q M Q with a Q that leaves the mean of the channels and a root of a tenth of the rest.
+#: The same, Q M Q with a Q that leaves the mean of the channels and the root of .03 of the rest.
 FAINT_COLOURS = (
-    (0.578, 0.540, 0.510),
-    (0.540, 0.560, 0.534),
-    (0.510, 0.534, 0.559),
+    (0.5527, 0.5419, 0.5303),
+    (0.5419, 0.5485, 0.5379),
+    (0.5303, 0.5379, 0.5427),
 )
 #: M of 467 photographs of many kinds, whose colours are stronger.
 PHOTOGRAPHS = (
