@@ -190,6 +190,24 @@ def by_views(tables: list[Table]) -> Figure:
     return figure
 
 
+def by_layer(tables: list[Table]) -> Figure:
+    """Median errors of methods, layer by layer."""
+    found: dict[str, dict[str, float]] = {}
+    for table in tables:
+        layer, _, method = table["name"].partition(", ")
+        median = next(row for row in table["rows"] if row[0] == "median")
+        found.setdefault(method, {})[layer] = number(median[table["columns"].index("error, %")])
+    layers = list(dict.fromkeys(table["name"].partition(", ")[0] for table in tables))
+    groups = {
+        method: np.array([errors.get(layer, np.nan) for layer in layers])
+        for method, errors in found.items()
+    }
+    figure, axes = _figure(1, 1, 0.6 + 0.2 * len(layers) * len(groups))
+    _barh(axes[0, 0], layers, groups, log=True)
+    _plain(axes[0, 0], "error of the image itself, %, medians")
+    return figure
+
+
 #: How each file is drawn; what is not named has a table alone.
 PLOTS: dict[str, Callable[[list[Table]], Figure]] = {
     "ladder": bars("SSIM", "NCC", title="likeness of the pre-image"),
@@ -203,6 +221,7 @@ PLOTS: dict[str, Callable[[list[Table]], Figure]] = {
     "learning_curve": by_views,
     "hoggles": bars("SSIM", which=(0, 1)),
     "cnn": bars("error, %", which=(0, 1, 2, 3, 4, 7), log=True),
+    "last_layers": by_layer,
     "maximize": bars("p, lite0", "lite1", "lite2", title="probability of the class"),
     "distortions": bars("1 − SSIM, plenoptic", "1 − SSIM, repinv", which=(2,), title="1 − SSIM"),
     "gpu": throughput,
