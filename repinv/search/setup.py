@@ -184,7 +184,7 @@ def _checked(
     restorer = restorers.chosen(options.prior, encoder)
     starts = 1 if options.seeds is None else options.seeds
     validation.check_counts(seeds=starts)
-    restorers.check_use(starts, options.initial is not None)
+    validation.starts(starts, options.initial is not None)
     memory.check_fits(
         *reading.size[1:],
         reading.size[0],

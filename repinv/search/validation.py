@@ -269,3 +269,12 @@ def inverted(inverter: Any, target: Array, encoder: Encoder, size: tuple[int, in
         )
     shape = size[1:] if size[0] == 1 else (*size[1:], size[0])
     return inverter.invert(np.asarray(target), shape=shape).image
+
+
+def starts(seeds: int, is_initial_given: bool) -> None:
+    """Raise ValueError if several starts would be the same."""
+    if is_initial_given and seeds > 1:
+        raise ValueError(
+            f"{seeds} seeds average what several random starts lead to; from an initial image all "
+            "would lead to the same. Leave out initial, or seeds."
+        )

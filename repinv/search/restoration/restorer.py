@@ -270,12 +270,3 @@ def chosen(prior: str | os.PathLike[str] | Restorer | None, encoder: Encoder) ->
 def chooser_of_polarity(encoder: Encoder) -> Restorer | None:
     """The restorer that ships for an encoder which does not tell light from dark, if any."""
     return Restorer.pretrained(encoder) if encoder.restorer == WITHOUT_SIGNS else None
-
-
-def check_use(seeds: int, starts_given: bool) -> None:
-    """Raise ValueError if a run cannot average its starts."""
-    if starts_given and seeds > 1:
-        raise ValueError(
-            f"{seeds} seeds average what several random starts lead to; from an initial image all "
-            "would lead to the same. Leave out initial, or seeds."
-        )
