@@ -174,22 +174,6 @@ def agreement(tables: list[Table]) -> Figure:
     return figure
 
 
-def by_views(tables: list[Table]) -> Figure:
-    """What a learned prior reaches, by how many photographs it saw."""
-    (table,) = tables
-    seen = [row[0].partition(" ")[0] for row in table["rows"][1:]]
-    figure, axes = _figure(1, 2, 2.8)
-    for axis, measure in zip(axes.flat, ("NCC", "SSIM"), strict=True):
-        for color, kind in zip(COLOURS, ("restored", "fitted"), strict=False):
-            values = _column(table, f"{kind}: {measure}")
-            axis.plot(seen, values[1:], "o-", color=color, label=kind)
-        axis.axhline(values[0], color="0.6", linewidth=0.8, label="plain run")
-        axis.set_xlabel("views that were learned from", fontsize=8)
-        axis.legend(fontsize=8, frameon=False)
-        _plain(axis, measure)
-    return figure
-
-
 def by_layer(tables: list[Table]) -> Figure:
     """Median errors of methods, layer by layer."""
     found: dict[str, dict[str, float]] = {}
@@ -218,7 +202,6 @@ PLOTS: dict[str, Callable[[list[Table]], Figure]] = {
     "keypoints": bars("SSIM", "NCC", which=(2,), title="by keypoints"),
     "invert_bovw": bars("SSIM", "NCC", title="likeness"),
     "restored": bars("SSIM", which=(0, 1)),
-    "learning_curve": by_views,
     "hoggles": bars("SSIM", which=(0, 1)),
     "cnn": bars("error, %", which=(0, 1, 2, 3, 4, 7), log=True),
     "last_layers": by_layer,
