@@ -88,10 +88,10 @@ LOOK = """() => {
 
 @pytest.fixture(scope="module")
 def seen(browser, address):
-    """What a browser finds on every page, by its name; of the reference, on every fourth one."""
+    """What a browser finds on every page, by its name; of the reference, on every eighth one."""
     found = {}
     reference = [name for name in pages() if name.startswith(("api/generated/", "_modules/"))]
-    chosen = [name for name in pages() if name not in reference] + reference[::4]
+    chosen = [name for name in pages() if name not in reference] + reference[::8]
     with opened(browser, address) as page:
         for name in chosen:
             page.faults.clear()
