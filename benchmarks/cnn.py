@@ -48,14 +48,11 @@ STEPS = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
 
 def photographs(folder: Path, size: int, limit: int | None) -> np.ndarray:
     """Photographs (N, H, W, 3) in [0, 1], resized without aliasing."""
-    paths = sorted(p for p in folder.glob("*") if p.suffix.lower() in (".jpeg", ".jpg", ".png"))
     found = []
-    for path in paths[:limit]:
+    for path in inversions.paths(folder)[:limit]:
         image = as_unit(files.read(path))
         image = image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=-1)
         found.append(resize(image, (size, size), anti_aliasing=True).astype(np.float32))
-    if not found:
-        raise SystemExit(f"no photographs in {folder}; name a folder that holds some.")
     return np.stack(found)
 
 

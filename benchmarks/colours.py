@@ -22,6 +22,8 @@ from skimage.util import img_as_float32, img_as_ubyte
 import repinv
 from repinv import metrics
 from repinv.io import files
+from repinv.plot.figures import matched
+from repinv.search import initialization, polarity
 
 ENCODERS: dict[str, repinv.Encoder] = {
     "HOG.vlfeat, bilinear": repinv.HOG.vlfeat(bilinear_orientations=True),
@@ -37,15 +39,14 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def methods(encoder: repinv.Encoder, photograph: np.ndarray) -> dict[str, dict[str, object]]:
+def methods(
+    encoder: repinv.Encoder, image_shape: tuple[int, int, int]
+) -> dict[str, dict[str, object]]:
     """Options of the ways to invert an encoder."""
-    is_signed = repinv.invert(
-        encoder(photograph), encoder, shape=photograph.shape, max_iter=1
-    ).notes == ()  # fmt: skip
     natural = repinv.Decorrelated(repinv.Spectral(start_scale=1e-4))
-    first: dict[str, dict[str, object]] = {"polarity='structures'": {"polarity": "structures"}}
-    if is_signed:
-        first = {"natural colours": {"parametrization": natural}}
+    first: dict[str, dict[str, object]] = {"natural colours": {"parametrization": natural}}
+    if polarity.is_blind(encoder, initialization.noise(0, 1, image_shape)):
+        first = {"polarity='structures'": {"polarity": "structures"}}
     found = {**first, "default": {}}
     if encoder.restorer == "hog":
         found["learned prior"] = {"prior": "learned"}
@@ -60,9 +61,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--sheet", type=Path)
     given = parser.parse_args()
-    suffixes = (".jpeg", ".jpg", ".png")
-    paths = sorted(p for p in given.folder.iterdir() if p.suffix.lower() in suffixes)
-    images = [files.read(path) for path in paths]
+    images = [files.read(path) for path in inversions.paths(given.folder)]
     photographs = [image[..., :3] for image in images if image.ndim == 3][:: given.every]
     report = Report(
         "HOG of colour photographs",
@@ -76,7 +75,7 @@ def main() -> None:
         report.table(f"{name}, {len(photographs)} photographs", *COLUMNS)
         is_of_bytes = "opencv" in name
         given_as = [img_as_ubyte(x) if is_of_bytes else img_as_float32(x) for x in photographs]
-        for method, options in methods(encoder, given_as[0]).items():
+        for method, options in methods(encoder, (3, *photographs[0].shape[:2])).items():
             rows = []
             for number, x in enumerate(given_as):
                 began = time.process_time()
@@ -94,8 +93,7 @@ def main() -> None:
                         (found - gray[..., None]).std() / gray.std(), seconds,
                     ]
                 )  # fmt: skip
-                unit = (found - found.mean()) / max(float(found.std()), 1e-6)
-                sheet[number].append(np.clip(unit * photograph.std() + photograph.mean(), 0, 1))
+                sheet[number].append(matched(found, photograph, "contrast")[0])
             means, medians = np.mean(rows, axis=0), np.median(rows, axis=0)
             values = [*means[:6], medians[6], means[7], medians[8]]
             report.row(method, *(f"{value:.3g}" for value in values))

@@ -48,12 +48,17 @@ ABOUT = (
 FOLDER = Path(__file__).resolve().parents[2] / "shared" / "images"
 
 
+def paths(folder: Path) -> list[Path]:
+    """The files of photographs in a folder, of which there must be one."""
+    found = sorted(p for p in folder.glob("*") if p.suffix.lower() in (".jpeg", ".jpg", ".png"))
+    if not found:
+        raise SystemExit(f"no photographs in {folder}; name a folder that holds some.")
+    return found
+
+
 def photographs(folder: Path, limit: int | None) -> list[np.ndarray]:
     """The photographs of a folder, gray, (H, W) float32 in [0, 1]."""
-    paths = sorted(p for p in folder.glob("*") if p.suffix.lower() in (".jpeg", ".jpg", ".png"))
-    if not paths:
-        raise SystemExit(f"no photographs in {folder}; name a folder that holds some.")
-    images = [as_unit(files.read(path)) for path in paths[:limit]]
+    images = [as_unit(files.read(path)) for path in paths(folder)[:limit]]
     return [(rgb2gray(i) if i.ndim == 3 else i).astype(np.float32) for i in images]
 
 

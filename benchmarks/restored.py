@@ -24,6 +24,7 @@ from report import Report
 import repinv
 from repinv import metrics
 from repinv.io import files
+from repinv.plot.figures import matched
 from repinv.search.schedules import ROUGH
 
 ENCODERS: dict[str, repinv.Encoder] = {
@@ -126,12 +127,8 @@ def sheet(path: Path, photographs: list[np.ndarray], images: dict[str, list[np.n
     """Photographs and what was found, at the mean and deviation of the photograph."""
     rows = []
     for number, photograph in enumerate(photographs):
-        shown = [photograph]
-        for several in images.values():
-            x = several[number]
-            unit = (x - x.mean()) / max(float(x.std()), 1e-6)
-            shown.append(np.clip(unit * photograph.std() + photograph.mean(), 0, 1))
-        rows.append(np.hstack(shown))
+        found = (matched(several[number], photograph, "contrast")[0] for several in images.values())
+        rows.append(np.hstack([photograph, *found]))
     files.write(path, np.vstack(rows).astype(np.float32))
 
 

@@ -63,7 +63,6 @@ MARGIN = 0.1
 #: Deviations in pixels: of details, of windows for gradients, of those for pixels, of what is low.
 DETAIL, WIDE, WINDOW, LOW = 4, 32, 24, 8
 #: Files that are photographs.
-SUFFIXES = (".jpeg", ".jpg", ".png")
 #: Pixels after which the sign changes at random in a row of chance.
 CELL = 8
 
@@ -269,10 +268,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--sheet", type=Path, metavar="PNG")
     options = parser.parse_args()
-    paths = sorted(p for p in options.folder.glob("*") if p.suffix.lower() in SUFFIXES)
-    if not paths:
-        raise SystemExit(f"no photographs in {options.folder}; name a folder that holds some.")
-    photographs = [as_unit(files.read(path)).astype(np.float32) for path in paths[: options.limit]]
+    paths = inversions.paths(options.folder)[: options.limit]
+    photographs = [as_unit(files.read(path)).astype(np.float32) for path in paths]
     report = Report(
         "HOG without signs",
         "Encoders whose features are the same for an image and its negative, inverted by default "
