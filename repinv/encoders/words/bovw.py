@@ -15,7 +15,7 @@ from repinv.encoders._parts import array_fields, learning, local_descriptors, va
 from repinv.encoders._parts.descriptor_encoder import DescriptorEncoder
 from repinv.encoders.base import Encoder
 from repinv.encoders.words import assignment as assignments
-from repinv.encoders.words import flat_places, pooling, pretrained, scaling
+from repinv.encoders.words import flat_places, pooling, pretrained, scaling, softer_codes
 from repinv.encoders.words.assignment import Assignment
 from repinv.encoders.words.pooling import Grid
 from repinv.io.image import on_host
@@ -184,21 +184,12 @@ class BoVW(DescriptorEncoder):
         """
         count = validation.whole("n_words", n_words)
         local = local_descriptors.encoder_of(local)
-        samples = learning.samples(
-            images, local, descriptors_per_image, seed, progress, descriptors
-        )
+        sizes = descriptors_per_image, seed, progress, descriptors
+        words = learning.words(learning.samples(images, local, *sizes), count, seed)
         return cls(
-            local,
-            learning.words(samples, count, seed),
-            assignment=assignment,
-            aggregation=aggregation,
-            grid=grid,
-            interpolate=interpolate,
-            power=power,
-            norm=norm,
-            warm=warm,
-            cell_size=cell_size,
-        )
+            local, words, assignment=assignment, aggregation=aggregation, grid=grid,
+            cell_size=cell_size, interpolate=interpolate, power=power, norm=norm, warm=warm,
+        )  # fmt: skip
 
     @classmethod
     def pretrained(
@@ -255,17 +246,10 @@ class BoVW(DescriptorEncoder):
         (4, 4, 256)
         """
         return cls(
-            pretrained.LOCAL,
-            pretrained.vocabulary(n_words),
-            assignment=assignment,
-            aggregation=aggregation,
-            grid=grid,
-            interpolate=interpolate,
-            power=power,
-            norm=norm,
-            warm=warm,
-            cell_size=cell_size if grid is None else None,
-        )
+            pretrained.LOCAL, pretrained.vocabulary(n_words), assignment=assignment, grid=grid,
+            aggregation=aggregation, cell_size=cell_size if grid is None else None,
+            interpolate=interpolate, power=power, norm=norm, warm=warm,
+        )  # fmt: skip
 
     def softened(self, softness: float, /) -> BoVW | None:
         """The same with softer assignments and a softened local encoder, where these are hard.
@@ -282,6 +266,19 @@ class BoVW(DescriptorEncoder):
         """
         soft: BoVW | None = assignments.softened_encoder(self, softness)
         return soft
+
+    def softened_features(self, features: np.ndarray, softness: float, /) -> np.ndarray:
+        """About the features of the softened encoder; see `Encoder.softened_features`.
+
+        As if every descriptor were a word, see `softer_codes`; maxima and codes of LLC stay.
+        """
+        soft = self.softened(softness)
+        if soft is None or self.aggregation == "max":
+            return features
+        return softer_codes.softer_features(
+            features, self.vocabulary, (self._assigned, soft._assigned), self.power, self.norm,
+            is_pooled=self.descriptor_axis is None,
+        )  # fmt: skip
 
     def local_features(
         self, features: Array, image_shape: tuple[int, ...], /
@@ -300,6 +297,10 @@ class BoVW(DescriptorEncoder):
             return vectors, self.frames(image_shape)
         cells = zip(given.shape[1:3], image_shape[1:], strict=True)
         return vectors, positions.grid(*(positions.even(*cell) for cell in cells))
+
+    @property
+    def _assigned(self) -> assignments.Assignment:
+        return assignments.assignment(self.assignment)
 
     @property
     def restorer(self) -> str:
@@ -365,7 +366,7 @@ class BoVW(DescriptorEncoder):
         self, x: np.ndarray, image_shape: tuple[int, ...], keep: bool
     ) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
         """Code of an image with descriptors x (F, D), and its pullback to them."""
-        own = assignments.assignment(self.assignment)
+        own = self._assigned
         words = own.words(self.vocabulary.astype(x.dtype, copy=False))
         memory: list[assignments.Coded] | None = [] if keep else None
         pooling = self.pooling(len(x), image_shape, x.dtype)
