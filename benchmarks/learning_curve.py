@@ -1,7 +1,8 @@
 """What a learned prior gains by having seen more photographs.
 
-    python benchmarks/learning_curve.py PHOTOGRAPHS [FOLDER] [--views N ...] [--scenes N]
-                                        [--steps N] [--limit N] [--checkpoint FOLDER] [--json FILE]
+    python benchmarks/learning_curve.py PHOTOGRAPHS [FOLDER] [--views N ...] [--seeds N ...]
+                                        [--scenes N] [--steps N] [--limit N]
+                                        [--checkpoint FOLDER] [--json FILE]
 
 Prints Markdown: restorers of bilinear HOG, learned from fewer and more of a folder's photographs
 with as many scenes and steps, and what they do on photographs that none of them has seen. On one
@@ -11,6 +12,7 @@ thread; a checkpoint keeps scenes and the state of training.
 from __future__ import annotations
 
 import argparse
+import itertools
 from pathlib import Path
 
 import inversions  # sets one thread, and so comes before NumPy
@@ -46,6 +48,7 @@ def main() -> None:
     parser.add_argument("learn_from", type=Path)
     parser.add_argument("folder", type=Path, nargs="?", default=inversions.FOLDER)
     parser.add_argument("--views", type=int, nargs="+", default=VIEWS)
+    parser.add_argument("--seeds", type=int, nargs="+", default=(0, 1), help="of trainings")
     parser.add_argument("--scenes", type=int, default=SCENES)
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--limit", type=int)
@@ -66,17 +69,17 @@ def main() -> None:
     )  # fmt: skip
     error, ncc, ssim = scored(photographs, restored.PLAIN, None)
     report.row("plain", "", "", f"{ncc:.3f}", f"{ssim:.3f}", f"{error:.3g}")
-    for views in given.views:
+    for views, seed in itertools.product(given.views, given.seeds):
         # Views of one photograph follow each other: every n-th is of another.
         chosen = np.linspace(0, len(paths) - 1, views).round().astype(int)
         restorer = repinv_cnn.learn_restorer(
-            [paths[k] for k in chosen], ENCODER, count=given.scenes, steps=given.steps,
-            checkpoint=given.checkpoint and given.checkpoint / str(views), progress=False,
+            [paths[k] for k in chosen], ENCODER, count=given.scenes, steps=given.steps, seed=seed,
+            checkpoint=given.checkpoint and given.checkpoint / f"{views}_{seed}", progress=False,
         )  # fmt: skip
         _, alone_ncc, alone_ssim = scored(photographs, restored.ALONE, restorer)
         error, ncc, ssim = scored(photographs, restored.LEARNED, restorer)
         cells = (f"{value:.3f}" for value in (alone_ncc, alone_ssim, ncc, ssim))
-        report.row(f"{views} views", *cells, f"{error:.3g}")
+        report.row(f"{views} views, seed {seed}", *cells, f"{error:.3g}")
     report.write(given.json)
 
 

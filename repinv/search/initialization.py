@@ -11,7 +11,7 @@ from repinv.encoders.base import Encoder
 from repinv.search import probing
 from repinv.search.probing import MIDDLE
 from repinv.variables.base import Parametrization
-from repinv.variables.colour import FAINT_COLOURS, Decorrelated
+from repinv.variables.colour import Decorrelated, faint_colours
 from repinv.variables.spectral import Spectral
 
 #: Numbers from which noise is drawn by several threads.
@@ -64,10 +64,10 @@ def in_natural_colours(base: Parametrization, encoder: Encoder, one: np.ndarray)
     Into faint ones where features do not tell which channel is which, as HOG's do not: no colour
     would be taken back that a run begins with, or gets into on the way.
     """
-    if one.shape[1] != 3:
-        return base
-    tells = probing.tells_channels(encoder, one)
-    return Decorrelated(base) if tells else Decorrelated(base, FAINT_COLOURS)
+    channels = one.shape[1]
+    if channels > 1 and not probing.tells_channels(encoder, one):
+        return Decorrelated(base, faint_colours(channels))
+    return Decorrelated(base) if channels == 3 else base
 
 
 def about(level: float, parametrization: Parametrization, noise: Array) -> Array:

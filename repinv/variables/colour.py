@@ -28,6 +28,8 @@ FAINT_COLOURS = (
     (0.5419, 0.5485, 0.5379),
     (0.5303, 0.5379, 0.5427),
 )
+#: Deviation of what channels differ by, in units of that of their mean, in faint colours of bands.
+_FAINT = 0.01
 #: M of 467 photographs of many kinds, whose colours are stronger.
 PHOTOGRAPHS = (
     (0.942, 0.400, 0.199),
@@ -38,7 +40,7 @@ PHOTOGRAPHS = (
 
 @dataclass(frozen=True)
 class Decorrelated(OnBase):
-    """Another parametrization, whose three channels are mixed into natural colours.
+    """Another parametrization, whose channels are mixed into natural colours.
 
     x = ½ + M (base(z) − ½), M a symmetric root of the covariance of colours: independent variables
     become colours that vary as those of photographs do, mostly in brightness.
@@ -48,7 +50,7 @@ class Decorrelated(OnBase):
     base : parametrization
         What z = 0 leaves gray, such as `Spectral` or `Fourier`.
     matrix : tuple of tuple of float
-        M, symmetric.
+        M, symmetric; by default of red, green and blue.
 
     See Also
     --------
@@ -58,7 +60,7 @@ class Decorrelated(OnBase):
 
     Notes
     -----
-    Images of one channel, or of a number other than three, are left as they are.
+    Images of another number of channels than M has rows are left as they are.
 
     References
     ----------
@@ -75,7 +77,7 @@ class Decorrelated(OnBase):
     """
 
     base: Parametrization
-    matrix: tuple[tuple[float, float, float], ...] = NATURAL_COLOURS
+    matrix: tuple[tuple[float, ...], ...] = NATURAL_COLOURS
 
     def flatter(self) -> Decorrelated:
         """The same over a base whose spectrum falls less."""
@@ -101,12 +103,20 @@ class Decorrelated(OnBase):
     def _mixed(self, x: Array, *, inverse: bool = False) -> Array:
         """M x, or M⁻¹ x, over the channels; M is symmetric, and so its own adjoint."""
         count, channels, height, width = x.shape
-        if channels != 3:
+        if channels != len(self.matrix):
             return x
         xp = array_namespace(x)
         matrix = _matrix(self.matrix, inverse, xp, x.dtype, device_of(x))
         flat = xp.reshape(x, (count, channels, height * width))
         return xp.reshape(xp.matmul(matrix, flat), x.shape)
+
+
+def faint_colours(channels: int) -> tuple[tuple[float, ...], ...]:
+    """M of images that are nearly gray: of bands, whose colours are not known, alike in all."""
+    if channels == 3:
+        return FAINT_COLOURS
+    alike = 1 + _FAINT * (channels * np.eye(channels) - 1)
+    return tuple(map(tuple, (alike / channels**0.5).tolist()))
 
 
 @lru_cache(maxsize=16)

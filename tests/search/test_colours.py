@@ -63,6 +63,25 @@ def test_pre_images_are_nearly_gray_where_no_feature_tells_colours(encoder):
     assert found.error[0] < 0.8 * free.error[0]
 
 
+@pytest.mark.parametrize("bands", [[0, 2], [0, 1, 2, 1], [0, 1, 2, 1, 0]], ids=len)
+def test_so_are_those_of_any_number_of_bands(bands):
+    gains = np.linspace(1, 0.6, len(bands), dtype=np.float32)
+    image, hog = gains * IMAGE[..., bands], repinv.HOG.skimage(channel_axis=-1)
+    options = {"shape": image.shape, "max_iter": 150}
+    found = repinv.invert(hog(image), hog, **options)
+    free = repinv.invert(hog(image), hog, **options, parametrization=Spectral())
+    assert colourful(found.image) < 0.3 * colourful(free.image)
+    natural = initialization.in_natural_colours(Spectral(), hog, NOISE[:, :1].repeat(5, 1))
+    noise = np.random.default_rng(0).standard_normal((1, 5, 16, 16))
+    np.testing.assert_allclose(natural.inverse(natural.image(noise)), noise, atol=1e-9)
+
+
+def test_bands_that_features_tell_are_left_as_they_are():
+    dsift = repinv.DSIFT.vlfeat(step=8, size=4, fast=True, channel_axis=-1)
+    noise = initialization.noise(0, 1, (4, 64, 64))
+    assert initialization.in_natural_colours(Spectral(), dsift, noise) == Spectral()
+
+
 def test_excited_components_of_them_are_nearly_gray():
     found = repinv.maximize(HOG, 3, shape=(64, 64, 3), max_iter=60)
     assert colourful(found.image) < 0.1
