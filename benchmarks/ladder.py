@@ -157,7 +157,7 @@ def main() -> None:
     parser.add_argument("--photograph", type=Path)
     parser.add_argument("--figure", type=Path)
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--evaluations", type=int, default=800)
+    parser.add_argument("--evaluations", type=int, default=400)
     parser.add_argument("--only", default="", help="a word that names of rungs contain")
     options = parser.parse_args()
     image = photograph(options.photograph)

@@ -260,8 +260,21 @@ class Encoder(ABC):
         """
         return None
 
+    def compared(self, softness: float, /) -> Encoder | None:
+        """The encoder whose features an inversion compares while it is softened so.
+
+        `softened`, or this at another power, from which images are found that this one's features
+        do not lead to. Compared with are the `softened_features` of the target.
+
+        Parameters
+        ----------
+        softness : float
+            As of `softened`.
+        """
+        return self.softened(softness)
+
     def softened_features(self, features: Array, softness: float, /) -> Array:
-        """Features as the smoothed version scales them, where that can be computed from them.
+        """About the features of `compared` of an image, from those of this encoder.
 
         An inversion compares the features of a smoothed version with these. Most encoders return
         the features as they are.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
-from scipy import sparse
+from scipy import ndimage, sparse
 from scipy.sparse.linalg import splu
 
 from repinv.encoders.base import Encoder
@@ -38,32 +40,39 @@ def start(
 
     Notes
     -----
-    Between areas the start is harmonic: as smooth as their levels allow, so that its gradients are
-    across the edges there. Of normalized features a start of low contrast would not find the
-    levels, whose differences are to be large beside the noise.
+    Between areas the start is harmonic, as smooth as their levels allow, so that its gradients are
+    across the edges there; or the level of the nearest area, so that there is a sharp edge midway.
+    Of normalized features a start of low contrast would not find the levels, whose differences are
+    to be large beside the noise.
     """
-    basis = _harmonic(areas)
     shape = noise.shape[1:]
+    bases = (_harmonic(areas), _nearest(areas))
 
-    def image(levels: np.ndarray) -> np.ndarray:
+    def image(levels: np.ndarray, basis: np.ndarray) -> np.ndarray:
         gray = 0.5 + np.tensordot(levels, basis, 1)
         return np.broadcast_to(gray[:, None], (len(levels), *shape)).astype(np.float32)
 
-    def errors(levels: np.ndarray) -> np.ndarray:
-        parts = [levels[k : k + _TOGETHER] for k in range(0, len(levels), _TOGETHER)]
-        features = (encoder.encode(encoder.asarray(image(part))) for part in parts)
+    def errors(images: np.ndarray) -> np.ndarray:
+        parts = [images[k : k + _TOGETHER] for k in range(0, len(images), _TOGETHER)]
+        features = (encoder.encode(encoder.asarray(part)) for part in parts)
         return np.concatenate([to_host(loss.value_and_grad(one)[0]) for one in features])
 
-    found = [
-        image(_levels(errors, areas, np.random.default_rng((seed, number)))[None])
-        for number in range(len(noise))
-    ]
+    def best(basis: np.ndarray, number: int) -> np.ndarray:
+        levels = _levels(lambda tried: errors(image(tried, basis)), areas, (seed, number))
+        return image(levels[None], basis)
+
+    found = []
+    for number in range(len(noise)):
+        both = np.concatenate([best(basis, number) for basis in bases])
+        found.append(both[errors(both).argmin()][None])
     return np.concatenate(found) + np.float32(_NOISE) * noise
 
 
-def _levels(errors, areas: np.ndarray, rng: np.random.Generator) -> np.ndarray:  # type: ignore[no-untyped-def]
+def _levels(
+    errors: Callable[[np.ndarray], np.ndarray], areas: np.ndarray, seed: tuple[int, ...]
+) -> np.ndarray:
     """The best of some levels, and then of others for one area after the other."""
-    count = int(areas.max())
+    count, rng = int(areas.max()), np.random.default_rng(seed)
     drawn = rng.uniform(-_RANGE, _RANGE, (_DRAWS, count)).astype(np.float32)
     drawn[:_BINARY] = _RANGE * np.sign(drawn[:_BINARY])
     values = errors(drawn)
@@ -78,6 +87,14 @@ def _levels(errors, areas: np.ndarray, rng: np.random.Generator) -> np.ndarray: 
             if values.min() < least:
                 best, least = tried[values.argmin()], values.min()
     return np.asarray(best)
+
+
+def _nearest(areas: np.ndarray) -> np.ndarray:
+    """Functions (K, H, W), each 1 where its area is the nearest."""
+    places = ndimage.distance_transform_edt(areas == 0, return_distances=False, return_indices=True)
+    nearest = areas[tuple(places)]
+    basis: np.ndarray = nearest == np.arange(1, int(areas.max()) + 1)[:, None, None]
+    return basis.astype(np.float32)
 
 
 def _harmonic(areas: np.ndarray) -> np.ndarray:

@@ -125,7 +125,11 @@ class Problem:
 
     def _softened(self, stage: Stage) -> Encoder | None:
         """The smoothed version of the encoder, if there is one and the stage takes it."""
-        return self.encoder.softened(stage.softness) if stage.softness > 0 else None
+        if stage.softness <= 0:
+            return None
+        is_compared = isinstance(self.loss, SquaredError) and not stage.straight_through
+        take = self.encoder.compared if is_compared else self.encoder.softened
+        return take(stage.softness)
 
     def _unrectified(self, stage: Stage) -> Encoder | None:
         """The encoder of pre-activations, if there is one and the stage takes it."""

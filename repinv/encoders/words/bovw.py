@@ -267,18 +267,18 @@ class BoVW(DescriptorEncoder):
         soft: BoVW | None = assignments.softened_encoder(self, softness)
         return soft
 
-    def softened_features(self, features: np.ndarray, softness: float, /) -> np.ndarray:
-        """About the features of the softened encoder; see `Encoder.softened_features`.
+    def compared(self, softness: float, /) -> BoVW | None:
+        """The softened encoder with roots, see `softer_codes`; and `Encoder.compared`."""
+        soft, power = self.softened(softness), softer_codes.power(self, softness)
+        return soft if power == self.power else dataclasses.replace(soft or self, power=power)
 
-        As if every descriptor were a word, see `softer_codes`; maxima and codes of LLC stay.
+    def softened_features(self, features: np.ndarray, softness: float, /) -> np.ndarray:
+        """About the features of `compared`; see `Encoder.softened_features`.
+
+        As if every descriptor were a word; of maxima and of LLC the power changes alone.
         """
-        soft = self.softened(softness)
-        if soft is None or self.aggregation == "max":
-            return features
-        return softer_codes.softer_features(
-            features, self.vocabulary, (self._assigned, soft._assigned), self.power, self.norm,
-            is_pooled=self.descriptor_axis is None,
-        )  # fmt: skip
+        soft = self.compared(softness)
+        return features if soft is None else softer_codes.softer_features(features, self, soft)
 
     def local_features(
         self, features: Array, image_shape: tuple[int, ...], /

@@ -232,9 +232,7 @@ class FisherVector(DescriptorEncoder):
         Parameters
         ----------
         softness : float
-            s in (0, 1]. The temperature is the larger of the encoder's own and s·`warm`. From
-            s = 0.1 up the power is ½ at most, lest few large second moments decide, and from 0.01
-            down the encoder's own.
+            s in (0, 1]. The temperature is the larger of the encoder's own and s·`warm`.
 
         Returns
         -------
@@ -244,14 +242,22 @@ class FisherVector(DescriptorEncoder):
         local, temperature = self.local.softened(s), max(self.temperature, s * self.warm)
         if local is None and temperature == self.temperature:
             return None
-        power = scaling.softer_power(self.power, min(self.power, _ROOT), s)
-        return dataclasses.replace(
-            self, local=local or self.local, temperature=temperature, power=power
-        )
+        return dataclasses.replace(self, local=local or self.local, temperature=temperature)
+
+    def compared(self, softness: float, /) -> FisherVector | None:
+        """The softened encoder, its power ½ at most from s = 0.1 up; see `Encoder.compared`.
+
+        Otherwise few large second moments decide. The power is the encoder's own from 0.01 down.
+        """
+        soft = self.softened(softness)
+        if soft is None:
+            return None
+        power = scaling.softer_power(self.power, min(self.power, _ROOT), softness)
+        return dataclasses.replace(soft, power=power)
 
     def softened_features(self, features: np.ndarray, softness: float, /) -> np.ndarray:
-        """Features with the power of the softened encoder; see `Encoder.softened_features`."""
-        soft = self.softened(softness) or self
+        """Features with the power of `compared`; see `Encoder.softened_features`."""
+        soft = self.compared(softness) or self
         return scaling.with_power(features, self.power, soft.power, self.norm)
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,8 +13,28 @@ from repinv.encoders.words.assignment import (
     Assignment,
     HardAssignment,
     SoftAssignment,
+    assignment,
     coded,
 )
+
+if TYPE_CHECKING:
+    from repinv.encoders.words.bovw import BoVW
+
+#: Power while a run is soft, and softness down to which hard assignments have it.
+_ROOT, _HARD_ROOTS = 0.5, 0.1
+
+
+def power(bag: BoVW, softness: float) -> float:
+    """The power under which an inversion compares codes while they are softened so.
+
+    Roots let the many small shares of a code count beside the few large ones. Codes of hard
+    assignments have them only while these are soft, and weights of LLC never.
+    """
+    given = assignment(bag.assignment)
+    is_own = isinstance(given, LLC) or (
+        isinstance(given, HardAssignment) and softness < _HARD_ROOTS
+    )
+    return bag.power if is_own else min(bag.power, _ROOT)
 
 
 def softer(
@@ -36,17 +57,13 @@ def softer(
     return shared
 
 
-def softer_features(
-    features: np.ndarray,
-    vocabulary: np.ndarray,
-    assignments: tuple[Assignment, Assignment],
-    power: float,
-    norm: str | None,
-    is_pooled: bool,
-) -> np.ndarray:
-    """The same of features (N, *F), which have a power, and a norm of each image or descriptor."""
-    vocabulary = vocabulary.astype(features.dtype, copy=False)
-    sums = scaling.powered(features, 1 / power)[0]
-    strong = scaling.powered(softer(sums, vocabulary, *assignments), power)[0]
-    flat = strong.reshape(len(strong), -1) if is_pooled else strong
-    return scaling.normed(flat, norm)[0].reshape(features.shape)
+def softer_features(features: np.ndarray, bag: BoVW, soft: BoVW) -> np.ndarray:
+    """Features (N, *F) of a bag, about as those of a softer one, with its power."""
+    sums = scaling.powered(features, 1 / bag.power)[0]
+    if bag.aggregation == "sum":
+        kinds = (assignment(one.assignment) for one in (bag, soft))
+        vocabulary = bag.vocabulary.astype(features.dtype, copy=False)
+        sums = softer(sums, vocabulary, *kinds)
+    strong = scaling.powered(sums, soft.power)[0]
+    flat = strong if bag.descriptor_axis is not None else strong.reshape(len(strong), -1)
+    return scaling.normed(flat, bag.norm)[0].reshape(features.shape)

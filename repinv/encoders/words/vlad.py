@@ -180,22 +180,29 @@ class VLAD(DescriptorEncoder):
         ----------
         softness : float
             s in (0, 1]. The temperature is the larger of the encoder's own and s·`warm`, the
-            regularization of LLC the larger of its own and s/10. The power is 1 from s = 0.1
-            up, since a root has an infinite slope at zero, and the encoder's own from 0.01 down;
-            with `intra` always its own.
+            regularization of LLC the larger of its own and s/10.
 
         Returns
         -------
         VLAD or None
         """
         soft: VLAD | None = assignments.softened_encoder(self, softness)
+        return soft
+
+    def compared(self, softness: float, /) -> VLAD | None:
+        """The softened encoder, its power 1 from s = 0.1 up; see `Encoder.compared`.
+
+        A root has an infinite slope at zero. The power is the encoder's own from 0.01 down, and
+        with `intra`.
+        """
+        soft = self.softened(softness)
         if soft is None or self.intra:
             return soft
         return dataclasses.replace(soft, power=scaling.softer_power(self.power, 1.0, softness))
 
     def softened_features(self, features: np.ndarray, softness: float, /) -> np.ndarray:
-        """Features with the power of the softened encoder; see `Encoder.softened_features`."""
-        soft = self.softened(softness) or self
+        """Features with the power of `compared`; see `Encoder.softened_features`."""
+        soft = self.compared(softness) or self
         return scaling.with_power(features, self.power, soft.power, self.norm)
 
     @property

@@ -37,7 +37,7 @@ def distance(one, other):
 def test_codes_of_descriptors_that_are_words_are_softened_exactly(options, softness):
     words = LOCAL.encode(BATCH)[0]
     bag = repinv.BoVW(LOCAL, words, assignment="hard", **options)
-    expected = bag.softened(softness).encode(BATCH)
+    expected = bag.compared(softness).encode(BATCH)
     got = bag.softened_features(bag.encode(BATCH), softness)
     np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-12)
 
@@ -46,18 +46,45 @@ def test_codes_of_descriptors_that_are_words_are_softened_exactly(options, softn
 @pytest.mark.parametrize("softness", [1.0, 0.2, 0.1])
 def test_softened_codes_are_nearer_to_the_softened_encoder_than_the_codes_are(assignment, softness):
     bag = repinv.BoVW.pretrained(assignment=assignment)
-    given, expected = (e.encode(PHOTOGRAPH[None, None]) for e in (bag, bag.softened(softness)))
+    given, expected = (e.encode(PHOTOGRAPH[None, None]) for e in (bag, bag.compared(softness)))
     softer = bag.softened_features(given, softness)
     assert distance(softer, expected) < 0.9 * distance(given, expected)
 
 
 @pytest.mark.parametrize(
-    "options", [{"aggregation": "max"}, {"assignment": "llc"}, {"assignment": SoftAssignment(0.5)}]
+    ("options", "power"),
+    [
+        ({"aggregation": "max"}, 0.5),
+        ({"assignment": SoftAssignment(0.5)}, 0.5),
+        ({"assignment": SoftAssignment(0.5), "power": 0.4}, 1),
+        ({"assignment": "llc"}, 1),
+    ],
+    ids=str,
 )
-def test_codes_that_cannot_be_softened_stay(options):
+def test_of_codes_that_cannot_be_softened_the_power_changes_alone(options, power):
     bag = dataclasses.replace(repinv.BoVW.pretrained(), **options)
     features = bag.encode(PHOTOGRAPH[None, None])
-    np.testing.assert_array_equal(bag.softened_features(features, 0.3), features)
+    np.testing.assert_array_equal(bag.softened_features(features, 0.3), features**power)
+
+
+def test_roots_are_compared_until_the_own_features_are():
+    powers = {
+        kind: [bag.compared(s) and bag.compared(s).power for s in (1.0, 0.1, 0.04, 0.01)]
+        for kind, bag in (
+            (k, repinv.BoVW.pretrained(assignment=k)) for k in ("soft", "hard", "llc")
+        )
+    }
+    assert powers["soft"] == [0.5, 0.5, 0.5, 0.5]
+    assert powers["hard"] == [0.5, 0.5, 1.0, 1.0]
+    assert powers["llc"] == [1.0, 1.0, 1.0, 1.0]
+    assert repinv.BoVW.pretrained().softened(1.0).power == 1.0
+
+
+def test_bags_are_inverted_to_what_they_show():
+    bag = repinv.BoVW.pretrained()
+    result = repinv.invert(bag(PHOTOGRAPH), bag, shape=PHOTOGRAPH.shape, max_iter=120)
+    assert result.error[0] < 0.015
+    assert repinv.metrics.ncc(result.image, PHOTOGRAPH) > 0.85
 
 
 def test_no_weight_is_so_small_that_processors_are_slow():

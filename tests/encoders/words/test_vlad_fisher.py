@@ -258,17 +258,20 @@ def test_powers_near_one_are_finite_at_zero(power):
 
 @pytest.mark.parametrize("norm", ["l1", "l2", None])
 @pytest.mark.parametrize("softness", [1.0, 0.05, 0.005])
-def test_softened_features_have_the_power_of_the_softened_encoder(norm, softness):
+def test_softened_features_have_the_power_that_is_compared(norm, softness):
     for encoder in (repinv.VLAD(SMOOTH, WORDS, norm=norm), fisher(power=1.0, norm=norm)):
-        expected = dataclasses.replace(encoder, power=encoder.softened(softness).power)
+        expected = dataclasses.replace(encoder, power=encoder.compared(softness).power)
         got = encoder.softened_features(encoder.encode(IMAGES), softness)
         np.testing.assert_allclose(got, expected.encode(IMAGES), rtol=1e-9, atol=1e-12)
 
 
 def test_the_power_changes_while_a_run_is_soft():
     vlad = repinv.VLAD(SMOOTH, WORDS)
-    powers = [vlad.softened(softness).power for softness in (1.0, 0.1, 0.01)]
+    powers = [vlad.compared(softness).power for softness in (1.0, 0.1, 0.01)]
     assert powers == [1.0, 1.0, 0.5]
-    assert repinv.VLAD(SMOOTH, WORDS, intra=True).softened(1.0).power == 0.5
-    powers = [fisher(power=1.0).softened(softness).power for softness in (1.0, 0.1, 0.01)]
+    assert repinv.VLAD(SMOOTH, WORDS, intra=True).compared(1.0).power == 0.5
+    powers = [fisher(power=1.0).compared(softness).power for softness in (1.0, 0.1, 0.01)]
     assert powers == [0.5, 0.5, 1.0]
+    # Responses, such as those of a caricature, stay in the units of the features.
+    for encoder in (vlad, fisher(power=1.0)):
+        assert encoder.softened(1.0).power == encoder.power
