@@ -6,7 +6,7 @@ Every error of a finished image is re-scored by `reference_bovw`, which shares n
 With --figure it draws instead what survives of one photograph as the grid goes 16x16 to 1x1.
 
     python benchmarks/invert_bovw.py [FOLDER OF PHOTOGRAPHS] [--limit N] [--json FILE]
-                                      [--authors] [--only CASE]
+                                      [--authors] [--only CASE ...]
     python benchmarks/invert_bovw.py [FOLDER OF PHOTOGRAPHS] --figure FILE
 """
 
@@ -114,7 +114,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--authors", action="store_true", help="the authors' method beside ours")
-    parser.add_argument("--only", choices=[case[0] for case in CASES], help="a single case")
+    parser.add_argument("--only", nargs="+", choices=[case[0] for case in CASES])
     parser.add_argument("--figure", type=Path)
     options = parser.parse_args()
     images = inversions.photographs(options.folder, options.limit)
@@ -137,7 +137,7 @@ def main() -> None:
         f"{local:.1f} ms of them in the local encoder."
     )
     for name, default, *case in CASES:
-        if options.only not in (None, name):
+        if options.only is not None and name not in options.only:
             continue
         for method in ("authors", default) if options.authors else (default,):
             rows = [scored(method, image, *case)[1] for image in images]

@@ -268,14 +268,13 @@ class BoVW(DescriptorEncoder):
         return soft
 
     def compared(self, softness: float, /) -> BoVW | None:
-        """The softened encoder with roots, see `softer_codes`; and `Encoder.compared`."""
-        soft, power = self.softened(softness), softer_codes.power(self, softness)
-        return soft if power == self.power else dataclasses.replace(soft or self, power=power)
+        """The softened encoder with roots, LLC as soft assignment; see `Encoder.compared`."""
+        return softer_codes.compared(self, self.softened(softness), softness)
 
     def softened_features(self, features: np.ndarray, softness: float, /) -> np.ndarray:
         """About the features of `compared`; see `Encoder.softened_features`.
 
-        As if every descriptor were a word; of maxima and of LLC the power changes alone.
+        As if every descriptor were a word; of maxima the power changes alone.
         """
         soft = self.compared(softness)
         return features if soft is None else softer_codes.softer_features(features, self, soft)

@@ -11,7 +11,6 @@ from repinv.encoders.words import scaling
 from repinv.encoders.words.assignment import (
     LLC,
     Assignment,
-    HardAssignment,
     SoftAssignment,
     assignment,
     coded,
@@ -20,21 +19,25 @@ from repinv.encoders.words.assignment import (
 if TYPE_CHECKING:
     from repinv.encoders.words.bovw import BoVW
 
-#: Power while a run is soft, and softness down to which hard assignments have it.
-_ROOT, _HARD_ROOTS = 0.5, 0.1
+#: Power while a run is soft; softness down to which hard assignments and LLC have it, and down to
+#: which LLC is compared as soft assignment.
+_ROOT, _ROOTS, _SOFT_LLC = 0.5, 0.1, 0.04
 
 
-def power(bag: BoVW, softness: float) -> float:
-    """The power under which an inversion compares codes while they are softened so.
+def compared(bag: BoVW, soft: BoVW | None, softness: float) -> BoVW | None:
+    """The bag that an inversion compares in place of one that is softened so, if another.
 
     Roots let the many small shares of a code count beside the few large ones. Codes of hard
-    assignments have them only while these are soft, and weights of LLC never.
+    assignments have them only while these are soft. Sums of LLC's weights, which jump wherever the
+    nearest words change, are compared as those of soft assignment.
     """
-    given = assignment(bag.assignment)
-    is_own = isinstance(given, LLC) or (
-        isinstance(given, HardAssignment) and softness < _HARD_ROOTS
-    )
-    return bag.power if is_own else min(bag.power, _ROOT)
+    given, found = assignment(bag.assignment), soft or bag
+    is_soft, is_llc = isinstance(given, SoftAssignment), isinstance(given, LLC)
+    if is_llc and bag.aggregation == "sum" and softness >= _SOFT_LLC:
+        found = dataclasses.replace(found, assignment=SoftAssignment(softness * bag.warm))
+    if bag.power > _ROOT and (is_soft or softness >= _ROOTS):
+        found = dataclasses.replace(found, power=_ROOT)
+    return None if found is bag else found
 
 
 def softer(
@@ -43,12 +46,12 @@ def softer(
     """Sums of codes (..., K) of one assignment, about as those of a softer one.
 
     Each word's share goes to the words among which the softer assignment shares this word: what is
-    so for descriptors that are words. Temperatures add up as variances do, and codes that are soft
-    already are softened by what is missing. Weights of LLC stay as they are.
+    so for descriptors that are words, and about so for those that LLC makes of words. Temperatures
+    add up as variances do, and codes that are soft already are softened by what is missing.
     """
-    if isinstance(given, LLC) or not isinstance(soft, SoftAssignment):
+    if not isinstance(soft, SoftAssignment):
         return codes
-    missing = soft.temperature - (0 if isinstance(given, HardAssignment) else given.temperature)
+    missing = soft.temperature - (given.temperature if isinstance(given, SoftAssignment) else 0)
     if missing <= 0:
         return codes
     coder, shared = dataclasses.replace(soft, temperature=missing), np.zeros_like(codes)
