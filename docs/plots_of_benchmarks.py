@@ -174,6 +174,27 @@ def agreement(tables: list[Table]) -> Figure:
     return figure
 
 
+def by_views(tables: list[Table]) -> Figure:
+    """What a learned prior reaches, by how many photographs it saw: each training, and means."""
+    (table,) = tables
+    seen = [int(number(row[0])) for row in table["rows"][1:]]
+    places = sorted(set(seen))
+    figure, axes = _figure(1, 2, 2.8)
+    for axis, measure in zip(axes.flat, ("NCC", "SSIM"), strict=True):
+        for color, kind in zip(COLOURS, ("restored", "fitted"), strict=False):
+            values = np.array(_column(table, f"{kind}: {measure}"))
+            means = [np.mean(values[1:][np.array(seen) == place]) for place in places]
+            at = [places.index(place) for place in seen]
+            axis.plot(at, values[1:], "o", color=color, markersize=3)
+            axis.plot(range(len(places)), means, color=color, label=kind)
+        axis.axhline(values[0], color="0.6", linewidth=0.8, label="plain run")
+        axis.set_xticks(range(len(places)), [str(place) for place in places])
+        axis.set_xlabel("views that were learned from", fontsize=8)
+        axis.legend(fontsize=8, frameon=False)
+        _plain(axis, measure)
+    return figure
+
+
 def by_layer(tables: list[Table]) -> Figure:
     """Median errors of methods, layer by layer."""
     found: dict[str, dict[str, float]] = {}
@@ -204,6 +225,7 @@ PLOTS: dict[str, Callable[[list[Table]], Figure]] = {
     "restored": bars("SSIM", which=(0, 1)),
     "hoggles": bars("SSIM", which=(0, 1)),
     "cnn": bars("error, %", which=(0, 1, 2, 3, 4, 7), log=True),
+    "learning_curve": by_views,
     "last_layers": by_layer,
     "maximize": bars("p, lite0", "lite1", "lite2", title="probability of the class"),
     "distortions": bars("1 − SSIM, plenoptic", "1 − SSIM, repinv", which=(2,), title="1 − SSIM"),
