@@ -61,10 +61,10 @@ class Encoder(ABC):
     `image_shapes`, and for maps and local descriptors `descriptor_axis`, `layout`, `both_layouts`
     and `frames`. `plot` draws features.
 
-    *What makes inversions better*: `softened`, `softened_features` and `annealing` for hard
-    assignments, `with_surrogate_slopes` and `pre_activations` for rectifiers and clips, `balance`
-    for parts of different scale, `flat_places` and `still_pixels` for flat areas, `local_features`
-    and the name of a `restorer`.
+    *What makes inversions better*: `softened`, `compared`, `softened_features` and `annealing` for
+    hard assignments, `with_surrogate_slopes` and `pre_activations` for rectifiers and clips,
+    `balance` for parts of different scale, `flat_places` and `still_pixels` for flat areas,
+    `local_features` and the name of a `restorer`.
 
     *What a device can do*: `asarray`, and `repeated` for a step that is run many times.
 
