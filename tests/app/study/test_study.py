@@ -324,7 +324,7 @@ _DIGITS = """
     [encoders]
     digits = "cnn.digits('relu2')"
     [solvers.short]
-    max_iter = 25
+    max_iter = 5
 """
 
 
