@@ -240,13 +240,14 @@ def _refined(
     `TOGETHER`, or the usual stages after the first for an encoder with hard assignments. An encoder
     that is annealed but ends as itself, such as a bag of soft words, would lose what the starts
     have in common if it were softened as much again: `TOGETHER` inverts it no softer than the last
-    but one of its annealing, and then as it is. No pull is less than `least` of the whole.
+    but one of its annealing, then as the last. No pull is less than `least` of the whole.
     """
     together = TOGETHER
     if encoder.annealing and _ends_as_itself(encoder):
-        softness = [0.0, *(softness for _, softness in encoder.annealing)][-2]
-        soft = tuple(replace(stage, softness=softness) for stage in TOGETHER[:2])
-        together, least = (*soft, *TOGETHER[2:]), 0.0
+        softness = [0.0, *(softness for _, softness in encoder.annealing)]
+        soft = tuple(replace(stage, softness=softness[-2]) for stage in TOGETHER[:2])
+        middle = replace(TOGETHER[2], softness=softness[-1])
+        together, least = (*soft, middle, *TOGETHER[3:]), 0.0
     elif encoder.annealing:
         together = tuple(
             replace(stage, without=(), pull=1.0, averages_starts=number == 0)

@@ -375,9 +375,12 @@ def test_words_that_starts_agree_on_are_not_softened_again(temperature):
     found = averaging(words)
     first = [stage.averages_starts for stage in found].index(True)
     assert max(stage.softness for stage in found[:first]) == 1.0
-    assert [stage.softness for stage in found[first:]] == [0.04, 0.04, 0.0, 0.0]
+    assert [stage.softness for stage in found[first:]] == [0.04, 0.04, 0.01, 0.0]
     # Which is a temperature of 0.02.
     assert (words.softened(0.04) is None) == (temperature == 0.02)
+    # The words themselves, but compared under roots.
+    assert words.softened(0.01) is None
+    assert words.compared(0.01).power == 0.5
 
 
 def test_an_encoder_with_one_leg_of_annealing_is_gathered_as_it_is():
@@ -385,4 +388,5 @@ def test_an_encoder_with_one_leg_of_annealing_is_gathered_as_it_is():
         annealing = ((1.0, 1.0),)
 
     once = Once(repinv.HOG.vlfeat(bilinear_orientations=True).flavour)
-    assert [s.softness for s in averaging(once) if s.pull] == [0.0] * 4
+    assert [s.softness for s in averaging(once) if s.pull] == [0.0, 0.0, 1.0, 0.0]
+    assert once.compared(1.0) is None
