@@ -12,11 +12,9 @@ wheels.
 
 from __future__ import annotations
 
-import os
+import inversions  # first: it sets the threads
 
-for _name in ("NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(_name, "1")
-
+# isort: split
 import argparse
 import sys
 import time
@@ -161,7 +159,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="a word that names of rungs contain")
     options = parser.parse_args()
     image = photograph(options.photograph)
-    paths = [] if options.folder is None else sorted(options.folder.glob("*.[jJp][pPn]*[gG]"))
+    paths = [] if options.folder is None else inversions.paths(options.folder)
     others = [photograph(path) for path in paths[: options.limit]]
     beside = f" Beside it: medians of {len(others)} other photographs." if others else ""
     report = Report(

@@ -62,7 +62,6 @@ COLUMNS = (
 MARGIN = 0.1
 #: Deviations in pixels: of details, of windows for gradients, of those for pixels, of what is low.
 DETAIL, WIDE, WINDOW, LOW = 4, 32, 24, 8
-#: Files that are photographs.
 #: Pixels after which the sign changes at random in a row of chance.
 CELL = 8
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from scipy import ndimage, sparse
@@ -52,26 +53,23 @@ def start(
         gray = 0.5 + np.tensordot(levels, basis, 1)
         return np.broadcast_to(gray[:, None], (len(levels), *shape)).astype(np.float32)
 
-    def errors(images: np.ndarray) -> np.ndarray:
-        parts = [images[k : k + _TOGETHER] for k in range(0, len(images), _TOGETHER)]
-        features = (encoder.encode(encoder.asarray(part)) for part in parts)
+    def errors(levels: np.ndarray, basis: np.ndarray) -> np.ndarray:
+        parts = [levels[k : k + _TOGETHER] for k in range(0, len(levels), _TOGETHER)]
+        features = (encoder.encode(encoder.asarray(image(part, basis))) for part in parts)
         return np.concatenate([to_host(loss.value_and_grad(one)[0]) for one in features])
-
-    def best(basis: np.ndarray, number: int) -> np.ndarray:
-        levels = _levels(lambda tried: errors(image(tried, basis)), areas, (seed, number))
-        return image(levels[None], basis)
 
     found = []
     for number in range(len(noise)):
-        both = np.concatenate([best(basis, number) for basis in bases])
-        found.append(both[errors(both).argmin()][None])
+        tried = [_levels(partial(errors, basis=b), areas, (seed, number)) for b in bases]
+        best = int(np.argmin([error for _, error in tried]))
+        found.append(image(tried[best][0][None], bases[best]))
     return np.concatenate(found) + np.float32(_NOISE) * noise
 
 
 def _levels(
     errors: Callable[[np.ndarray], np.ndarray], areas: np.ndarray, seed: tuple[int, ...]
-) -> np.ndarray:
-    """The best of some levels, and then of others for one area after the other."""
+) -> tuple[np.ndarray, float]:
+    """The best of some levels, and then of others for one area after the other; and its error."""
     count, rng = int(areas.max()), np.random.default_rng(seed)
     drawn = rng.uniform(-_RANGE, _RANGE, (_DRAWS, count)).astype(np.float32)
     drawn[:_BINARY] = _RANGE * np.sign(drawn[:_BINARY])
@@ -86,7 +84,7 @@ def _levels(
             values = errors(tried)
             if values.min() < least:
                 best, least = tried[values.argmin()], values.min()
-    return np.asarray(best)
+    return best, float(least)
 
 
 def _nearest(areas: np.ndarray) -> np.ndarray:

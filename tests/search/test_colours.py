@@ -52,16 +52,16 @@ def test_a_large_constant_does_not_hide_that_channels_are_told():
     assert probing.tells_channels(Offset(), NOISE)
 
 
-@pytest.mark.parametrize("encoder", [HOG, DALAL_TRIGGS])
-def test_pre_images_are_nearly_gray_where_no_feature_tells_colours(encoder):
+@pytest.mark.parametrize(("encoder", "most"), [(HOG, 0.5), (DALAL_TRIGGS, 1.5)])
+def test_pre_images_are_nearly_gray_where_no_feature_tells_colours(encoder, most):
     found = repinv.invert(encoder(IMAGE), encoder, shape=IMAGE.shape, max_iter=200)
     free = repinv.invert(
         encoder(IMAGE), encoder, shape=IMAGE.shape, max_iter=200,
         parametrization=repinv.Decorrelated(Spectral()),
     )  # fmt: skip
     assert colourful(found.image) < 0.5 * colourful(free.image)
-    # Lower in the mean of photographs (benchmarks/colours.py); of one and another start, by chance.
-    assert found.error[0] < 2 * free.error[0]
+    # Of Dalal and Triggs' it is lower in the mean; of one and another start, .7 to .9.
+    assert found.error[0] < most * free.error[0]
 
 
 @pytest.mark.parametrize("bands", [[0, 2], [0, 1, 2, 1], [0, 1, 2, 1, 0]], ids=len)
